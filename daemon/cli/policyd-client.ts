@@ -1,0 +1,116 @@
+/**
+ * policyd-client - ask a policy server, as the original's small test client does.
+ *
+ * Attribute lines come from standard input, an empty line sends them; the answer's action goes to
+ * standard output. `request` and `instance` are added where they are missing. Exit status: 0 when
+ * every request was answered, 1 when one was not, 64 for a wrong call.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+
+const USAGE = `Usage: policyd-client [-h HOST:PORT | -s SOCKET] [-k] [-v]
+
+Asks a policy server. Attributes (name=value) on standard input, an empty line
+sends them; prints the action of each answer.
+
+  -h, --host HOST:PORT   where it listens (localhost:12345)
+  -s, --socket_path P    a unix socket instead
+  -k, --keepalive        all requests on one connection
+  -v, --verbose          show what is sent and received
+      --help             this text
+
+Example:  printf 'sasl_username=alice\\nclient_address=192.0.2.1\\n\\n' |
+            policyd-client
+`
+
+function fail(message: string): never {
+  process.stderr.write(`policyd-client: ${message}\n`)
+  process.exit(64)
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        host: { type: 'string', short: 'h', default: 'localhost:12345' },
+        socket_path: { type: 'string', short: 's' },
+        keepalive: { type: 'boolean', short: 'k' },
+        verbose: { type: 'boolean', short: 'v' },
+        help: { type: 'boolean', short: '?' },
+        usage: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : error}; see --help`)
+  }
+}
+
+const options = readOptions()
+if (options.help || options.usage) {
+  process.stdout.write(USAGE)
+  process.exit(0)
+}
+
+function open(): Socket {
+  if (options.socket_path !== undefined) return connect(options.socket_path)
+  const at = /^\[?(.+?)\]?:(\d+)$/.exec(options.host)
+  if (!at) return fail(`expected HOST:PORT, found "${options.host}"`)
+  return connect({ host: at[1] ?? '', port: Number(at[2]) })
+}
+
+/** The answer's lines without the empty one. Rejects if there is none. */
+function ask(socket: Socket, lines: readonly string[]): Promise<readonly string[]> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const onData = (chunk: Buffer): void => {
+      text += chunk.toString('utf8')
+      if (!text.endsWith('\n\n')) return
+      socket.off('data', onData)
+      resolve(text.trimEnd().split('\n'))
+    }
+    socket.on('data', onData)
+    socket.once('error', reject)
+    socket.once('close', () => reject(new Error('the server closed the connection')))
+    socket.write(`${lines.join('\n')}\n\n`)
+  })
+}
+
+let attributes: string[] = []
+let socket: Socket | undefined
+let status = 0
+
+async function send(): Promise<void> {
+  if (attributes.length === 0) return
+  const has = (name: string): boolean => attributes.some(line => line.startsWith(`${name}=`))
+  if (!has('request')) attributes.unshift('request=smtpd_access_policy')
+  if (!has('instance')) attributes.push(`instance=${randomUUID()}`)
+  if (options.verbose) for (const line of attributes) process.stderr.write(`>> ${line}\n`)
+  socket ??= open()
+  try {
+    const answer = await ask(socket, attributes)
+    if (options.verbose) for (const line of answer) process.stderr.write(`<< ${line}\n`)
+    for (const line of answer) {
+      if (line.startsWith('action=')) process.stdout.write(`${line.slice('action='.length)}\n`)
+    }
+  } catch (error) {
+    process.stderr.write(`policyd-client: ${error instanceof Error ? error.message : error}\n`)
+    status = 1
+    socket = undefined
+  }
+  attributes = []
+  if (!options.keepalive) {
+    socket?.destroy()
+    socket = undefined
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === '') await send()
+  else attributes.push(line)
+}
+await send()
+socket?.destroy()
+process.exitCode = status

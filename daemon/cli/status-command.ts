@@ -1,0 +1,129 @@
+/**
+ * `mtpolicyctl status [--json]`: is the daemon alive, can it count, how old is the GeoIP data,
+ * does Postfix ask it? Exit 0 if all of that is well, 1 if anything needs an administrator.
+ */
+
+import { askDaemon } from '../control/client.ts'
+import type { DaemonStatus } from '../control/protocol.ts'
+import type { Paths } from '../paths.ts'
+import { describeError } from '../policy/errors.ts'
+import type { Run } from '../postfix/external-program.ts'
+import { inspect, type PostfixStatus } from '../postfix/inspect.ts'
+import type { Endpoint } from '../postfix/restriction-list.ts'
+
+export interface StatusIo {
+  readonly paths: Paths
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  postfix(): { readonly run: Run; readonly endpoint: Endpoint; readonly stateFile: string }
+}
+
+/** The GeoIP data counts as too old from here on. */
+const OLD_DAYS = 365
+
+interface Line {
+  readonly what: string
+  readonly isWell: boolean
+  readonly text: string
+}
+
+export async function statusCommand(argv: readonly string[], io: StatusIo): Promise<0 | 1 | 64> {
+  if (argv.some(argument => argument !== '--json')) {
+    io.err('usage: mtpolicyctl status [--json]\n')
+    return 64
+  }
+  const daemon = await daemonStatus(io.paths)
+  const postfix = await postfixStatus(io)
+  const lines = [...daemonLines(daemon, io.paths), ...postfixLines(postfix)]
+  const isWell = lines.every(line => line.isWell)
+  if (argv.includes('--json')) {
+    const running = typeof daemon === 'object' ? daemon : undefined
+    io.out(`${JSON.stringify({ ok: isWell, daemon: running, postfix }, undefined, 2)}\n`)
+  } else {
+    const width = Math.max(...lines.map(({ what }) => what.length))
+    for (const { what, isWell: well, text } of lines) {
+      io.out(`${well ? 'ok  ' : 'BAD '} ${what.padEnd(width)}  ${text}\n`)
+    }
+  }
+  return isWell ? 0 : 1
+}
+
+/** The status, or why there is none. */
+async function daemonStatus(paths: Paths): Promise<DaemonStatus | string> {
+  try {
+    const reply = await askDaemon<DaemonStatus>(paths.control, 'status')
+    if (!reply) return 'not running'
+    return reply.ok ? reply.result : reply.message
+  } catch (error) {
+    return describeError(error)
+  }
+}
+
+async function postfixStatus(io: StatusIo): Promise<readonly PostfixStatus[]> {
+  const { run, endpoint, stateFile } = io.postfix()
+  return inspect({ run, endpoint, stateFile })
+}
+
+function daemonLines(daemon: DaemonStatus | string, paths: Paths): Line[] {
+  if (typeof daemon === 'string') return [{ what: 'daemon', isWell: false, text: daemon }]
+  const { store, geoip } = daemon
+  const days = geoip.ageDays === undefined ? undefined : Math.floor(geoip.ageDays)
+  const failing = daemon.plugins.filter(plugin => plugin.failures > 0)
+  const lines: Line[] = [
+    {
+      what: 'daemon',
+      isWell: true,
+      text: `running since ${daemon.since.slice(0, 19).replace('T', ' ')} UTC, process ${daemon.pid}`,
+    },
+    { what: 'listening', isWell: daemon.endpoints.length > 0, text: daemon.endpoints.join(' ') },
+    {
+      what: 'requests',
+      isWell: daemon.failures === 0,
+      text: `${daemon.requests}, ${daemon.refused} refused, ${daemon.failures} failed`,
+    },
+    {
+      what: 'counts',
+      isWell: store.state !== 'failed',
+      text: `${store.state} (${store.path})`,
+    },
+    {
+      what: 'GeoIP',
+      isWell: geoip.state === 'current' && (days === undefined || days < OLD_DAYS),
+      text:
+        geoip.problem ??
+        `data of ${geoip.builtAt?.slice(0, 10) ?? 'an unknown day'}, ${days ?? '?'} days old`,
+    },
+    {
+      what: 'policy',
+      isWell: true,
+      text:
+        daemon.configuration === paths.config
+          ? `${daemon.mode}, from the host variables (${daemon.configuration})`
+          : `${daemon.mode}, ${daemon.configuration}`,
+    },
+  ]
+  for (const { plugin, failures, lastFailure } of failing) {
+    lines.push({ what: 'plugin', isWell: false, text: `${plugin}: ${failures} × ${lastFailure}` })
+  }
+  for (const service of daemon.recipientOnlyServices) {
+    const text = `${service} asks only at RCPT: aborted messages are counted too`
+    lines.push({ what: 'service', isWell: true, text })
+  }
+  for (const warning of daemon.warnings) lines.push({ what: 'check', isWell: true, text: warning })
+  return lines
+}
+
+function postfixLines(instances: readonly PostfixStatus[]): Line[] {
+  return instances.map(instance => {
+    if (instance.absent !== undefined) {
+      return { what: 'Postfix', isWell: false, text: instance.absent }
+    }
+    return instance.item === undefined
+      ? {
+          what: 'Postfix',
+          isWell: false,
+          text: `does not ask the daemon (${instance.configDir}); see mtpolicyctl postfix register`,
+        }
+      : { what: 'Postfix', isWell: true, text: `asks at the end of data (${instance.configDir})` }
+  })
+}

@@ -1,0 +1,369 @@
+/**
+ * From the tree of a configuration to virtual hosts that answer.
+ *
+ * Collects every mistake instead of stopping at the first. What the original refuses at start is
+ * `fatal` here too; what it starts with is an `error`: the daemon runs, and the part it concerns
+ * counts as failed. Knows no plugin and no technology: both are given.
+ */
+
+import type { VirtualHost } from '../policy/answer.ts'
+import { type ChainOptions, type Link, makeChain, newTally } from '../policy/chain.ts'
+import type { Clock } from '../policy/clock.ts'
+import { describeError, LookupError } from '../policy/errors.ts'
+import type { Ledger } from '../policy/ledger.ts'
+import type { Check, Plugin, Surroundings } from '../policy/plugin.ts'
+import type { CountryDatabase, SqlConnection } from '../policy/ports.ts'
+import { nearestName, type Place, type Problem } from '../policy/problem.ts'
+import type { SessionCache } from '../policy/session.ts'
+import { integer, optional, readSettings, type Section, text } from '../policy/setting.ts'
+import { type Globals, readGlobals } from './globals.ts'
+
+export interface LoadOptions {
+  readonly plugins: readonly Plugin[]
+  readonly clock: Clock
+  readonly ledger: Ledger
+  readonly countries: CountryDatabase
+  openCountries(path: string): CountryDatabase
+  /** Throws LookupError if the data source name cannot be understood. */
+  openSql(dsn: string, user: string, password: string): SqlConnection
+  memorySessions(expireSeconds: number, lockSeconds: number): SessionCache
+  readFile(path: string): string
+  note(level: number, message: () => string): void
+  /** A plugin has failed; see ChainOptions. */
+  report: ChainOptions['report']
+}
+
+export interface Loaded {
+  readonly globals: Globals
+  readonly hosts: readonly VirtualHost[]
+  readonly links: readonly { readonly host: string; readonly path: string; readonly link: Link }[]
+  readonly sessions: SessionCache | undefined
+  /** Does any plugin count in the ledger? */
+  readonly usesLedger: boolean
+}
+
+const TOP_BLOCKS = ['VirtualHost', 'Connection', 'SessionCache']
+
+export function loadConfig(root: Section, options: LoadOptions, problems: Problem[]): Loaded {
+  const globals = readGlobals(root, problems)
+  checkTimezone(globals, problems)
+  for (const block of root.blocks) {
+    if (!TOP_BLOCKS.includes(block.type)) {
+      const near = nearestName(block.type, TOP_BLOCKS)
+      const hint = near ? `; did you mean <${near}>?` : ''
+      problems.push(warning(block.place, `unknown block <${block.type}>${hint}`))
+    }
+  }
+  const connections = readConnections(root, options, problems)
+  const loader = new Loader(globals, connections, options, problems)
+  const hosts = root.blocks
+    .filter(block => block.type === 'VirtualHost')
+    .flatMap(block => loader.host(block))
+  if (!root.blocks.some(block => block.type === 'VirtualHost')) {
+    problems.push(fatal(root.place, 'no <VirtualHost> in this configuration'))
+  }
+  if (!globals.vhost_by_policy_context) refuseRepeatedHosts(root, problems)
+  return {
+    globals,
+    hosts,
+    links: loader.links,
+    sessions: readSessions(root, options, problems),
+    usesLedger: loader.usesLedger,
+  }
+}
+
+const fatal = (place: Place, message: string): Problem => ({ severity: 'fatal', place, message })
+const error = (place: Place, message: string): Problem => ({ severity: 'error', place, message })
+const warning = (place: Place, message: string): Problem => ({
+  severity: 'warning',
+  place,
+  message,
+})
+
+class Loader {
+  readonly links: { host: string; path: string; link: Link }[] = []
+  usesLedger = false
+  readonly #globals: Globals
+  readonly #connections: ReadonlyMap<string, SqlConnection>
+  readonly #options: LoadOptions
+  readonly #problems: Problem[]
+  readonly #chain: ChainOptions
+
+  constructor(
+    globals: Globals,
+    connections: ReadonlyMap<string, SqlConnection>,
+    options: LoadOptions,
+    problems: Problem[],
+  ) {
+    this.#globals = globals
+    this.#connections = connections
+    this.#options = options
+    this.#problems = problems
+    this.#chain = {
+      onFailure: globals.on_failure,
+      elapsed: options.clock.elapsed,
+      report: options.report,
+    }
+  }
+
+  host(block: Section): VirtualHost[] {
+    const heading = `<VirtualHost${block.name === undefined ? '' : ` ${block.name}`}>`
+    const name = block.options.find(option => option.name === 'name')?.value
+    if (block.name === undefined) {
+      this.#problems.push(fatal(block.place, '<VirtualHost> needs a port or the path of a socket'))
+      return []
+    }
+    if (name === undefined) {
+      this.#problems.push(fatal(block.place, `${heading} needs "name"`))
+    }
+    for (const option of block.options) {
+      if (option.name === 'name') continue
+      this.#problems.push(warning(option.place, `unknown option "${option.name}" in ${heading}`))
+    }
+    const plugins = this.#pluginBlocks(block, heading)
+    if (plugins.length === 0) {
+      this.#problems.push(fatal(block.place, `${heading} needs at least one <Plugin>`))
+    }
+    const hostName = name ?? block.name
+    const run = makeChain(this.#makeLinks(plugins, hostName, hostName), this.#chain)
+    return [{ name: hostName, key: block.name, run }]
+  }
+
+  #pluginBlocks(block: Section, heading: string, others: readonly string[] = []): Section[] {
+    for (const inner of block.blocks) {
+      if (inner.type === 'Plugin' || others.includes(inner.type)) continue
+      const near = nearestName(inner.type, ['Plugin', ...others])
+      const hint = near ? `; did you mean <${near}>?` : ''
+      this.#problems.push(
+        warning(inner.place, `unknown block <${inner.type}> in ${heading}${hint}`),
+      )
+    }
+    return block.blocks.filter(inner => inner.type === 'Plugin')
+  }
+
+  #makeLinks(blocks: readonly Section[], host: string, path: string): Link[] {
+    return blocks.flatMap(block => {
+      const link = this.#makeLink(block, host, path)
+      return link ? [link] : []
+    })
+  }
+
+  #makeLink(block: Section, host: string, outer: string): Link | undefined {
+    const own = (name: string): string | undefined =>
+      block.options.find(option => option.name === name)?.value
+    if (block.name === undefined) {
+      this.#problems.push(fatal(block.place, '<Plugin> needs a name: <Plugin NAME>'))
+      return undefined
+    }
+    const name = own('name') ?? block.name
+    const heading = `<Plugin ${block.name}>`
+    const plugin = this.#findPlugin(block, heading)
+    if (!plugin) return undefined
+
+    const path = `${outer}/${name}`
+    const inner = this.#pluginBlocks(block, heading, plugin.blocks)
+    if (inner.length > 0 && !plugin.nests) {
+      const place = inner[0]?.place ?? block.place
+      const message = `${plugin.name} runs no blocks inside it: <Plugin ${inner[0]?.name}> is dead`
+      this.#problems.push(warning(place, message))
+    }
+    const nestedLinks = plugin.nests ? this.#makeLinks(inner, host, path) : []
+    const settings = readSettings(plugin.settings, block, this.#problems)
+    const noteLevel = this.#commonLevel(block)
+    if (!settings) return undefined
+
+    const surroundings = this.#surroundings(block, name, path, noteLevel, nestedLinks)
+    if (plugin.usesLedger) this.usesLedger = true
+    const link: Link = {
+      name,
+      module: plugin.name,
+      check: this.#create(plugin, settings, surroundings),
+      onError: own('on_error') === 'continue' ? 'continue' : 'fail',
+      tally: newTally(),
+    }
+    this.links.push({ host, path, link })
+    return link
+  }
+
+  #findPlugin(block: Section, heading: string): Plugin | undefined {
+    const module = block.options.find(option => option.name === 'module')
+    if (module?.value === undefined) {
+      this.#problems.push(fatal(block.place, `${heading} needs "module"`))
+      return undefined
+    }
+    const plugin = this.#options.plugins.find(one => one.name === module.value)
+    if (!plugin) {
+      const near = nearestName(
+        module.value,
+        this.#options.plugins.map(one => one.name),
+      )
+      const hint = near ? `; did you mean "${near}"?` : ''
+      this.#problems.push(fatal(module.valuePlace, `there is no plugin "${module.value}"${hint}`))
+    }
+    return plugin
+  }
+
+  /** The level of the plugin's own notes. A wrong one is refused, as the original does. */
+  #commonLevel(block: Section): number {
+    const common = { log_level: integer({ doc: 'Level of its notes.', fallback: 4 }) }
+    const options = block.options.filter(option => option.name === 'log_level')
+    // log_level is an option of every plugin, which readSettings passes over for that reason.
+    const parsed = options[0] && common.log_level.parse(options[0].value)
+    if (options[0] && !parsed) {
+      this.#problems.push(
+        fatal(options[0].valuePlace, `"log_level": expected ${common.log_level.expected}`),
+      )
+    }
+    return parsed ? parsed.value : 4
+  }
+
+  #create(
+    plugin: Plugin,
+    settings: Parameters<Plugin['create']>[0],
+    surroundings: Surroundings,
+  ): Check {
+    try {
+      return plugin.create(settings, surroundings)
+    } catch (failure) {
+      surroundings.fail(describeError(failure))
+      return () => {
+        throw new LookupError(describeError(failure), { cause: failure })
+      }
+    }
+  }
+
+  #surroundings(
+    block: Section,
+    name: string,
+    path: string,
+    noteLevel: number,
+    nestedLinks: readonly Link[],
+  ): Surroundings {
+    const problems = this.#problems
+    const options = this.#options
+    const chain = makeChain(nestedLinks, this.#chain)
+    const placeOf = (option: string | undefined): Place =>
+      block.options.find(one => one.name === option)?.valuePlace ?? block.place
+    const text = (message: string, option: string | undefined): string =>
+      `${option === undefined ? '' : `"${option}" in `}<Plugin ${block.name}>: ${message}`
+    return {
+      name,
+      path,
+      section: block,
+      clock: options.clock,
+      ledger: options.ledger,
+      countries: options.countries,
+      openCountries: options.openCountries,
+      sql: connection => this.#connections.get(connection),
+      readFile: options.readFile,
+      nested:
+        nestedLinks.length === 0
+          ? undefined
+          : (request, context) => {
+              const decision = chain(request, context)
+              return decision instanceof Promise
+                ? decision.then(decided => decided?.action)
+                : decision?.action
+            },
+      timezone: this.#globals.timezone === '' ? undefined : this.#globals.timezone,
+      observe: this.#globals.mode === 'observe',
+      note: message => options.note(noteLevel, () => `${path}: ${message()}`),
+      problems,
+      warn: (message, option) => problems.push(warning(placeOf(option), text(message, option))),
+      fail: (message, option) => problems.push(error(placeOf(option), text(message, option))),
+      refuse: (message, option) => problems.push(fatal(placeOf(option), text(message, option))),
+    }
+  }
+}
+
+const sqlSettings = {
+  dsn: text({ doc: 'Data source, e.g. dbi:SQLite:dbname=/path.' }),
+  user: text({ doc: 'User.', fallback: '' }),
+  password: text({ doc: 'Password.', fallback: '' }),
+}
+
+/** Kinds of connection there are besides Sql; nothing in this version uses them. */
+const OTHER_CONNECTIONS = ['Memcached', 'Redis', 'Ldap']
+
+function readConnections(
+  root: Section,
+  options: LoadOptions,
+  problems: Problem[],
+): ReadonlyMap<string, SqlConnection> {
+  const connections = new Map<string, SqlConnection>()
+  for (const block of root.blocks.filter(one => one.type === 'Connection')) {
+    const heading = `<Connection${block.name === undefined ? '' : ` ${block.name}`}>`
+    const module = block.options.find(option => option.name === 'module')
+    if (block.name === undefined || module?.value === undefined) {
+      const what = block.name === undefined ? 'a name' : '"module"'
+      problems.push(fatal(block.place, `${heading} needs ${what}`))
+    } else if (module.value === 'Sql') {
+      const settings = readSettings(sqlSettings, block, problems)
+      if (!settings) continue
+      try {
+        const { dsn, user, password } = settings
+        connections.set(block.name, options.openSql(dsn, user, password))
+      } catch (failure) {
+        const place = block.options.find(option => option.name === 'dsn')?.valuePlace ?? block.place
+        problems.push(error(place, `${heading}: ${describeError(failure)}`))
+      }
+    } else if (!OTHER_CONNECTIONS.includes(module.value)) {
+      const message = `expected one of: Sql, ${OTHER_CONNECTIONS.join(', ')}, found "${module.value}"`
+      problems.push(fatal(module.valuePlace, message))
+    }
+  }
+  return connections
+}
+
+const sessionSettings = {
+  expire: integer({ doc: 'Seconds a session is kept.', fallback: 300 }, { min: 1 }),
+  lock_timeout: integer({ doc: 'Seconds to wait for a session in use.', fallback: 10 }, { min: 1 }),
+  lock_wait: optional(integer({ doc: 'Without meaning here.', fallback: 0 })),
+  lock_max_retry: optional(integer({ doc: 'Without meaning here.', fallback: 0 })),
+  memcached: optional(text({ doc: 'Name of a connection.' })),
+  redis: optional(text({ doc: 'Name of a connection.' })),
+}
+
+function readSessions(
+  root: Section,
+  options: LoadOptions,
+  problems: Problem[],
+): SessionCache | undefined {
+  const block = root.blocks.find(one => one.type === 'SessionCache')
+  if (!block) return undefined
+  const module = block.options.find(option => option.name === 'module')
+  if (module?.value === 'None') return undefined
+  const settings = readSettings(sessionSettings, block, problems)
+  if (module?.value !== undefined && ['Memcached', 'Redis'].includes(module.value)) {
+    const message = `sessions in ${module.value} are not in this version: they are kept in memory`
+    problems.push(warning(module.valuePlace, message))
+  } else if (module?.value !== 'Memory') {
+    const message = '<SessionCache>: expected module = None, Memory, Memcached or Redis'
+    problems.push(error(module?.valuePlace ?? block.place, message))
+  }
+  return options.memorySessions(settings?.expire ?? 300, settings?.lock_timeout ?? 10)
+}
+
+/** Two virtual hosts of one port can only be told apart by policy_context. */
+function refuseRepeatedHosts(root: Section, problems: Problem[]): void {
+  const seen = new Map<string, Place>()
+  for (const block of root.blocks) {
+    if (block.type !== 'VirtualHost' || block.name === undefined) continue
+    const first = seen.get(block.name)
+    if (first) {
+      const where = `${first.file}:${first.line}`
+      const message = `<VirtualHost ${block.name}> occurs more than once (first at ${where})`
+      problems.push(fatal(block.place, message))
+    } else seen.set(block.name, block.place)
+  }
+}
+
+function checkTimezone({ timezone, placeOf }: Globals, problems: Problem[]): void {
+  if (timezone === undefined || timezone === '') return
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: timezone })
+  } catch {
+    const message = `"timezone": expected a name such as Europe/Berlin, found "${timezone}"`
+    problems.push(fatal(placeOf('timezone'), message))
+  }
+}

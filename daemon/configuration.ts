@@ -1,0 +1,63 @@
+/**
+ * Which configuration is in force, and what is wrong with one. The daemon and mtpolicyctl both ask
+ * here, so that a check and a start never disagree.
+ */
+
+import { readFileSync } from 'node:fs'
+import { assemble } from './assemble.ts'
+import { ledgerSlot } from './ledger-slot.ts'
+import type { Paths } from './paths.ts'
+import { systemClock } from './policy/clock.ts'
+import type { Log } from './policy/log.ts'
+import type { Problem } from './policy/problem.ts'
+import { ensureRendered } from './registry/ensure-rendered.ts'
+import { openRegistry } from './registry/registry.ts'
+
+export interface Source {
+  readonly file: string
+  /** Undefined: what stands in the file. */
+  readonly text: string | undefined
+  /** What is to be said about how it came about, one line each. */
+  readonly lines: readonly string[]
+}
+
+/** The given file, or the one made from the host variables, which is made first if it is missing or old. */
+export async function findConfiguration(paths: Paths, file: string | undefined): Promise<Source> {
+  if (file !== undefined) return { file, text: undefined, lines: [] }
+  const registry = openRegistry({ root: paths.root, env: process.env })
+  return ensureRendered({
+    registry,
+    templates: paths.templates,
+    check: (staged, target) => checkStaged(paths, staged, target),
+  })
+}
+
+/** Everything wrong with a configuration. Opens neither state nor sockets. */
+export function checkConfiguration(
+  paths: Paths,
+  file: string,
+  text: string | undefined,
+): readonly Problem[] {
+  const { ledger } = ledgerSlot()
+  const clock = systemClock
+  const assembly = assemble({ file, text, paths, clock, ledger, log: () => silentLog })
+  assembly.close()
+  return assembly.problems
+}
+
+/** A staged file, judged as if it stood where it will be put: includes are relative to that place. */
+export function checkStaged(paths: Paths, staged: string, target: string): readonly Problem[] {
+  return checkConfiguration(paths, target, readFileSync(staged, 'utf8'))
+}
+
+const nothing = (): undefined => undefined
+
+const silentLog: Log = {
+  debug: 0,
+  error: nothing,
+  warning: nothing,
+  verdict: nothing,
+  notice: nothing,
+  connection: nothing,
+  trace: nothing,
+}

@@ -1,0 +1,54 @@
+/**
+ * What mtpolicyctl and the running daemon say to each other over the control socket: one line of
+ * JSON each way. The socket lies in the daemon's run directory; who may open it is the file
+ * system's business.
+ */
+
+export type ControlCommand = 'status' | 'reload'
+
+export interface ControlRequest {
+  readonly command: ControlCommand
+}
+
+export type ControlReply<T = unknown> =
+  | { readonly ok: true; readonly result: T }
+  | { readonly ok: false; readonly message: string }
+
+export interface PluginStatus {
+  readonly host: string
+  readonly plugin: string
+  readonly module: string
+  readonly runs: number
+  readonly failures: number
+  readonly lastFailure: string
+  readonly milliseconds: number
+}
+
+export interface DaemonStatus {
+  readonly version: string
+  readonly pid: number
+  readonly since: string
+  readonly configuration: string
+  readonly mode: string
+  readonly endpoints: readonly string[]
+  readonly connections: number
+  readonly requests: number
+  readonly refused: number
+  readonly deadlines: number
+  readonly failures: number
+  readonly store: { readonly path: string; readonly state: string; readonly durability: string }
+  readonly geoip: {
+    readonly path: string
+    readonly builtAt: string | undefined
+    readonly ageDays: number | undefined
+    readonly state: string
+    readonly problem: string | undefined
+  }
+  readonly recipientOnlyServices: readonly string[]
+  readonly plugins: readonly PluginStatus[]
+  readonly warnings: readonly string[]
+  readonly droppedLogLines: number
+}
+
+/** No command is longer. */
+export const MOST_COMMAND_BYTES = 64 * 1024

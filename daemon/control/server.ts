@@ -1,0 +1,53 @@
+/** The daemon's end of the control socket. A client that says nothing sensible is told so, and nothing else happens. */
+
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { dirname } from 'node:path'
+import { type ControlCommand, type ControlReply, MOST_COMMAND_BYTES } from './protocol.ts'
+
+export type ControlHandlers = Readonly<Record<ControlCommand, () => unknown | Promise<unknown>>>
+
+const SILENCE_MILLISECONDS = 10_000
+
+/** Rejects if the socket cannot be made. A socket that is left over is replaced: the state's lock keeps two daemons apart. */
+export async function serveControl(path: string, handlers: ControlHandlers): Promise<Server> {
+  mkdirSync(dirname(path), { recursive: true })
+  rmSync(path, { force: true })
+  const server = createServer(socket => {
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.setTimeout(SILENCE_MILLISECONDS, () => socket.destroy())
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (text.length > MOST_COMMAND_BYTES) socket.destroy()
+      const end = text.indexOf('\n')
+      if (end < 0) return
+      const line = text.slice(0, end)
+      text = ''
+      void reply(line, handlers).then(answer => socket.end(`${JSON.stringify(answer)}\n`))
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => resolve())
+  })
+  chmodSync(path, 0o660)
+  return server
+}
+
+async function reply(line: string, handlers: ControlHandlers): Promise<ControlReply> {
+  try {
+    const request: unknown = JSON.parse(line)
+    const command =
+      typeof request === 'object' && request !== null && 'command' in request
+        ? String(request.command)
+        : ''
+    if (command !== 'status' && command !== 'reload') {
+      return { ok: false, message: `unknown command "${command}"` }
+    }
+    return { ok: true, result: await handlers[command]() }
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) }
+  }
+}

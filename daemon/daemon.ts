@@ -1,0 +1,318 @@
+/**
+ * The life of the daemon: start, reload, stop.
+ *
+ * A reload that fails changes nothing: the old configuration answers on. One that succeeds takes
+ * effect with the next request, also on connections that are open. At a stop every request that
+ * has arrived is answered first.
+ */
+
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { type Assembly, assemble } from './assemble.ts'
+import type { Source } from './configuration.ts'
+import type { DaemonStatus } from './control/protocol.ts'
+import { serveControl } from './control/server.ts'
+import { type LedgerSlot, ledgerSlot } from './ledger-slot.ts'
+import { openDestination } from './log/destination.ts'
+import { openLog } from './log/logger.ts'
+import type { Paths } from './paths.ts'
+import { claimPidFile } from './pid-file.ts'
+import { type Answer, makeAnswer, newAnswerTally } from './policy/answer.ts'
+import { type Clock, systemClock } from './policy/clock.ts'
+import { describeError, LookupError } from './policy/errors.ts'
+import type { Log } from './policy/log.ts'
+import { formatProblem, type Problem } from './policy/problem.ts'
+import { dunno, type Verdict } from './policy/verdict.ts'
+import { calendarDays } from './policy/window.ts'
+import { version } from './version.ts'
+import type { Conversation } from './wire/connection.ts'
+import { endpointKey, formatEndpoint } from './wire/endpoint.ts'
+import { makeServer, type PolicyServer } from './wire/server.ts'
+import { makeTurn } from './wire/turn.ts'
+
+export interface DaemonOptions {
+  readonly paths: Paths
+  /** Where the configuration is; asked again at every reload. */
+  source(): Source | Promise<Source>
+  /** Overrides the file's log_level. */
+  readonly debug: number | undefined
+  /** Lines begin with their priority: they go to the journal or to syslog. */
+  readonly priorities: boolean
+  /** Serve the control socket? Only the daemon of the default configuration does. */
+  readonly control: boolean
+}
+
+export interface Daemon {
+  reload(): Promise<readonly string[]>
+  status(): DaemonStatus
+  reopenLog(): void
+  /** Ends when all is answered, at the latest after `milliseconds`. */
+  stop(milliseconds: number): Promise<void>
+}
+
+/** The file cannot be used: all that is wrong with it, in order. */
+export class UnusableConfiguration extends Error {
+  override readonly name = 'UnusableConfiguration'
+  readonly problems: readonly Problem[]
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join('\n'))
+    this.problems = problems
+  }
+}
+
+const STDERR = 2
+/** Days of counts that are kept, for reports. */
+const KEPT_DAYS = 90
+const DAY = 86_400_000
+const HOUSEKEEPING_MILLISECONDS = 60_000
+
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const clock = systemClock
+  const destination = openDestination(STDERR, count => `${count} log lines were lost here\n`)
+  const slot = ledgerSlot()
+  const tally = newAnswerTally()
+  const since = new Date(clock.now())
+  const retiredKeys = new Set<string>()
+  let logFile: { readonly path: string; readonly fd: number } | undefined
+  let log: Log = await openLog(
+    destination,
+    { debug: options.debug ?? 2, format: 'logfmt', priorities: options.priorities },
+    clock.now,
+  )
+  let current: { readonly assembly: Assembly; readonly answer: Answer }
+
+  async function prepare(): Promise<{ assembly: Assembly; lines: readonly string[] }> {
+    const { file, text, lines } = await options.source()
+    const assembly = assemble({
+      file,
+      text,
+      paths: options.paths,
+      clock,
+      ledger: slot.ledger,
+      log: () => log,
+    })
+    if (assembly.isUsable) return { assembly, lines }
+    assembly.close()
+    throw new UnusableConfiguration(assembly.problems)
+  }
+
+  async function logOf({ loaded }: Assembly): Promise<Log> {
+    const { log_level, log_file, log_format } = loaded.globals
+    if (log_file !== undefined && log_file !== 'Sys::Syslog' && logFile?.path !== log_file) {
+      logFile = { path: log_file, fd: openSync(log_file, 'a', 0o640) }
+      destination.redirect(logFile.fd)
+    }
+    const debug = Math.max(0, Math.min(4, options.debug ?? log_level))
+    const priorities = options.priorities && logFile === undefined
+    return openLog(destination, { debug, format: log_format, priorities }, clock.now)
+  }
+
+  function openStore(assembly: Assembly): void {
+    if (!assembly.loaded.usesLedger || slot.isOpen) return
+    mkdirSync(options.paths.state, { recursive: true, mode: 0o750 })
+    slot.open(options.paths.ledger, assembly.loaded.globals.durability, clock.now())
+  }
+
+  function answerOf({ loaded }: Assembly, to: Log): Answer {
+    const { globals } = loaded
+    return makeAnswer({
+      hosts: loaded.hosts,
+      retiredKeys,
+      byPolicyContext: globals.vhost_by_policy_context,
+      onFailure: globals.on_failure,
+      refusesUnknownActions: globals.unknown_action === 'fail',
+      deadlineMilliseconds: globals.request_timeout * 1000,
+      observe: globals.mode === 'observe',
+      sessions: loaded.sessions,
+      log: to,
+      clock,
+      tally,
+    })
+  }
+
+  function sayProblems({ problems }: Assembly, lines: readonly string[]): void {
+    for (const line of lines) log.warning(line)
+    for (const problem of problems) {
+      const say = problem.severity === 'warning' ? log.warning : log.error
+      say(formatProblem(problem).replace(/: (?:warning|error): /, ': '))
+    }
+  }
+
+  const turn = makeTurn(() => {
+    try {
+      const settled = slot.ledger.settle()
+      if (settled instanceof Promise) return settled.then(() => true, unsettled)
+      return true
+    } catch (error) {
+      return unsettled(error)
+    }
+  })
+
+  function unsettled(error: unknown): false {
+    tally.failures++
+    log.error(`counts of this moment are lost: ${describeError(error)}`)
+    return false
+  }
+
+  const conversation = (): Conversation => ({
+    answer: request => current.answer(request),
+    unsettled(verdict): Verdict {
+      // Only what was let through needs its count; a refusal stands without one.
+      switch (current.assembly.loaded.globals.on_failure) {
+        case 'dunno':
+          return verdict
+        case 'defer':
+          return { action: 'defer the mail could not be counted, try again later', by: '' }
+        case 'close':
+          return { action: dunno, by: '', silent: true }
+      }
+    },
+    turn,
+    keepaliveSeconds: current.assembly.loaded.globals.keepalive_timeout,
+    mostRequests: current.assembly.loaded.globals.max_keepalive,
+    closed(connection, reason) {
+      log.connection('closed', { connection: connection.id, reason })
+      slot.ledger.disconnect(connection.id)
+      // What its unfinished message leaves behind is made durable as well.
+      turn(() => undefined)
+    },
+  })
+
+  const server: PolicyServer = makeServer({
+    conversation,
+    admits: address => current.assembly.admits(address),
+    opened: (connection, peer) =>
+      log.connection('connected', { connection: connection.id, peer, to: connection.endpoint }),
+    refused: peer => log.warning('a client that is not in "clients" was sent away', { peer }),
+  })
+
+  const first = await prepare()
+  log = await logOf(first.assembly)
+  openStore(first.assembly)
+  current = { assembly: first.assembly, answer: answerOf(first.assembly, log) }
+  sayProblems(first.assembly, first.lines)
+  await server.listen(first.assembly.endpoints)
+  const { pid_file } = first.assembly.loaded.globals
+  const releasePidFile = pid_file === undefined ? undefined : claimPidFile(pid_file)
+  const control = options.control ? await openControl() : undefined
+  log.notice('listening', { at: first.assembly.endpoints.map(formatEndpoint).join(',') })
+
+  const housekeeping = setInterval(
+    () => keepHouse(slot, clock, current.assembly, log),
+    HOUSEKEEPING_MILLISECONDS,
+  )
+  housekeeping.unref()
+
+  async function openControl(): Promise<Server | undefined> {
+    try {
+      return await serveControl(options.paths.control, { status, reload })
+    } catch (error) {
+      // Mail goes on without it; mtpolicyctl will say that it finds no daemon.
+      log.error(`no control socket: ${describeError(error)}`)
+      return undefined
+    }
+  }
+
+  async function reload(): Promise<readonly string[]> {
+    try {
+      const next = await prepare()
+      const nextLog = await logOf(next.assembly)
+      openStore(next.assembly)
+      await server.listen(next.assembly.endpoints)
+      const old = current.assembly
+      for (const endpoint of old.endpoints) retiredKeys.add(endpointKey(endpoint))
+      log = nextLog
+      current = { assembly: next.assembly, answer: answerOf(next.assembly, log) }
+      // Requests under way may still use what the old configuration opened.
+      setTimeout(() => old.close(), 10_000).unref()
+      sayProblems(next.assembly, next.lines)
+      log.notice('reloaded', { at: next.assembly.endpoints.map(formatEndpoint).join(',') })
+      return next.assembly.problems.map(formatProblem)
+    } catch (error) {
+      log.error(`reload refused, the old configuration stays: ${describeError(error)}`)
+      throw error
+    }
+  }
+
+  function status(): DaemonStatus {
+    const { assembly } = current
+    const { countries, loaded } = assembly
+    return {
+      version,
+      pid: process.pid,
+      since: since.toISOString(),
+      configuration: assembly.file,
+      mode: loaded.globals.mode,
+      endpoints: server.endpoints.map(formatEndpoint),
+      connections: server.connections,
+      ...tally,
+      store: {
+        path: options.paths.ledger,
+        state: slot.isOpen ? 'ok' : loaded.usesLedger ? 'failed' : 'not used',
+        durability: loaded.globals.durability,
+      },
+      geoip: {
+        path: countries.path,
+        builtAt: countries.builtAt?.toISOString(),
+        ageDays: countries.ageDays(new Date(clock.now())),
+        state: countries.state.status,
+        problem: countries.state.problem,
+      },
+      recipientOnlyServices: slot.ledger.recipientOnlyServices(),
+      plugins: loaded.links.map(({ host, path, link }) => ({
+        host,
+        plugin: path,
+        module: link.module,
+        runs: link.tally.runs,
+        failures: link.tally.failures,
+        lastFailure: link.tally.lastFailure,
+        milliseconds: Math.round(link.tally.milliseconds * 1000) / 1000,
+      })),
+      warnings: assembly.problems.map(formatProblem),
+      droppedLogLines: destination.dropped,
+    }
+  }
+
+  return {
+    reload,
+    status,
+    reopenLog() {
+      if (!logFile) return
+      const fd = openSync(logFile.path, 'a', 0o640)
+      destination.redirect(fd)
+      const before = logFile.fd
+      logFile = { path: logFile.path, fd }
+      setTimeout(() => closeSync(before), 1000).unref()
+    },
+    async stop(milliseconds) {
+      clearInterval(housekeeping)
+      log.notice('stopping')
+      control?.close()
+      await server.stop(milliseconds)
+      slot.close()
+      current.assembly.close()
+      releasePidFile?.()
+      destination.flush()
+    },
+  }
+}
+
+/** Old days go in small steps, a few milliseconds apart, so that no request waits for them. */
+function keepHouse(slot: LedgerSlot, clock: Clock, { loaded }: Assembly, log: Log): void {
+  if (!slot.isOpen) return
+  const now = clock.now()
+  const { timezone } = loaded.globals
+  const oldest = calendarDays(timezone === '' ? undefined : timezone)(now - KEPT_DAYS * DAY).name
+  try {
+    slot.ledger.expire(now)
+    const step = (): void => {
+      const more = slot.isOpen && slot.forget(oldest, now)
+      slot.ledger.settle()
+      if (more) setTimeout(step, 5).unref()
+    }
+    step()
+  } catch (error) {
+    if (!(error instanceof LookupError)) throw error
+    log.error(`old counts could not be forgotten: ${error.message}`)
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Where log lines go: a file descriptor, written to without ever waiting for it.
+ *
+ * All lines of one turn of the event loop are one write. While a write is under way lines are
+ * collected, up to a bound; what does not fit is dropped and counted, and the count is written as
+ * soon as there is room: a blocked pipe costs log lines, never an answer.
+ */
+
+import { write, writeSync } from 'node:fs'
+
+export interface Destination {
+  write(line: string): void
+  /** Lines dropped since start. */
+  readonly dropped: number
+  /** Writes what is left, without waiting for longer than a moment. For the end of the process. */
+  flush(): void
+  /** Goes on with another file, e.g. after logrotate. */
+  redirect(fd: number): void
+}
+
+const MOST_WAITING_CHARACTERS = 4 * 1024 * 1024
+
+export function openDestination(fd: number, droppedLine: (count: number) => string): Destination {
+  let target = fd
+  let waiting: string[] = []
+  let waitingLength = 0
+  let isWriting = false
+  let isDue = false
+  let dropped = 0
+  let unreported = 0
+
+  function next(): void {
+    isDue = false
+    if (isWriting || waiting.length === 0) return
+    if (unreported > 0) {
+      waiting.push(droppedLine(unreported))
+      unreported = 0
+    }
+    const bytes = Buffer.from(waiting.join(''))
+    waiting = []
+    waitingLength = 0
+    isWriting = true
+    writeAll(bytes, 0)
+  }
+
+  function writeAll(bytes: Buffer, from: number): void {
+    write(target, bytes, from, bytes.length - from, null, (error, written) => {
+      if (error && 'code' in error && error.code === 'EAGAIN') {
+        setTimeout(() => writeAll(bytes, from), 20)
+      } else if (!error && from + written < bytes.length) {
+        writeAll(bytes, from + written)
+      } else {
+        // A log that cannot be written (disk full, reader gone) is no reason to stop.
+        isWriting = false
+        next()
+      }
+    })
+  }
+
+  return {
+    write(line) {
+      if (waitingLength > MOST_WAITING_CHARACTERS) {
+        dropped++
+        unreported++
+        return
+      }
+      waiting.push(line)
+      waitingLength += line.length
+      if (!isDue && !isWriting) {
+        isDue = true
+        setImmediate(next)
+      }
+    },
+    get dropped() {
+      return dropped
+    },
+    flush() {
+      // A write under way means the reader is slow or gone; waiting for it could take for ever.
+      if (isWriting || waiting.length === 0) return
+      try {
+        writeSync(target, waiting.join(''))
+      } catch {
+        // There is nobody left to tell.
+      }
+      waiting = []
+      waitingLength = 0
+    },
+    redirect(other) {
+      target = other
+    },
+  }
+}

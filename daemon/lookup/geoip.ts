@@ -1,0 +1,150 @@
+/**
+ * Which country is an address in, from a file that may change under us.
+ *
+ * The file (.mmdb, or MaxMind's legacy .dat; told apart by content) is read whole, verified, and
+ * only then put in place of the one before. A file that is damaged, of another type or gone is
+ * refused with one log line, and what was loaded stays in use: `state` says so. A file that was never
+ * readable makes every lookup a LookupError until a good one appears, so that a plugin fails
+ * aloud and the chain goes on.
+ *
+ * Changes are found by polling identity, size and time of the file, which survives every way of
+ * replacing it; `reload()` looks at once. Reading blocks for some 50 ms per 8 MB, at a change only.
+ * Any number of databases can be open side by side; nothing is shared.
+ */
+
+import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { canonicalAddress } from '../policy/address.ts'
+import { describeError, LookupError } from '../policy/errors.ts'
+import type { CountryTable } from './country-table.ts'
+import { isDat, readDat } from './geoip-dat.ts'
+import { isMmdb, readMmdb } from './geoip-mmdb.ts'
+
+const POLL_MILLISECONDS = 30_000
+/** Far above any database sold; a mistaken path must not fill the memory. */
+const LARGEST_BYTES = 1024 ** 3
+const DAY_MILLISECONDS = 86_400_000
+
+export interface CountryDatabaseOptions {
+  readonly path: string
+  readonly log: (event: string, fields: Record<string, unknown>) => void
+  /** 0 never polls. */
+  readonly pollMilliseconds?: number
+}
+
+export interface CountryDatabaseState {
+  /** `current`: the file as it lies there; `stale`: an older one, see `problem`; `absent`: none was ever readable. */
+  readonly status: 'current' | 'stale' | 'absent'
+  readonly problem: string | undefined
+  readonly format: 'mmdb' | 'dat' | undefined
+  readonly description: string | undefined
+  readonly failedLookups: number
+}
+
+export interface CountryDatabase {
+  readonly path: string
+  /** The date of the data in use; undefined if nothing is loaded or the file states none. */
+  readonly builtAt: Date | undefined
+  readonly state: CountryDatabaseState
+  /** The code as the database has it (also EU, AP, ??); undefined: not known, or not an address. Throws only LookupError. */
+  country(address: string): string | undefined
+  ageDays(now: Date): number | undefined
+  /** Reads the file again, changed or not; false if it was refused. */
+  reload(): boolean
+  close(): void
+}
+
+export function openCountryDatabase(options: CountryDatabaseOptions): CountryDatabase {
+  const { path, log, pollMilliseconds = POLL_MILLISECONDS } = options
+  let table: CountryTable | undefined
+  let problem: string | undefined
+  let identity: string | undefined
+  let failedLookups = 0
+  let failureLogged = false
+
+  const reload = (): boolean => {
+    // Taken before reading: a change in between is then found by the next poll.
+    identity = identityOf(path)
+    try {
+      table = readTable(path)
+    } catch (error) {
+      problem = describeError(error)
+      log('geoip_refused', { path, problem, inUse: table?.builtAt?.toISOString() ?? 'nothing' })
+      return false
+    }
+    problem = undefined
+    failureLogged = false
+    log('geoip_loaded', { path, format: table.format, builtAt: table.builtAt?.toISOString() })
+    return true
+  }
+
+  reload()
+  const timer =
+    pollMilliseconds > 0
+      ? setInterval(() => {
+          if (identityOf(path) !== identity) reload()
+        }, pollMilliseconds).unref()
+      : undefined
+
+  return {
+    path,
+    get builtAt() {
+      return table?.builtAt
+    },
+    get state(): CountryDatabaseState {
+      return {
+        status: table === undefined ? 'absent' : problem === undefined ? 'current' : 'stale',
+        problem,
+        format: table?.format,
+        description: table?.description,
+        failedLookups,
+      }
+    },
+    country(address) {
+      if (table === undefined) throw new LookupError(`no GeoIP database: ${path}: ${problem}`)
+      const canonical = canonicalAddress(address)
+      if (canonical === undefined) return undefined
+      try {
+        return table.country(canonical)
+      } catch (cause) {
+        failedLookups++
+        const message = `${path}: ${describeError(cause)}`
+        if (!failureLogged)
+          log('geoip_lookup_failed', { path, address: canonical, problem: message })
+        failureLogged = true
+        throw new LookupError(message, { cause })
+      }
+    },
+    ageDays(now) {
+      const builtAt = table?.builtAt
+      return builtAt && Math.floor((now.getTime() - builtAt.getTime()) / DAY_MILLISECONDS)
+    },
+    reload,
+    close() {
+      clearInterval(timer)
+    },
+  }
+}
+
+function readTable(path: string): CountryTable {
+  // Asked before opening: opening a FIFO waits for its other end.
+  if (!statSync(path).isFile()) throw new Error('not a regular file')
+  const descriptor = openSync(path, 'r')
+  let file: Buffer
+  try {
+    if (fstatSync(descriptor).size > LARGEST_BYTES) throw new Error('larger than 1 GiB')
+    file = readFileSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+  return !isMmdb(file) && isDat(file) ? readDat(file) : readMmdb(file)
+}
+
+/** Undefined for a file that cannot be looked at. */
+function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+    return [dev, ino, size, mtimeNs, ctimeNs].join(':')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Is this MaxMind DB file whole?
+ *
+ * The library trusts its file: cut short it throws in the middle of a lookup, and pointers that
+ * form a circle or fan out keep it busy. So before a file is used the metadata, every node of the
+ * search tree that an address can reach and every record that a node points at are measured
+ * against the file. What passes here can be looked up without surprise; whether the answers are
+ * true nobody can tell.
+ *
+ * Format: MaxMind DB File Format Specification 2.0. Values are measured here, not decoded.
+ */
+
+import { formatIPv4, formatIPv6 } from '../policy/address.ts'
+
+const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1')
+/** The specification's bound for where the marker may start, from the end. */
+const METADATA_BYTES = 128 * 1024
+const SEPARATOR_BYTES = 16
+/** A city record with names in nine languages has about 250 values. */
+const VALUES_PER_RECORD = 10_000
+const NESTING = 64
+/** Records handed back as samples, spread over whatever the tree holds. */
+const SAMPLES = 2000
+
+export interface TreeShape {
+  readonly nodeCount: number
+  readonly recordSize: number
+  readonly ipVersion: number
+}
+
+export function isMmdb(file: Buffer): boolean {
+  return markerOf(file) >= 0
+}
+
+/** The last marker counts, as the specification says; -1 without one. */
+function markerOf(file: Buffer): number {
+  const from = Math.max(0, file.length - METADATA_BYTES - MARKER.length)
+  const found = file.subarray(from).lastIndexOf(MARKER)
+  return found < 0 ? -1 : from + found
+}
+
+/** Offset of the metadata marker, after measuring the metadata. Throws what is wrong. */
+export function checkMetadata(file: Buffer): number {
+  if (file.length === 0) throw new Error('the file is empty')
+  const marker = markerOf(file)
+  if (marker < 0) {
+    throw new Error('no metadata at the end: cut short, or not a MaxMind DB file')
+  }
+  const start = marker + MARKER.length
+  if ((file[start] ?? 0) >> 5 !== Type.map) throw new Error('the metadata is damaged')
+  measurer(file, start, file.length)(start)
+  return marker
+}
+
+/**
+ * Walks the whole tree, measures every record, and returns one address for each of (up to some
+ * thousand) different records.
+ */
+export function sampleRecords(file: Buffer, marker: number, shape: TreeShape): string[] {
+  const { nodeCount, recordSize, ipVersion } = shape
+  if (!Number.isInteger(nodeCount) || nodeCount < 1) throw new Error('the search tree is empty')
+  if (ipVersion !== 4 && ipVersion !== 6) throw new Error(`unknown IP version ${ipVersion}`)
+  const treeBytes = (nodeCount * recordSize) / 4
+  const dataStart = treeBytes + SEPARATOR_BYTES
+  if (dataStart > marker) {
+    throw new Error(`the search tree of ${nodeCount} nodes does not fit into the file: cut short`)
+  }
+
+  const child = recordReader(file, recordSize)
+  const measure = measurer(file, dataStart, marker)
+  const seenNodes = new Uint8Array(nodeCount)
+  const seenRecords = new Set<number>()
+  const samples: string[] = []
+  const path = new Uint8Array(16)
+  const bits = ipVersion === 4 ? 32 : 128
+
+  const visit = (node: number, depth: number): void => {
+    if (seenNodes[node] === 1) return
+    if (depth >= bits) throw new Error('the search tree is deeper than an address: damaged')
+    seenNodes[node] = 1
+    const mask = 0x80 >> (depth & 7)
+    for (const right of [false, true]) {
+      const value = child(node, right)
+      if (value === nodeCount) continue
+      const byte = path[depth >> 3] ?? 0
+      path[depth >> 3] = right ? byte | mask : byte & ~mask
+      if (value < nodeCount) {
+        visit(value, depth + 1)
+      } else if (!seenRecords.has(value)) {
+        seenRecords.add(value)
+        measure(value - nodeCount + treeBytes)
+        if (samples.length < SAMPLES) samples.push(addressAt(path, depth + 1, ipVersion))
+      }
+      path[depth >> 3] = (path[depth >> 3] ?? 0) & ~mask
+    }
+  }
+  visit(0, 0)
+  return samples
+}
+
+/** The lowest address below a node: the path so far, then zeros. */
+function addressAt(path: Uint8Array, depth: number, ipVersion: 4 | 6): string {
+  const address = Buffer.alloc(16)
+  address.set(path.subarray(0, Math.ceil(depth / 8)))
+  if (ipVersion === 4) return formatIPv4(address.readUInt32BE(0))
+  return formatIPv6(Array.from({ length: 8 }, (_, group) => address.readUInt16BE(group * 2)))
+}
+
+/** The library keeps its own to itself. Nodes must lie inside the file. */
+function recordReader(file: Buffer, recordSize: number): (node: number, right: boolean) => number {
+  const three = (at: number): number =>
+    ((file[at] ?? 0) << 16) | ((file[at + 1] ?? 0) << 8) | (file[at + 2] ?? 0)
+  switch (recordSize) {
+    case 24:
+      return (node, right) => three(node * 6 + (right ? 3 : 0))
+    case 28:
+      // The middle byte holds the top four bits of both records.
+      return (node, right) => {
+        const middle = file[node * 7 + 3] ?? 0
+        return right
+          ? ((middle & 15) << 24) | three(node * 7 + 4)
+          : ((middle >> 4) << 24) | three(node * 7)
+      }
+    case 32:
+      return (node, right) => file.readUInt32BE(node * 8 + (right ? 4 : 0))
+    default:
+      throw new Error(`unknown record size ${recordSize}`)
+  }
+}
+
+const Type = {
+  extended: 0,
+  pointer: 1,
+  string: 2,
+  double: 3,
+  bytes: 4,
+  uint16: 5,
+  uint32: 6,
+  map: 7,
+  int32: 8,
+  uint64: 9,
+  uint128: 10,
+  array: 11,
+  boolean: 14,
+  float: 15,
+} as const
+
+/** Longest payload of the number types; the library reads doubles and floats whole, whatever the size says. */
+const NUMBER_BYTES: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
+  [Type.double, [8, 8]],
+  [Type.float, [4, 4]],
+  [Type.uint16, [0, 2]],
+  [Type.uint32, [0, 4]],
+  [Type.int32, [1, 4]],
+  [Type.uint64, [0, 8]],
+  [Type.uint128, [0, 16]],
+])
+
+/**
+ * Measures values of the section from `base` to `end`. Returns how many values a reader meets
+ * below an offset, every pointer followed, and throws where it would meet too many or leave the section.
+ */
+function measurer(file: Buffer, base: number, end: number): (offset: number) => number {
+  /** Pointer target → values below it; Infinity while being measured, so that a circle is "too many". */
+  const measured = new Map<number, number>()
+  let next = 0
+
+  const inside = (offset: number, length: number): void => {
+    if (offset < base || offset + length > end)
+      throw new Error('a record leaves the file: cut short or damaged')
+  }
+  const unsigned = (offset: number, length: number): number => {
+    inside(offset, length)
+    return length === 0 ? 0 : file.readUIntBE(offset, length)
+  }
+
+  /** Values at `offset`; leaves the offset behind them in `next`. */
+  const value = (offset: number, nesting: number): number => {
+    if (nesting > NESTING) throw new Error('a record is nested too deeply: damaged')
+    const control = unsigned(offset, 1)
+    let type = control >> 5
+    let at = offset + 1
+    if (type === Type.pointer) return pointer(control, at, nesting)
+    if (type === Type.extended) type = 7 + unsigned(at++, 1)
+
+    let size = control & 31
+    if (size >= 29) {
+      const bytes = size - 28
+      const start = [29, 285, 65821][bytes - 1] ?? 0
+      size = start + unsigned(at, bytes)
+      at += bytes
+    }
+    if (type === Type.map || type === Type.array) {
+      return items(at, type === Type.map ? size * 2 : size, nesting)
+    }
+    if (type === Type.boolean) {
+      next = at
+      return 1
+    }
+    const limits = NUMBER_BYTES.get(type)
+    const fits = limits ? size >= limits[0] && size <= limits[1] : isText(type)
+    if (!fits) throw new Error('a record holds a value of unknown type or size: damaged')
+    inside(at, size)
+    next = at + size
+    return 1
+  }
+
+  const items = (offset: number, count: number, nesting: number): number => {
+    let total = 1
+    next = offset
+    if (count > VALUES_PER_RECORD) throw new Error('a record holds too many values: damaged')
+    for (let i = 0; i < count; i++) {
+      total += value(next, nesting + 1)
+      if (total > VALUES_PER_RECORD) throw new Error('a record holds too many values: damaged')
+    }
+    return total
+  }
+
+  const pointer = (control: number, at: number, nesting: number): number => {
+    const size = (control >> 3) & 3
+    const start = [0, 2048, 526336, 0][size] ?? 0
+    const high = size === 3 ? 0 : (control & 7) * 256 ** (size + 1)
+    const target = base + start + high + unsigned(at, size + 1)
+    const behind = at + size + 1
+    let below = measured.get(target)
+    if (below === undefined) {
+      measured.set(target, Number.POSITIVE_INFINITY)
+      below = value(target, nesting + 1)
+      measured.set(target, below)
+    }
+    next = behind
+    return 1 + below
+  }
+
+  return offset => {
+    const total = value(offset, 0)
+    if (total > VALUES_PER_RECORD) throw new Error('a record holds too many values: damaged')
+    return total
+  }
+}
+
+function isText(type: number): boolean {
+  return type === Type.string || type === Type.bytes
+}

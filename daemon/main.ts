@@ -1,0 +1,171 @@
+/**
+ * mtpolicyd - the policy daemon.
+ *
+ * Reads the command line, starts the daemon and turns signals into its verbs. The options are the
+ * original's; what it had and we do not know is said and passed over, because it starts, too.
+ */
+
+import { spawn } from 'node:child_process'
+import { parseArgs } from 'node:util'
+import { checkConfiguration, findConfiguration } from './configuration.ts'
+import { type Daemon, startDaemon, UnusableConfiguration } from './daemon.ts'
+import { type Paths, pathsBelow } from './paths.ts'
+import { describeError } from './policy/errors.ts'
+import { formatProblem } from './policy/problem.ts'
+import { version } from './version.ts'
+
+const USAGE = `Usage: mtpolicyd [--root DIR] [-f] [-c FILE] [-l N]
+
+Answers Postfix's policy requests: may this mail be sent?
+
+  -f, --foreground    stay in the foreground and log to standard error
+  -c, --config FILE   this configuration; without it, the one made from the
+                      host variables (see mtpolicyctl)
+  -l, --loglevel N    1 a line per verdict, 2 start and stop, 3 connections,
+                      4 everything; errors are always logged
+      --root DIR      all of the program's own paths below DIR
+  -t, --cron LIST     run the periodic tasks (hourly,daily,...) and exit
+  -d, --dump_config   load the configuration, show what is wrong with it, exit
+      --version       the version
+  -h, --help          this text
+
+Signals: HUP reload, USR1 reopen the log file, TERM stop after answering.
+`
+
+const options = {
+  root: { type: 'string', default: '/' },
+  config: { type: 'string', short: 'c' },
+  foreground: { type: 'boolean', short: 'f' },
+  loglevel: { type: 'string', short: 'l' },
+  cron: { type: 'string', short: 't' },
+  dump_config: { type: 'boolean', short: 'd' },
+  dump_vhosts: { type: 'boolean' },
+  version: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+/** How long open connections may take to get their answers at a stop; Postfix waits 5 s. */
+const STOP_MILLISECONDS = 5000
+
+async function main(argv: readonly string[]): Promise<number | undefined> {
+  const { values, tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    return 0
+  }
+  if (values.version) {
+    process.stdout.write(`mtpolicyd ${version}\n`)
+    return 0
+  }
+  for (const token of tokens) {
+    const isKnown = token.kind === 'option' && Object.hasOwn(options, token.name)
+    if (isKnown || token.kind === 'option-terminator') continue
+    const word = token.kind === 'option' ? token.rawName : token.value
+    process.stderr.write(`mtpolicyd: ${word} is not known and passed over; see --help\n`)
+  }
+  const paths = pathsBelow(textOf(values.root) ?? '/')
+  const file = textOf(values.config)
+  if (values.cron !== undefined) return runCron(paths, file)
+  if (values.dump_config || values.dump_vhosts) return dump(paths, file)
+  if (!values.foreground) return goToBackground(argv)
+  return run(paths, file, debugLevel(textOf(values.loglevel)))
+}
+
+const textOf = (value: string | boolean | undefined): string | undefined =>
+  typeof value === 'string' ? value : undefined
+
+/** As in the original, 0 and nonsense leave the file's level alone. */
+function debugLevel(text: string | undefined): number | undefined {
+  const level = Number.parseInt(text ?? '', 10)
+  return level > 0 ? level : undefined
+}
+
+async function run(
+  paths: Paths,
+  file: string | undefined,
+  debug: number | undefined,
+): Promise<number | undefined> {
+  let daemon: Daemon
+  try {
+    daemon = await startDaemon({
+      paths,
+      source: () => findConfiguration(paths, file),
+      debug,
+      priorities: process.env.JOURNAL_STREAM !== undefined || process.env.MTPOLICYD_SYSLOG === '1',
+      control: file === undefined,
+    })
+  } catch (error) {
+    const isExpected = error instanceof UnusableConfiguration
+    process.stderr.write(isExpected ? `${error.message}\n` : `mtpolicyd: ${describeError(error)}\n`)
+    return 1
+  }
+  handleSignals(daemon)
+  process.send?.('listening')
+  return undefined
+}
+
+function handleSignals(daemon: Daemon): void {
+  let isStopping = false
+  const stop = (milliseconds: number): void => {
+    if (isStopping) return
+    isStopping = true
+    void daemon.stop(milliseconds).then(() => process.exit(0))
+  }
+  process.on('SIGTERM', () => stop(STOP_MILLISECONDS))
+  process.on('SIGINT', () => stop(STOP_MILLISECONDS))
+  process.on('SIGQUIT', () => stop(STOP_MILLISECONDS))
+  process.on('SIGHUP', () => void daemon.reload().catch(() => undefined))
+  process.on('SIGUSR1', () => daemon.reopenLog())
+  // The original died of these; nothing here needs them.
+  for (const signal of ['SIGUSR2', 'SIGTTIN', 'SIGTTOU', 'SIGPIPE'] as const) {
+    process.on(signal, () => undefined)
+  }
+}
+
+/** There is nothing periodic in the plugins of this version; the ledger keeps house by itself. */
+async function runCron(paths: Paths, file: string | undefined): Promise<number> {
+  return dump(paths, file)
+}
+
+async function dump(paths: Paths, file: string | undefined): Promise<number> {
+  const source = await findConfiguration(paths, file)
+  const problems = checkConfiguration(paths, source.file, source.text)
+  process.stderr.write(problems.map(problem => `${formatProblem(problem)}\n`).join(''))
+  return problems.some(({ severity }) => severity === 'fatal') ? 1 : 0
+}
+
+/**
+ * Without -f: start again in the background, with logger(1) between us and syslog, and leave once
+ * the daemon listens or has failed.
+ */
+function goToBackground(argv: readonly string[]): Promise<number> {
+  const logger = spawn('logger', ['--prio-prefix', '-p', 'mail.info', '-t', 'mtpolicyd'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  const script = process.argv[1] ?? ''
+  const child = spawn(process.execPath, [...process.execArgv, script, ...argv, '-f'], {
+    stdio: ['ignore', 'ignore', logger.stdin, 'ipc'],
+    detached: true,
+    env: { ...process.env, MTPOLICYD_SYSLOG: '1' },
+  })
+  return new Promise(resolve => {
+    logger.once('error', error => {
+      process.stderr.write(`mtpolicyd: logger(1) cannot be started: ${error.message}\n`)
+    })
+    child.once('message', () => resolve(0))
+    child.once('exit', status => {
+      process.stderr.write('mtpolicyd: it did not start; the reason is in the mail log\n')
+      resolve(status || 1)
+    })
+  }).then(status => {
+    child.disconnect()
+    child.unref()
+    logger.unref()
+    logger.stdin.destroy()
+    return Number(status)
+  })
+}
+
+const status = await main(process.argv.slice(2))
+if (status !== undefined) process.exit(status)

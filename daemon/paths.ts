@@ -1,0 +1,42 @@
+/**
+ * Where things lie. `--root DIR` moves all of it below DIR, so that any number of daemons run side
+ * by side without privileges; what comes with the program lies beside the program.
+ */
+
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+export interface Paths {
+  readonly root: string
+  readonly config: string
+  readonly state: string
+  readonly ledger: string
+  readonly run: string
+  readonly control: string
+  readonly templates: string
+  /** The GeoIP databases of the host and of the program; the first that exists is used. */
+  readonly countries: readonly string[]
+}
+
+/** A bundle has its companions beside it, the sources have them one level up. */
+const beside = import.meta.dirname
+const isBundle = existsSync(join(beside, 'templates'))
+
+export function pathsBelow(root: string): Paths {
+  const below = (path: string): string => join(resolve(root), path)
+  const state = below('var/lib/univention-mtpolicyd')
+  const run = below('run/univention-mtpolicyd')
+  return {
+    root: resolve(root),
+    config: below('etc/univention-mtpolicyd/mtpolicyd.conf'),
+    state,
+    ledger: join(state, 'ledger.sqlite'),
+    run,
+    control: join(run, 'control.sock'),
+    templates: join(beside, isBundle ? 'templates' : '../templates'),
+    countries: [
+      join(state, 'country.mmdb'),
+      join(beside, isBundle ? 'country.mmdb' : '../dist/country.mmdb'),
+    ],
+  }
+}

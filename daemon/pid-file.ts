@@ -1,0 +1,35 @@
+/**
+ * The process id in a file, for those who ask for it with `pid_file`. A file that names a living
+ * process stops a second start; one that was left behind is taken over.
+ */
+
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+
+/** Returns how to give it up again. Throws if another process has it, or it cannot be written. */
+export function claimPidFile(path: string): () => void {
+  const other = livingOwner(path)
+  if (other !== undefined) throw new Error(`${path}: another daemon runs as process ${other}`)
+  writeFileSync(path, `${process.pid}\n`)
+  return () => {
+    if (livingOwner(path) === undefined) rmSync(path, { force: true })
+  }
+}
+
+/** The process in the file, if it lives and is not ourselves. */
+function livingOwner(path: string): number | undefined {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+  const pid = Number.parseInt(text, 10)
+  if (!(pid > 0) || pid === process.pid) return undefined
+  try {
+    process.kill(pid, 0)
+    return pid
+  } catch (error) {
+    // EPERM: it lives, and belongs to somebody else.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? pid : undefined
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * AddScoreHeader - write the score into a header of the mail.
+ *
+ *   <Plugin header>
+ *     module     = "AddScoreHeader"
+ *     spam_score = 5
+ *   </Plugin>
+ *
+ * The header says YES or NO (YES from `spam_score` on), the score and who added what. It ends the
+ * chain. It is added once per mail, as far as sessions are kept; after that the answer is dunno.
+ * Postfix cannot prepend a header at END-OF-MESSAGE: use it at RCPT or DATA.
+ */
+
+import { definePlugin } from '../policy/plugin.ts'
+import { currentScore, scoreDetail, scoreText } from '../policy/scoring.ts'
+import { number, perMail, text, writtenNumber } from '../policy/setting.ts'
+import { dunno, prepend } from '../policy/verdict.ts'
+import { scoreField } from './reaction.ts'
+
+export const addScoreHeader = definePlugin({
+  name: 'AddScoreHeader',
+  summary: 'Write the score into a header of the mail.',
+  settings: {
+    spam_score: perMail(
+      number({ doc: 'From this score on the header says YES.', fallback: writtenNumber('5') }),
+    ),
+    header_name: text({ doc: 'Name of the header.', fallback: 'X-MtScore' }),
+    score_field: scoreField,
+  },
+  create({ spam_score, header_name, score_field }, { path }) {
+    return (_request, { session }) => {
+      if (!session.once(`${path}-tag`)) return dunno
+      const isSpam = currentScore(session, score_field) >= spam_score(session).value
+      const detail = scoreDetail(session, score_field)
+      const score = scoreText(session, score_field)
+      return prepend(
+        header_name,
+        `${isSpam ? 'YES' : 'NO'} score=${score}${detail === '' ? '' : ` [${detail}]`}`,
+      )
+    }
+  },
+})

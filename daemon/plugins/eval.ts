@@ -1,0 +1,38 @@
+/**
+ * Eval - run plugins and keep their action instead of answering with it.
+ *
+ *   <Plugin verdict>
+ *     module   = "Eval"
+ *     store_in = "verdict"
+ *     <Plugin list>
+ *       ...
+ *     </Plugin>
+ *   </Plugin>
+ *
+ * The action of the blocks inside, if there is one, is noted under `store_in`; the chain goes on.
+ * Scores and values they set stay.
+ */
+
+import { definePlugin, type Outcome } from '../policy/plugin.ts'
+import { text } from '../policy/setting.ts'
+
+export const evalPlugin = definePlugin({
+  name: 'Eval',
+  summary: 'Run plugins and keep their action.',
+  nests: true,
+  settings: {
+    store_in: text({ doc: 'Session key for the action.' }),
+  },
+  create({ store_in }, { nested, fail }) {
+    if (store_in.startsWith('_')) fail('keys that begin with "_" are reserved', 'store_in')
+    return (request, context) => {
+      const keep = (outcome: Outcome): undefined => {
+        if (outcome !== undefined && !store_in.startsWith('_')) {
+          context.session.set(store_in, outcome)
+        }
+      }
+      const outcome = nested?.(request, context)
+      return outcome instanceof Promise ? outcome.then(keep) : keep(outcome)
+    }
+  },
+})

@@ -1,0 +1,86 @@
+/**
+ * Quota - react when a counter of Accounting has reached a threshold.
+ *
+ *   <Plugin quota>
+ *     module       = "Quota"
+ *     field        = "sasl_username"
+ *     metric       = "count_rcpt"
+ *     threshold    = 1000
+ *     time_pattern = "%Y-%m-%d"
+ *   </Plugin>
+ *
+ * `metric` is count (mails), count_rcpt (recipients), size or size_rcpt (bytes, bytes times
+ * recipients). `time_pattern` and `table_prefix` must be those of the Accounting block. Placed
+ * before it, exactly `threshold` pass; a mail that would overshoot is not foreseen. Without
+ * `action`, blocks inside run if there are any, else the mail is deferred.
+ *
+ * For a limit that counts exactly what Postfix accepts, see SendingLimit.
+ */
+
+import { definePlugin } from '../policy/plugin.ts'
+import { integer, optional, perMail, text, toggle } from '../policy/setting.ts'
+import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
+import { type CounterTable, counterTable, isTableWord, METRICS } from './counter-table.ts'
+import { checkAction } from './reaction.ts'
+
+const DEFAULT_ACTION = 'defer smtp traffic quota has been exceeded'
+
+export const quota = definePlugin({
+  name: 'Quota',
+  summary: 'React when a counter of Accounting has reached a threshold.',
+  nests: true,
+  settings: {
+    field: perMail(text({ doc: 'Attribute that was counted by.' })),
+    metric: perMail(text({ doc: `One of: ${METRICS.join(', ')}.` })),
+    threshold: perMail(integer({ doc: 'From this count on the mail is over quota.' })),
+    time_pattern: text({ doc: 'As at Accounting.', fallback: '%Y-%m' }),
+    table_prefix: text({ doc: 'As at Accounting.', fallback: 'acct_' }),
+    action: perMail(optional(text({ doc: `What Postfix is told (${DEFAULT_ACTION}).` }))),
+    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    db: text({ doc: 'Name of the Sql connection.', fallback: 'db' }),
+    mysql_engine: text({ doc: 'Engine of tables made in MySQL.', fallback: 'MyISAM' }),
+  },
+  create(settings, surroundings) {
+    const { field, metric, threshold, action, enabled, table_prefix } = settings
+    const { clock, sql, timezone, nested, fail, refuse, section } = surroundings
+    const connection = sql(settings.db)
+    if (!connection) {
+      refuse(`there is no <Connection ${settings.db}>`, 'db')
+      return () => undefined
+    }
+    checkAction(surroundings)
+    const written = section.options.find(option => option.name === 'metric')?.value
+    if (written !== undefined && !METRICS.some(known => known === written)) {
+      fail(`expected one of: ${METRICS.join(', ')}, found "${written}"; it never matches`, 'metric')
+    }
+    const unknown = unknownConversion(settings.time_pattern)
+    if (unknown) fail(`"${unknown}" is not known to strftime`, 'time_pattern')
+    const period = timeFormatter(settings.time_pattern, timezone)
+    const tables = new Map<string, CounterTable>()
+
+    function tableOf(name: string): CounterTable | undefined {
+      if (!connection || !isTableWord(table_prefix + name)) return undefined
+      let table = tables.get(name)
+      if (!table) {
+        table = counterTable(connection, table_prefix, name, settings.mysql_engine)
+        tables.set(name, table)
+      }
+      return table
+    }
+
+    return (request, context) => {
+      const { session } = context
+      if (!enabled(session)) return undefined
+      const name = field(session)
+      const value = request.text(name)
+      if (value.trim() === '') return undefined
+      const known = METRICS.find(one => one === metric(session))
+      const react = (counted: number) => {
+        if (counted < threshold(session)) return undefined
+        return action(session) ?? (nested ? nested(request, context) : DEFAULT_ACTION)
+      }
+      const counted = known ? (tableOf(name)?.read(value, period(clock.now()), known) ?? 0) : 0
+      return counted instanceof Promise ? counted.then(react) : react(counted)
+    }
+  },
+})

@@ -1,0 +1,52 @@
+/**
+ * ScoreAction - react to the score of the mail.
+ *
+ *   <Plugin limit>
+ *     module    = "ScoreAction"
+ *     threshold = 10
+ *     action    = "reject your mail looks bad (score %SCORE%%SCORE_DETAIL%)"
+ *   </Plugin>
+ *
+ * `match = gt` (the default) reacts at the threshold and above, `lt` at the threshold and below.
+ * A mail without score has 0. In the action, %IP% is the client's address, %SCORE% the score and
+ * %SCORE_DETAIL% who added what. Without action the blocks inside run.
+ */
+
+import { LookupError } from '../policy/errors.ts'
+import { fillTemplate } from '../policy/fields.ts'
+import { definePlugin } from '../policy/plugin.ts'
+import { currentScore, scoreDetail, scoreText } from '../policy/scoring.ts'
+import { number, optional, perMail, text } from '../policy/setting.ts'
+import { checkAction, scoreField } from './reaction.ts'
+
+export const scoreAction = definePlugin({
+  name: 'ScoreAction',
+  summary: 'React to the score of the mail.',
+  nests: true,
+  settings: {
+    threshold: perMail(number({ doc: 'The score it is about.' })),
+    match: text({ doc: 'gt: at the threshold and above; lt: at it and below.', fallback: 'gt' }),
+    action: optional(text({ doc: 'What Postfix is told.' })),
+    score_field: scoreField,
+  },
+  create({ threshold, match, action, score_field }, surroundings) {
+    checkAction(surroundings)
+    const isKnown = match === 'gt' || match === 'lt'
+    if (!isKnown) surroundings.fail(`expected one of: gt, lt, found "${match}"`, 'match')
+
+    return (request, context) => {
+      const { session } = context
+      const score = currentScore(session, score_field)
+      const limit = threshold(session).value
+      if (!isKnown) throw new LookupError(`match: expected gt or lt, not "${match}"`)
+      if (match === 'gt' ? score < limit : score > limit) return undefined
+      if (action === undefined) return surroundings.nested?.(request, context)
+      const detail = scoreDetail(session, score_field)
+      return fillTemplate(action, {
+        IP: request.get('client_address') ?? 'unknown',
+        SCORE: scoreText(session, score_field),
+        SCORE_DETAIL: detail === '' ? '' : `, ${detail}`,
+      })
+    }
+  },
+})

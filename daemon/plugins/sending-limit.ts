@@ -1,0 +1,132 @@
+/**
+ * SendingLimit - at most so many recipients per user and day.
+ *
+ *   <Plugin limit>
+ *     module    = "SendingLimit"
+ *     threshold = 1000
+ *     <User newsletter@example.org>
+ *       threshold = 20000
+ *     </User>
+ *     <User ceo>
+ *       threshold = unlimited
+ *     </User>
+ *   </Plugin>
+ *
+ * Counts what Postfix accepts from each sasl_username, every recipient once, however the service
+ * is asked: at RCPT, DATA, END-OF-MESSAGE or several of them. Made for
+ * smtpd_end_of_data_restrictions: a message is accepted or refused whole, and counted exactly. A
+ * count is on disk before Postfix hears the answer. The day is the calendar day of the time zone
+ * in `timezone`. A limit that is lowered below what was used refuses until the day ends.
+ *
+ * `counter` names the count: blocks with the same counter share it.
+ */
+
+import { accountName } from '../policy/account.ts'
+import type { Judgement, LedgerEvent } from '../policy/ledger.ts'
+import { definePlugin, type Outcome } from '../policy/plugin.ts'
+import { custom, readSettings, text } from '../policy/setting.ts'
+import { reject } from '../policy/verdict.ts'
+import { calendarDays, type Day } from '../policy/window.ts'
+
+const MOST = 1_000_000_000
+
+const threshold = custom<number>(
+  'a whole number from 0 to 1,000,000,000, or unlimited',
+  value => {
+    if (value.toLowerCase() === 'unlimited') return Number.POSITIVE_INFINITY
+    return /^\d{1,10}$/.test(value) && Number(value) <= MOST ? Number(value) : undefined
+  },
+  { doc: 'Recipients per user and day.' },
+)
+
+const STAGES: Readonly<Record<string, LedgerEvent['stage']>> = {
+  RCPT: 'RCPT',
+  DATA: 'DATA',
+  'END-OF-MESSAGE': 'END-OF-MESSAGE',
+}
+
+export const sendingLimit = definePlugin({
+  name: 'SendingLimit',
+  summary: 'At most so many recipients per user and day.',
+  blocks: ['User'],
+  usesLedger: true,
+  settings: {
+    threshold,
+    default_domain: text({ doc: 'Domain cut from user names.', fallback: '' }),
+    counter: text({ doc: 'Name of the count.', fallback: 'default' }),
+  },
+  create(settings, { section, clock, ledger, timezone, observe, problems }) {
+    const users = new Map<string, number>()
+    for (const block of section.blocks) {
+      const own = readSettings({ threshold }, block, problems)
+      if (own && block.name !== undefined) {
+        users.set(accountName(block.name, settings.default_domain), own.threshold)
+      }
+    }
+    const dayOf = calendarDays(timezone)
+    const turnText = turnFormatter(timezone)
+    let anonymous = 0
+
+    return (request, { facts }) => {
+      const account = accountName(request.text('sasl_username'), settings.default_domain)
+      const stage = STAGES[request.text('protocol_state')]
+      if (account === '' || stage === undefined) return undefined
+      const limit = users.get(account) ?? settings.threshold
+      const now = clock.now()
+      const day = dayOf(now)
+      const recipients = stage === 'RCPT' ? 1 : Math.max(1, request.count('recipient_count'))
+      const event: LedgerEvent = {
+        scope: settings.counter,
+        account,
+        stage,
+        // Without an instance nothing can be joined: such a request is a message of its own.
+        instance: request.text('instance') || `anonymous.${now}.${anonymous++}`,
+        connection: request.connection.id,
+        service: `${request.text('server_address')}:${request.text('server_port')}`,
+        recipient: request.text('recipient'),
+        recipients,
+        limit: observe ? Number.POSITIVE_INFINITY : limit,
+        day,
+        now,
+      }
+      const react = ({ accepted, used }: Judgement): Outcome => {
+        facts.used = used
+        facts.limit = limit
+        if (accepted && used <= limit) return undefined
+        if (accepted && !observe) return undefined
+        const before = observe ? used - recipients : used
+        const refusal = reject(refusalText(before, limit, recipients, turnText(day)))
+        if (!observe) return refusal
+        facts.observed ??= refusal
+        return undefined
+      }
+      const judgement = ledger.judge(event)
+      return judgement instanceof Promise ? judgement.then(react) : react(judgement)
+    }
+  },
+})
+
+/** In words a mail user understands: the limit, what is left, and when the count starts anew. */
+function refusalText(used: number, limit: number, recipients: number, turn: string): string {
+  const left = Math.max(0, limit - used)
+  const rest =
+    left === 0
+      ? 'none are left today'
+      : `${left} ${left === 1 ? 'is' : 'are'} left today and this message has ${recipients}`
+  return `5.7.1 You may send to ${limit} recipients per day, ${rest}; the count starts anew on ${turn}`
+}
+
+/** `2026-11-21 at 00:00 (Europe/Berlin)`, worked out once per day. */
+function turnFormatter(timezone: string | undefined): (day: Day) => string {
+  const format = new Intl.DateTimeFormat('en-CA', {
+    ...(timezone === undefined ? {} : { timeZone: timezone }),
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  })
+  const zone = timezone ?? format.resolvedOptions().timeZone
+  return day => `${format.format(day.endsAt).replace(', ', ' at ')} (${zone})`
+}

@@ -1,0 +1,31 @@
+/**
+ * Stress - react while Postfix is under stress.
+ *
+ *   <Plugin busy>
+ *     module = "Stress"
+ *     action = "defer try again later"
+ *   </Plugin>
+ *
+ * Postfix sets the attribute `stress` to `yes` when all its smtpd processes are busy
+ * (STRESS_README). Then the action is the answer, or without one the blocks inside run.
+ */
+
+import { definePlugin } from '../policy/plugin.ts'
+import { optional, perMail, text } from '../policy/setting.ts'
+import { checkAction } from './reaction.ts'
+
+export const stress = definePlugin({
+  name: 'Stress',
+  summary: 'React while Postfix is under stress.',
+  nests: true,
+  settings: {
+    action: perMail(optional(text({ doc: 'What Postfix is told.' }))),
+  },
+  create({ action }, surroundings) {
+    checkAction(surroundings)
+    return (request, context) => {
+      if (request.get('stress') !== 'yes') return undefined
+      return action(context.session) ?? surroundings.nested?.(request, context)
+    }
+  },
+})

@@ -1,0 +1,264 @@
+/**
+ * From a request to a verdict: the virtual host, the session, the chain, the deadline, the log line.
+ *
+ * Never rejects and never throws: whatever fails ends in what the operator chose with
+ * `on_failure`. As long as no plugin waits for anything, the verdict comes at once, without a
+ * promise or a timer.
+ */
+
+import { type Decision, type OnFailure, RequestFailure } from './chain.ts'
+import type { Clock } from './clock.ts'
+import { describeError, LookupError } from './errors.ts'
+import type { Fields, Log } from './log.ts'
+import type { Context, Facts, MaybePromise } from './plugin.ts'
+import type { PolicyRequest } from './request.ts'
+import { Session, type SessionCache } from './session.ts'
+import { defer, dunno, isKnownAction, oneLine, type Verdict } from './verdict.ts'
+
+export interface VirtualHost {
+  readonly name: string
+  /** Port or socket path it serves. */
+  readonly key: string
+  run(request: PolicyRequest, context: Context): MaybePromise<Decision | undefined>
+}
+
+export interface AnswerOptions {
+  readonly hosts: readonly VirtualHost[]
+  /** Keys an earlier configuration listened on: open connections there are served by the first host. */
+  readonly retiredKeys: ReadonlySet<string>
+  readonly byPolicyContext: boolean
+  readonly onFailure: OnFailure
+  /** Milliseconds for all plugins of one request; 0 is no limit. */
+  readonly deadlineMilliseconds: number
+  /** Is an action that Postfix does not know a failure? */
+  readonly refusesUnknownActions: boolean
+  /** Answer dunno where mail would be refused. */
+  readonly observe: boolean
+  /** Undefined: every request starts with an empty session. */
+  readonly sessions: SessionCache | undefined
+  readonly log: Log
+  readonly clock: Clock
+  readonly tally: AnswerTally
+}
+
+/** Verdicts since start, for status. */
+export interface AnswerTally {
+  requests: number
+  refused: number
+  deadlines: number
+  failures: number
+}
+
+export function newAnswerTally(): AnswerTally {
+  return { requests: 0, refused: 0, deadlines: 0, failures: 0 }
+}
+
+export type Answer = (request: PolicyRequest) => MaybePromise<Verdict>
+
+export function makeAnswer(options: AnswerOptions): Answer {
+  const { log, clock, tally } = options
+  const byKey = new Map<string, VirtualHost>()
+  const byName = new Map<string, VirtualHost>()
+  for (const host of options.hosts) {
+    // Of several with one key or name the first in the file serves.
+    if (!byKey.has(host.key)) byKey.set(host.key, host)
+    if (!byName.has(host.name)) byName.set(host.name, host)
+  }
+
+  function hostOf(request: PolicyRequest): VirtualHost | undefined {
+    if (options.byPolicyContext) {
+      const named = byName.get(request.text('policy_context'))
+      if (named) return named
+    }
+    const { endpoint } = request.connection
+    return byKey.get(endpoint) ?? (options.retiredKeys.has(endpoint) ? options.hosts[0] : undefined)
+  }
+
+  /** What a request that could not be decided is answered. */
+  function failed(): Verdict {
+    switch (options.onFailure) {
+      case 'dunno':
+        return { action: dunno, by: '' }
+      case 'defer':
+        return { action: defer('the mail could not be checked, try again later'), by: '' }
+      case 'close':
+        return { action: '', by: '', silent: true }
+    }
+  }
+
+  return request => {
+    tally.requests++
+    const host = hostOf(request)
+    if (!host) {
+      log.error('no <VirtualHost> for this port', { port: request.connection.endpoint })
+      return { action: '', by: '', silent: true }
+    }
+    const started = clock.elapsed()
+    const facts: Facts = {}
+    if (log.debug >= 4) traceRequest(log, host, request)
+
+    function conclude(decision: Decision | undefined): Verdict {
+      if (decision && options.refusesUnknownActions && !isKnownAction(decision.action)) {
+        return fail(new LookupError(`plugin ${decision.by}: "${decision.action}" is no action`))
+      }
+      let action = oneLine(decision?.action ?? dunno)
+      if (options.observe && decision && isObjection(action)) {
+        facts.observed ??= action
+        action = dunno
+      }
+      if (isObjection(action)) tally.refused++
+      if (log.debug >= 1) {
+        log.verdict(verdictFields(request, action, decision?.by ?? '', facts, clock, started))
+      }
+      return { action, by: decision?.by ?? '' }
+    }
+
+    function fail(error: unknown): Verdict {
+      tally.failures++
+      const isExpected = error instanceof RequestFailure || error instanceof LookupError
+      log.error(`request failed: ${describeError(error)}`, {
+        host: host?.name,
+        instance: request.text('instance'),
+        ...(isExpected || !(error instanceof Error) ? {} : { stack: error.stack }),
+      })
+      return failed()
+    }
+
+    const deadline = new Deadline()
+    try {
+      const outcome = withSession(options.sessions, request, log, session => {
+        const context = makeContext(session, facts, deadline, log)
+        const decision = host.run(request, context)
+        return decision
+      })
+      if (!(outcome instanceof Promise)) return conclude(outcome)
+      return deadline
+        .race(outcome, options.deadlineMilliseconds)
+        .then(result => {
+          if (result !== DEADLINE) return conclude(result)
+          tally.deadlines++
+          log.error(`[${request.connection.endpoint}]: request timed out`, {
+            host: host.name,
+            instance: request.text('instance'),
+          })
+          return failed()
+        })
+        .catch(fail)
+    } catch (error) {
+      return fail(error)
+    }
+  }
+}
+
+const DEADLINE = Symbol('deadline')
+
+/** The time a request has; its timer exists only once something waits. */
+class Deadline {
+  #controller: AbortController | undefined
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    return this.#controller.signal
+  }
+
+  /** The work's result, or DEADLINE when time is up: the signal is aborted then. */
+  race<T>(work: Promise<T>, milliseconds: number): Promise<T | typeof DEADLINE> {
+    if (milliseconds === 0) return work
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#controller?.abort()
+        resolve(DEADLINE)
+      }, milliseconds)
+      work.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
+  }
+}
+
+/** Runs the work with the mail's session. A cache that fails costs the session, not the mail. */
+function withSession<T>(
+  cache: SessionCache | undefined,
+  request: PolicyRequest,
+  log: Log,
+  work: (session: Session) => MaybePromise<T>,
+): MaybePromise<T> {
+  const instance = request.text('instance')
+  if (!cache || instance === '') return work(new Session())
+  const lost = (error: unknown): Session => {
+    log.error(`session of ${instance} is not at hand: ${describeError(error)}`)
+    return new Session()
+  }
+  const store = (session: Session): MaybePromise<void> => {
+    try {
+      const stored = cache.release(instance, session)
+      if (stored instanceof Promise) return stored.catch(error => void lost(error))
+    } catch (error) {
+      lost(error)
+    }
+  }
+  const use = (session: Session): MaybePromise<T> => {
+    let result: MaybePromise<T>
+    try {
+      result = work(session)
+    } catch (error) {
+      store(session)
+      throw error
+    }
+    if (result instanceof Promise) return result.finally(() => store(session))
+    const stored = store(session)
+    const value = result
+    return stored instanceof Promise ? stored.then(() => value) : value
+  }
+  const session = cache.acquire(instance)
+  return session instanceof Promise ? session.catch(lost).then(use) : use(session)
+}
+
+function makeContext(session: Session, facts: Facts, deadline: Deadline, log: Log): Context {
+  return {
+    session,
+    facts,
+    get signal() {
+      return deadline.signal
+    },
+    timing(label, milliseconds) {
+      if (log.debug >= 4) log.trace('timing', { of: label, ms: round(milliseconds) })
+    },
+  }
+}
+
+/** Does this action keep mail from going its way? */
+function isObjection(action: string): boolean {
+  return !/^\s*(?:dunno|ok|permit|prepend|warn|info|\d+(?![\s\S])|)(?:\s|$)/i.test(action)
+}
+
+function verdictFields(
+  request: PolicyRequest,
+  action: string,
+  by: string,
+  facts: Facts,
+  clock: Clock,
+  started: number,
+): Fields {
+  const stage = request.text('protocol_state')
+  return {
+    instance: request.text('instance'),
+    user: request.text('sasl_username'),
+    client: request.text('client_address'),
+    country: facts.country,
+    rcpt: stage === 'RCPT' ? 1 : request.count('recipient_count'),
+    size: request.count('size'),
+    verdict: action,
+    observed: facts.observed,
+    by,
+    used: facts.used,
+    limit: facts.limit === undefined || Number.isFinite(facts.limit) ? facts.limit : 'unlimited',
+    ms: round(clock.elapsed() - started),
+  }
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000
+}
+
+function traceRequest(log: Log, host: VirtualHost, request: PolicyRequest): void {
+  log.trace(`request for ${host.name}`, Object.fromEntries(request.attributes))
+}

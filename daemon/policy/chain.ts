@@ -1,0 +1,112 @@
+/**
+ * Runs the plugins of a virtual host in the order of the file; the first action ends the chain.
+ *
+ * A failing plugin is logged, counted, and then what the operator chose happens: `on_error =
+ * continue` at the plugin, else the file's `on_failure`. Plugins never decide that themselves.
+ * Nothing here waits unless a plugin does: a chain of synchronous plugins is a plain loop.
+ */
+
+import { describeError, LookupError } from './errors.ts'
+import type { Check, Context, MaybePromise, Outcome } from './plugin.ts'
+import type { PolicyRequest } from './request.ts'
+import { defer } from './verdict.ts'
+
+export type OnFailure = 'dunno' | 'defer' | 'close'
+
+/** Runs, failures and time of one plugin since start. */
+export interface Tally {
+  runs: number
+  failures: number
+  milliseconds: number
+  lastFailure: string
+}
+
+export interface Link {
+  readonly name: string
+  readonly module: string
+  readonly check: Check
+  readonly onError: 'fail' | 'continue'
+  readonly tally: Tally
+}
+
+export interface ChainOptions {
+  readonly onFailure: OnFailure
+  readonly elapsed: () => number
+  /** Called once per failure, loud. `stack` is given for what looks like a bug of ours. */
+  report(plugin: string, message: string, stack: string | undefined): void
+}
+
+export function newTally(): Tally {
+  return { runs: 0, failures: 0, milliseconds: 0, lastFailure: '' }
+}
+
+/** A plugin's failure that the file wants to end the request without an answer. */
+export class RequestFailure extends Error {
+  override readonly name = 'RequestFailure'
+}
+
+/** Which plugin decided: the outermost one that an action came through. */
+export interface Decision {
+  readonly action: string
+  readonly by: string
+}
+
+/** A chain as one check: what a virtual host runs, and what a plugin's nested blocks are. */
+export function makeChain(
+  links: readonly Link[],
+  options: ChainOptions,
+): (request: PolicyRequest, context: Context) => MaybePromise<Decision | undefined> {
+  function failed(link: Link, error: unknown): Outcome {
+    link.tally.failures++
+    const message = describeError(error)
+    link.tally.lastFailure = message
+    const isBug = !(error instanceof LookupError) && !(error instanceof RequestFailure)
+    options.report(link.name, message, isBug && error instanceof Error ? error.stack : undefined)
+    if (link.onError === 'continue' || options.onFailure === 'dunno') return undefined
+    if (options.onFailure === 'defer')
+      return defer('the mail could not be checked, try again later')
+    throw new RequestFailure(`plugin ${link.name} failed: ${message}`)
+  }
+
+  function runFrom(
+    first: number,
+    request: PolicyRequest,
+    context: Context,
+  ): MaybePromise<Decision | undefined> {
+    for (let i = first; i < links.length; i++) {
+      const link = links[i]
+      if (!link) break
+      const started = options.elapsed()
+      let outcome: MaybePromise<Outcome>
+      try {
+        outcome = link.check(request, context)
+      } catch (error) {
+        outcome = failed(link, error)
+      }
+      if (outcome instanceof Promise) {
+        return outcome
+          .catch(error => failed(link, error))
+          .then(action => {
+            settle(link, started, context)
+            // A request past its deadline has been answered: nothing more is asked on its behalf.
+            if (context.signal.aborted) return undefined
+            return action === undefined
+              ? runFrom(i + 1, request, context)
+              : { action, by: link.name }
+          })
+      }
+      settle(link, started, context)
+      if (outcome !== undefined) return { action: outcome, by: link.name }
+    }
+    return undefined
+  }
+
+  function settle(link: Link, started: number, context: Context): void {
+    const milliseconds = options.elapsed() - started
+    link.tally.runs++
+    link.tally.milliseconds += milliseconds
+    context.timing(link.name, milliseconds)
+  }
+
+  return (request, context) => runFrom(0, request, context)
+}

@@ -1,0 +1,312 @@
+/**
+ * Exact counting: the ledger counts what Postfix accepts, once per message.
+ *
+ * A message is known by Postfix's `instance`. At RCPT its recipients are reserved, at DATA or
+ * END-OF-MESSAGE the true number is committed and the reservations go; a message that is never
+ * completed gives its reservations back. The same question asked again gets the same verdict and
+ * counts nothing, also after a restart. The table in DESIGN §5 is the specification and
+ * test/policy/ledger.test.ts its executable form.
+ *
+ * Reservations live in memory alone. Commitments and decided messages go to the LedgerStore and
+ * are durable when `settle` has returned; no answer may leave before that.
+ */
+
+import type { Day } from './window.ts'
+
+/** One event of a message, as a policy request reports it. */
+export interface LedgerEvent {
+  /** Name of the counter; several limits may keep separate counts. */
+  readonly scope: string
+  /** Folded user name. */
+  readonly account: string
+  readonly stage: 'RCPT' | 'DATA' | 'END-OF-MESSAGE'
+  readonly instance: string
+  /** The policy connection, unique in the life of the process. */
+  readonly connection: number
+  /** `server_address:server_port`, the SMTP service that asks. */
+  readonly service: string
+  readonly recipient: string
+  /** `recipient_count`: 0 is taken as 1. */
+  readonly recipients: number
+  /** Recipients allowed per day; Infinity for no limit. */
+  readonly limit: number
+  readonly day: Day
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+export interface Judgement {
+  readonly accepted: boolean
+  /** Recipients counted in the window, this event included; at RCPT, reserved ones too. */
+  readonly used: number
+  /** Was this very message judged before? Then nothing was counted now. */
+  readonly repeated: boolean
+}
+
+/** What callers see. Another store (Redis) may implement it whole, hence the promises. */
+export interface Ledger {
+  judge(event: LedgerEvent): Judgement | Promise<Judgement>
+  /** Makes everything judged so far durable. Rejects or throws if that fails; those counts are void. */
+  settle(): void | Promise<void>
+  /** The connection is gone: its unfinished message is over. */
+  disconnect(connection: number): void
+  /** Gives up what has been unfinished for too long. Call now and then. */
+  expire(now: number): void
+  /** Recipients counted for an account on a day, without reservations. */
+  used(scope: string, account: string, day: string): number | Promise<number>
+  /** SMTP services that have only ever asked at RCPT: there aborted messages are counted too. */
+  recipientOnlyServices(): readonly string[]
+}
+
+/** A judged message, as it is remembered. */
+export interface Decided {
+  readonly scope: string
+  readonly instance: string
+  readonly account: string
+  readonly day: string
+  readonly accepted: boolean
+  readonly counted: number
+  readonly stage: 'DATA' | 'END-OF-MESSAGE'
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
+/**
+ * Durable part of the ledger. Synchronous: all calls between two `settle` are one transaction.
+ * Every method throws LookupError if the store does not work.
+ */
+export interface LedgerStore {
+  used(scope: string, account: string, day: string): number
+  /** Adds `count` if the sum stays within `limit`; the new sum, or undefined if it would not. */
+  addWithin(
+    scope: string,
+    account: string,
+    day: string,
+    count: number,
+    limit: number,
+  ): number | undefined
+  remember(decided: Decided): void
+  /** Decided messages not older than `since` (milliseconds since 1970), at most `most`, oldest first. */
+  recall(since: number, most: number): Iterable<Decided>
+  /** Services that have asked at DATA or END-OF-MESSAGE, and those that asked at RCPT alone. */
+  services(): Iterable<readonly [service: string, asksAtEnd: boolean]>
+  rememberService(service: string, asksAtEnd: boolean): void
+  settle(): void
+}
+
+/** Decided messages are remembered at least this long, unless more than `REMEMBERED` came since. */
+export const REMEMBERED_MILLISECONDS = 3_600_000
+export const REMEMBERED = 50_000
+/** A message without any event for this long is over. */
+export const UNFINISHED_MILLISECONDS = 3_600_000
+/** Different services remembered; a service is a local address and port, so few exist. */
+const MOST_SERVICES = 1000
+
+/** A message between its first RCPT and its end. */
+interface OpenMessage {
+  readonly scope: string
+  readonly account: string
+  readonly service: string
+  readonly recipients: Set<string>
+  /** The day of its last RCPT. */
+  day: string
+  touchedAt: number
+}
+
+const keyOf = (scope: string, name: string): string => `${scope}\n${name}`
+
+export function openLedger(store: LedgerStore, now: number): Ledger {
+  const open = new Map<string, OpenMessage>()
+  /** Recipients reserved per scope and account, over all open messages. */
+  const reserved = new Map<string, number>()
+  /** The message each connection asked about last, and the scopes that reserved for it. */
+  const current = new Map<number, { instance: string; keys: Set<string> }>()
+  const services = new Map<string, boolean>(store.services())
+  // Two generations instead of an expiry per entry: the older one is dropped whole.
+  let decided = new Map<string, Decided>()
+  let decidedBefore = new Map<string, Decided>()
+  let generationSince = now
+  let unsettled: string[] = []
+
+  for (const entry of store.recall(now - REMEMBERED_MILLISECONDS, REMEMBERED)) {
+    decided.set(keyOf(entry.scope, entry.instance), entry)
+  }
+
+  function judge(event: LedgerEvent): Judgement {
+    const key = keyOf(event.scope, event.instance)
+    followConnection(event, key)
+    noteService(event.service, event.stage !== 'RCPT')
+    const before = decided.get(key) ?? decidedBefore.get(key)
+    if (event.stage === 'RCPT') return before ? repeat(before) : reserve(event, key)
+    if (before) {
+      const isFinal = before.stage === 'END-OF-MESSAGE' || event.stage === 'DATA'
+      return isFinal || !before.accepted ? repeat(before) : adjust(before, event, key)
+    }
+    return commit(event, key)
+  }
+
+  function repeat(before: Decided): Judgement {
+    const used = store.used(before.scope, before.account, before.day)
+    return { accepted: before.accepted, used, repeated: true }
+  }
+
+  function reserve(event: LedgerEvent, key: string): Judgement {
+    const message = open.get(key)
+    const accountKey = keyOf(event.scope, event.account)
+    const held = reserved.get(accountKey) ?? 0
+    const used = store.used(event.scope, event.account, event.day.name) + held
+    if (message?.recipients.has(event.recipient)) {
+      message.touchedAt = event.now
+      return { accepted: true, used, repeated: true }
+    }
+    if (used + 1 > event.limit) return { accepted: false, used, repeated: false }
+    if (message) {
+      message.recipients.add(event.recipient)
+      message.day = event.day.name
+      message.touchedAt = event.now
+    } else {
+      open.set(key, {
+        scope: event.scope,
+        account: event.account,
+        service: event.service,
+        recipients: new Set([event.recipient]),
+        day: event.day.name,
+        touchedAt: event.now,
+      })
+    }
+    reserved.set(accountKey, held + 1)
+    return { accepted: true, used: used + 1, repeated: false }
+  }
+
+  function commit(event: LedgerEvent, key: string): Judgement {
+    const count = Math.max(1, event.recipients)
+    const used = store.addWithin(event.scope, event.account, event.day.name, count, event.limit)
+    dropReservations(key)
+    const accepted = used !== undefined
+    remember(key, {
+      scope: event.scope,
+      instance: event.instance,
+      account: event.account,
+      day: event.day.name,
+      accepted,
+      counted: accepted ? count : 0,
+      stage: event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE',
+      at: event.now,
+    })
+    return {
+      accepted,
+      used: used ?? store.used(event.scope, event.account, event.day.name),
+      repeated: false,
+    }
+  }
+
+  /** END-OF-MESSAGE after DATA: the final number replaces the first one, on the day it was counted. */
+  function adjust(before: Decided, event: LedgerEvent, key: string): Judgement {
+    const count = Math.max(1, event.recipients)
+    const used = store.addWithin(
+      before.scope,
+      before.account,
+      before.day,
+      count - before.counted,
+      Number.POSITIVE_INFINITY,
+    )
+    remember(key, { ...before, counted: count, stage: 'END-OF-MESSAGE', at: event.now })
+    return { accepted: true, used: used ?? count, repeated: false }
+  }
+
+  function remember(key: string, entry: Decided): void {
+    store.remember(entry)
+    if (
+      decided.size >= REMEMBERED ||
+      Math.abs(entry.at - generationSince) > REMEMBERED_MILLISECONDS
+    ) {
+      decidedBefore = decided
+      decided = new Map()
+      generationSince = entry.at
+    }
+    decided.set(key, entry)
+    unsettled.push(key)
+  }
+
+  /** A connection that asks about another message has finished or dropped the one before. */
+  function followConnection(event: LedgerEvent, key: string): void {
+    const last = current.get(event.connection)
+    if (last?.instance === event.instance) {
+      if (event.stage === 'RCPT') last.keys.add(key)
+      return
+    }
+    if (last) for (const old of last.keys) release(old)
+    const keys = new Set<string>()
+    if (event.stage === 'RCPT') keys.add(key)
+    if (last) {
+      last.instance = event.instance
+      last.keys = keys
+    } else current.set(event.connection, { instance: event.instance, keys })
+  }
+
+  function noteService(service: string, asksAtEnd: boolean): void {
+    const known = services.get(service)
+    if (known === true || known === asksAtEnd) return
+    if (known === undefined && services.size >= MOST_SERVICES) return
+    services.set(service, asksAtEnd)
+    store.rememberService(service, asksAtEnd)
+  }
+
+  /** The message is over without a judgement at its end. */
+  function release(key: string): void {
+    const message = open.get(key)
+    if (!message) return
+    const count = message.recipients.size
+    dropReservations(key)
+    if (services.get(message.service) === false) {
+      store.addWithin(message.scope, message.account, message.day, count, Number.POSITIVE_INFINITY)
+    }
+  }
+
+  function dropReservations(key: string): void {
+    const message = open.get(key)
+    if (!message) return
+    open.delete(key)
+    const accountKey = keyOf(message.scope, message.account)
+    const left = (reserved.get(accountKey) ?? 0) - message.recipients.size
+    if (left > 0) reserved.set(accountKey, left)
+    else reserved.delete(accountKey)
+  }
+
+  return {
+    judge,
+
+    settle() {
+      const keys = unsettled
+      unsettled = []
+      try {
+        store.settle()
+      } catch (error) {
+        // What is not durable was never decided: the same message may be judged anew.
+        for (const key of keys) {
+          decided.delete(key)
+          decidedBefore.delete(key)
+        }
+        throw error
+      }
+    },
+
+    disconnect(connection) {
+      const last = current.get(connection)
+      if (!last) return
+      current.delete(connection)
+      for (const key of last.keys) release(key)
+    },
+
+    expire(at) {
+      for (const [key, message] of open) {
+        if (Math.abs(at - message.touchedAt) > UNFINISHED_MILLISECONDS) release(key)
+      }
+    },
+
+    used: (scope, account, day) => store.used(scope, account, day),
+
+    recipientOnlyServices: () =>
+      [...services].filter(([, asksAtEnd]) => !asksAtEnd).map(([service]) => service),
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * One request of Postfix's policy delegation protocol (SMTPD_POLICY_README), read once.
+ *
+ * Unknown and missing attributes are normal: older Postfix versions send fewer. A missing
+ * attribute and an empty one are told apart, because configurations of mtpolicyd may rely on it.
+ */
+
+/** The socket a request came in on. What one smtpd process asks arrives on one connection. */
+export interface Connection {
+  /** Unique in the life of the process. */
+  readonly id: number
+  /** Port number or socket path the client connected to: the key of a <VirtualHost>. */
+  readonly endpoint: string
+}
+
+export class PolicyRequest {
+  readonly attributes: ReadonlyMap<string, string>
+  readonly connection: Connection
+
+  constructor(attributes: ReadonlyMap<string, string>, connection: Connection) {
+    this.attributes = attributes
+    this.connection = connection
+  }
+
+  /** Value of an attribute; undefined if Postfix did not send it. */
+  get(name: string): string | undefined {
+    return this.attributes.get(name)
+  }
+
+  /** Value of an attribute, with missing and empty taken as the same. */
+  text(name: string): string {
+    return this.attributes.get(name) ?? ''
+  }
+
+  /** A count or size: digits only, at most 2^53; anything else is 0, as Postfix sends for "unknown". */
+  count(name: string): number {
+    const text = this.attributes.get(name)
+    if (text === undefined || !/^\d{1,16}$/.test(text)) return 0
+    const value = Number(text)
+    return Number.isSafeInteger(value) ? value : 0
+  }
+}

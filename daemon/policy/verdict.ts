@@ -1,0 +1,79 @@
+/**
+ * What we tell Postfix to do with the mail: an action of access(5), as text.
+ *
+ * An answer is always one line. Text that comes from a configuration, a database or a remote
+ * server is flattened here, at the only place where answers are made, so that nothing can add a
+ * line of its own to the protocol. A tab is kept: it is harmless and existing files use it.
+ */
+
+import { nearestName } from './problem.ts'
+
+export interface Verdict {
+  /** First word and its text, e.g. `reject You may not`. */
+  readonly action: string
+  /** Name of the plugin that decided; empty when nobody did. */
+  readonly by: string
+  /** No answer at all: the connection is closed (`on_failure = close`). */
+  readonly silent?: true
+}
+
+const LINE_BREAKERS = /[[\p{Cc}\u2028\u2029]--[\t]]+/gv
+
+/** One line of well-formed UTF-8 without control characters. */
+export function oneLine(text: string): string {
+  return text.replace(LINE_BREAKERS, ' ').toWellFormed()
+}
+
+export const dunno = 'dunno'
+
+export function reject(text: string): string {
+  return `reject ${text}`
+}
+
+export function defer(text: string): string {
+  return `defer ${text}`
+}
+
+export function prepend(header: string, value: string): string {
+  return `PREPEND ${header}: ${value}`
+}
+
+/** First words that Postfix's smtpd understands by itself (access(5), Postfix 3.11), lower case. */
+const VERBS: ReadonlySet<string> = new Set([
+  'ok',
+  'permit',
+  'dunno',
+  'reject',
+  'defer',
+  'defer_if_permit',
+  'defer_if_reject',
+  'discard',
+  'hold',
+  'filter',
+  'redirect',
+  'bcc',
+  'prepend',
+  'info',
+  'warn',
+])
+
+/**
+ * Is this action one that Postfix knows? Anything else is a restriction class of the
+ * administrator's, or a mistake that Postfix answers with 451 4.3.5 (postfix 3.7, observed).
+ */
+export function isKnownAction(action: string): boolean {
+  const word = action.trimStart().split(/\s/, 1)[0] ?? ''
+  return VERBS.has(word.toLowerCase()) || /^[45]\d\d$/.test(word) || /^\d+$/.test(word)
+}
+
+/** What to tell the operator about an action that Postfix may not understand; undefined if it does. */
+export function actionWarning(action: string): string | undefined {
+  const word = action.trimStart().split(/\s/, 1)[0] ?? ''
+  if (word === '') return 'an empty action is no answer to Postfix; did you mean "dunno"?'
+  if (isKnownAction(action)) return undefined
+  const near = nearestName(word, VERBS)
+  return (
+    `"${word}" is no action of Postfix's access(5)${near ? `; did you mean "${near}"?` : ''}` +
+    ' (right only if it names a restriction class of yours)'
+  )
+}

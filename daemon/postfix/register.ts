@@ -1,0 +1,322 @@
+/**
+ * Registers the daemon with Postfix on plain Debian, and undoes it exactly.
+ *
+ * One item, first in `smtpd_end_of_data_restrictions` of main.cf: there it sees every message once,
+ * whatever the permits in front of other lists and the `-o` overrides of the stock services. The
+ * file is edited as text, checked by Postfix itself and put back if Postfix then complains about
+ * anything new. Registering twice is registering once; another endpoint replaces the old one.
+ *
+ * `unregister` gives back the file byte for byte if nobody touched it, else it cuts only our text.
+ * Postfix is reloaded if it runs, never started. master.cf is not edited; what would be needed there
+ * is said. A main.cf that something generates is left alone, with the line to add.
+ */
+
+import fs from 'node:fs'
+import path from 'node:path'
+import type { Run } from './external-program.ts'
+import { complaints, type PostfixInstance, primaryConfigDir, readInstance } from './instance.ts'
+import { insertItem, removeInserted, removeRestrictions } from './main-cf.ts'
+import {
+  openRecords,
+  type RecordFile,
+  type RegistrationRecord,
+  sha256,
+} from './registration-record.ts'
+import { asks, END_OF_DATA, type Endpoint, recognise, restrictionItem } from './restriction-list.ts'
+
+export interface RegistrationOptions {
+  readonly run: Run
+  readonly endpoint: Endpoint
+  readonly stateFile: string
+  /** Instances; default: the primary one (`unregister`: every recorded one as well). */
+  readonly configDirs?: readonly string[]
+}
+
+export type Outcome =
+  | 'registered'
+  | 'already'
+  | 'unregistered'
+  | 'nothing'
+  | 'no-postfix'
+  | 'refused'
+  | 'failed'
+
+export interface RegistrationResult {
+  readonly configDir: string
+  readonly outcome: Outcome
+  /** False for what an administrator has to look at; then `reasons` says why. */
+  readonly ok: boolean
+  readonly reasons: readonly string[]
+  readonly notes: readonly string[]
+  readonly item?: string
+  /** Where a file is generated: what to add at its source. */
+  readonly lineToAdd?: string
+  readonly reloaded: boolean
+}
+
+export async function register(options: RegistrationOptions): Promise<RegistrationResult[]> {
+  const configDirs = options.configDirs ?? [await primaryConfigDir(options.run)]
+  return inTurn(configDirs, configDir => registerOne(options, path.resolve(configDir)))
+}
+
+export async function unregister(options: RegistrationOptions): Promise<RegistrationResult[]> {
+  const configDirs = options.configDirs ?? [await primaryConfigDir(options.run)]
+  const all = new Set(configDirs.map(configDir => path.resolve(configDir)))
+  if (!options.configDirs) {
+    for (const configDir of recordedDirs(options.stateFile)) all.add(configDir)
+  }
+  return inTurn([...all], configDir => unregisterOne(options, configDir))
+}
+
+async function registerOne(
+  { run, endpoint, stateFile }: RegistrationOptions,
+  configDir: string,
+): Promise<RegistrationResult> {
+  const instance = await readInstance(run, configDir)
+  if ('absent' in instance) return answer(configDir, 'no-postfix', [instance.reason])
+  if (instance.services.length === 0) {
+    return answer(configDir, 'refused', ['this Postfix has no smtpd service: nothing would ask'])
+  }
+  const item = restrictionItem(endpoint, instance.version)
+  const records = openRecords(stateFile)
+  const old = records.find(configDir)
+  const notes = serviceNotes(instance, endpoint)
+  const present = recognise(instance.endOfData, [endpoint])
+  // The old endpoint of a record has to go even where the new one is already asked.
+  const isStale =
+    old !== undefined &&
+    recognise(old.item, [endpoint]).length === 0 &&
+    recognise(instance.endOfData, [old.endpoint]).length > 0
+  if (present.length > 0 && !isStale) {
+    return { ...answer(configDir, 'already'), item: present[0] ?? item, notes }
+  }
+
+  const file = fs.realpathSync(path.join(configDir, 'main.cf'))
+  const text = fs.readFileSync(file, 'latin1')
+  const generator = findGenerator(text)
+  if (generator) {
+    const reasons = [`${file} is generated (“${generator}”): an edit would be lost. Add there:`]
+    return {
+      ...answer(configDir, 'refused', reasons),
+      lineToAdd: `${END_OF_DATA} = ${item}`,
+      notes,
+    }
+  }
+  const before = old ? withoutOurs(text, old, records) : text
+  const edit = present.length > 0 ? undefined : insertItem(before, END_OF_DATA, item)
+  const after = edit?.text ?? before
+  const undoRecord = records.remember(configDir)
+  if (edit) {
+    const sums = { sha256Before: sha256(before), sha256After: sha256(after) }
+    const { inserted, created } = edit
+    records.put(
+      { configDir, parameter: END_OF_DATA, endpoint, item, inserted, created, ...sums },
+      before,
+    )
+  }
+  const isThere = async () => {
+    const now = await readInstance(run, configDir)
+    return !('absent' in now) && recognise(now.endOfData, [endpoint]).length > 0
+  }
+  let refusal: string[]
+  try {
+    refusal = await changeFile(run, configDir, file, { text, after }, isThere)
+  } catch (error) {
+    undoRecord()
+    throw error
+  }
+  if (refusal.length > 0) {
+    undoRecord()
+    return { ...answer(configDir, 'failed', refusal), notes }
+  }
+  if (!edit) records.remove(configDir)
+  const reload = await reloadIfRunning(run, instance)
+  return { ...answer(configDir, 'registered', reload.reasons), item, notes, ...reload }
+}
+
+async function unregisterOne(
+  { run, endpoint, stateFile }: RegistrationOptions,
+  configDir: string,
+): Promise<RegistrationResult> {
+  const records = openRecords(stateFile)
+  const record = records.find(configDir)
+  const endpoints = record ? [endpoint, record.endpoint] : [endpoint]
+  const instance = await readInstance(run, configDir)
+  const link = path.join(configDir, 'main.cf')
+  if (!fs.existsSync(link)) {
+    records.remove(configDir)
+    return answer(configDir, 'nothing', [], ['there is no main.cf'])
+  }
+  const file = fs.realpathSync(link)
+  const text = fs.readFileSync(file, 'latin1')
+  const after = record
+    ? withoutOurs(text, record, records)
+    : withoutItem(text, restrictionItem(endpoint, 'absent' in instance ? '3' : instance.version))
+  // A Postfix that was removed but not purged leaves main.cf: our text goes all the same.
+  const isThere = 'absent' in instance ? undefined : async () => true
+  const refusal =
+    after === text ? [] : await changeFile(run, configDir, file, { text, after }, isThere)
+  if (refusal.length > 0) return answer(configDir, 'failed', refusal)
+  records.remove(configDir)
+  if ('absent' in instance) return answer(configDir, after === text ? 'nothing' : 'unregistered')
+
+  const reload = after === text ? { reloaded: false } : await reloadIfRunning(run, instance)
+  const now = await readInstance(run, configDir)
+  const left = 'absent' in now ? [] : mentions(now, endpoints, true)
+  const reasons = left.map(place => `still asks the daemon: ${place}`)
+  const outcome = after === text ? 'nothing' : 'unregistered'
+  const said = [...reasons, ...('reasons' in reload ? reload.reasons : [])]
+  return { ...answer(configDir, outcome, said), reloaded: reload.reloaded }
+}
+
+/** Every place of an instance that asks one of these endpoints: `NAME: item`. */
+export function mentions(
+  instance: PostfixInstance,
+  endpoints: readonly Endpoint[],
+  withEndOfData = false,
+): string[] {
+  const lists = [...instance.settings]
+  if (withEndOfData) lists.unshift([END_OF_DATA, instance.endOfData])
+  return lists.flatMap(([name, value]) =>
+    recognise(value, endpoints).map(item => `${name}: ${item}`),
+  )
+}
+
+/** What an administrator should know about services that do not use main.cf's end-of-data list. */
+export function serviceNotes(instance: PostfixInstance, endpoint: Endpoint): string[] {
+  const notes = instance.services.flatMap(({ name, authenticates, override }) => {
+    // Empty is how a re-injection service says that it wants no second look.
+    if (!override || !authenticates || recognise(override, [endpoint]).length > 0) return []
+    const item = restrictionItem(endpoint, instance.version).replace(/,? +/g, ',')
+    const blankFree = item.replace('{,', '{').replace(',}', '}')
+    return [
+      `${name} has its own ${END_OF_DATA} in master.cf and does not ask the daemon; ` +
+        `put there: -o ${END_OF_DATA}=${blankFree},${override.replace(/,?\s+/g, ',')}`,
+    ]
+  })
+  const elsewhere = mentions(instance, [endpoint]).filter(
+    place => !place.includes(`/${END_OF_DATA}:`),
+  )
+  return [...notes, ...elsewhere.map(place => `also asked from ${place}`)]
+}
+
+/** main.cf without our text: the saved file if nobody touched ours since, else ours cut out. */
+function withoutOurs(text: string, record: RegistrationRecord, records: RecordFile): string {
+  if (sha256(text) === record.sha256After) {
+    const saved = records.saved(record)
+    if (saved !== undefined) return saved
+  }
+  const cut = removeInserted(text, record.parameter, record)
+  if (cut !== undefined) return cut
+  return removeRestrictions(text, record.parameter, (restriction, argument) =>
+    asks(restriction, argument, [record.endpoint]),
+  )
+}
+
+/** Without a record only the item exactly as we would write it is ours. */
+function withoutItem(text: string, item: string): string {
+  return removeRestrictions(
+    text,
+    END_OF_DATA,
+    (restriction, argument) => `${restriction} ${argument}` === item,
+  )
+}
+
+/**
+ * Puts the new text in place and asks Postfix; empty if it agrees, else why not, with the old text
+ * back in place. Only complaints that are new count: stock Debian already has some.
+ */
+async function changeFile(
+  run: Run,
+  configDir: string,
+  file: string,
+  { text, after }: { readonly text: string; readonly after: string },
+  isAsWanted: (() => Promise<boolean>) | undefined,
+): Promise<string[]> {
+  const known = isAsWanted ? await complaints(run, configDir) : new Set<string>()
+  if (fs.readFileSync(file, 'latin1') !== text) return [`${file} was edited at the same moment`]
+  replaceFile(file, after)
+  if (!isAsWanted) return []
+  const fresh = [...(await complaints(run, configDir))].filter(said => !known.has(said))
+  if (fresh.length === 0 && !(await isAsWanted())) {
+    fresh.push(`postconf does not show the item in ${END_OF_DATA}`)
+  }
+  if (fresh.length > 0) replaceFile(file, text)
+  return fresh.length > 0 ? [...fresh, `${file} is as it was before`] : []
+}
+
+/** Same directory, owner and mode; the old file or the new one, never half of it. */
+function replaceFile(file: string, text: string): void {
+  const { uid, gid, mode } = fs.statSync(file)
+  const temporary = `${file}.mtpolicyd-${process.pid}`
+  try {
+    const descriptor = fs.openSync(temporary, 'wx', 0o600)
+    try {
+      fs.writeFileSync(descriptor, Buffer.from(text, 'latin1'))
+      fs.fchownSync(descriptor, uid, gid)
+      fs.fchmodSync(descriptor, mode & 0o7777)
+      fs.fsyncSync(descriptor)
+    } finally {
+      fs.closeSync(descriptor)
+    }
+    fs.renameSync(temporary, file)
+  } catch (error) {
+    fs.rmSync(temporary, { force: true })
+    throw error
+  }
+}
+
+async function reloadIfRunning(run: Run, instance: PostfixInstance) {
+  if (!instance.isRunning) return { reloaded: false, reasons: [] }
+  const { status, stderr } = await run(['postfix', '-c', instance.configDir, 'reload'])
+  if (status === 0) return { reloaded: true, reasons: [] }
+  return { reloaded: false, reasons: [`postfix reload failed: ${stderr.trim() || status}`] }
+}
+
+/** The comment by which a generator claims the file, or undefined. */
+function findGenerator(text: string): string | undefined {
+  const claims =
+    /auto(matically)?[- ]generated|(is|was|been) generated (by|from)|ansible[_ ]managed|(managed|maintained|controlled) (by|with) \S*(ansible|puppet|chef|salt|cfengine|univention|plesk|cpanel|iredmail)|univention-config-registry|will be overwritten|do not edit/i
+  for (const line of text.split('\n')) {
+    if (/^\s*#/.test(line) && claims.test(line)) return line.replace(/^[\s#]+|\s+$/g, '')
+  }
+  return undefined
+}
+
+function recordedDirs(stateFile: string): string[] {
+  try {
+    return openRecords(stateFile)
+      .all()
+      .map(({ configDir }) => configDir)
+  } catch {
+    // The same refusal is reported for the primary instance.
+    return []
+  }
+}
+
+/** One after the other: instances share the record. What the system refuses is a result, too. */
+async function inTurn(
+  configDirs: readonly string[],
+  act: (configDir: string) => Promise<RegistrationResult>,
+): Promise<RegistrationResult[]> {
+  const results: RegistrationResult[] = []
+  for (const configDir of configDirs) {
+    try {
+      results.push(await act(configDir))
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      results.push(answer(configDir, 'failed', [error.message]))
+    }
+  }
+  return results
+}
+
+function answer(
+  configDir: string,
+  outcome: Outcome,
+  reasons: readonly string[] = [],
+  notes: readonly string[] = [],
+): RegistrationResult {
+  const isGood = !['no-postfix', 'refused', 'failed'].includes(outcome)
+  return { configDir, outcome, ok: isGood && reasons.length === 0, reasons, notes, reloaded: false }
+}

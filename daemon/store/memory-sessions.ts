@@ -1,0 +1,67 @@
+/**
+ * Sessions in this process's memory: what is known about a mail, for `expireSeconds` after its
+ * last request. Requests of one mail wait for each other, at most `lockSeconds`.
+ *
+ * Two generations stand in for an expiry per entry: a session that was not asked for during a whole
+ * generation is dropped with it.
+ */
+
+import { LookupError } from '../policy/errors.ts'
+import { Session, type SessionCache } from '../policy/session.ts'
+
+export interface MemorySessionOptions {
+  readonly expireSeconds: number
+  readonly lockSeconds: number
+}
+
+/** Sessions kept at most; each is small, and a mail needs one. */
+const MOST_SESSIONS = 100_000
+
+export function memorySessions(options: MemorySessionOptions, now: () => number): SessionCache {
+  let recent = new Map<string, Session>()
+  let older = new Map<string, Session>()
+  let turnedAt = now()
+  const held = new Map<string, ((session: Session) => void)[]>()
+
+  function find(instance: string): Session {
+    const at = now()
+    if (
+      Math.abs(at - turnedAt) > options.expireSeconds * 1000 ||
+      recent.size >= MOST_SESSIONS / 2
+    ) {
+      older = recent
+      recent = new Map()
+      turnedAt = at
+    }
+    const session = recent.get(instance) ?? older.get(instance) ?? new Session()
+    recent.set(instance, session)
+    return session
+  }
+
+  return {
+    acquire(instance) {
+      const queue = held.get(instance)
+      if (!queue) {
+        held.set(instance, [])
+        return find(instance)
+      }
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          queue.splice(queue.indexOf(take), 1)
+          reject(new LookupError('another request of the same mail does not end'))
+        }, options.lockSeconds * 1000)
+        const take = (session: Session): void => {
+          clearTimeout(timer)
+          resolve(session)
+        }
+        queue.push(take)
+      })
+    },
+    release(instance, session) {
+      const queue = held.get(instance)
+      const next = queue?.shift()
+      if (next) next(session)
+      else held.delete(instance)
+    },
+  }
+}

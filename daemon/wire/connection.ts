@@ -1,0 +1,152 @@
+/**
+ * One connection from Postfix: requests in, answers out in the order of the requests.
+ *
+ * We never close first, because that costs Postfix a second and is logged nowhere
+ * (attr_clnt(3), Postfix 3.7): only after garbage, where the file sets `keepalive_timeout` or
+ * `max_keepalive`, when an answer is withheld (`on_failure = close`), and at a stop when nothing is
+ * under way. A peer that does not read its answers is not read from either.
+ */
+
+import type { Socket } from 'node:net'
+import type { MaybePromise } from '../policy/plugin.ts'
+import { type Connection, PolicyRequest } from '../policy/request.ts'
+import type { Verdict } from '../policy/verdict.ts'
+import { ProtocolError, RequestParser } from './parser.ts'
+import { formatReply } from './reply.ts'
+import type { Leave } from './turn.ts'
+
+export interface Conversation {
+  answer(request: PolicyRequest): MaybePromise<Verdict>
+  /** What is answered when the decision could not be made durable. */
+  unsettled(verdict: Verdict): Verdict
+  turn(leave: Leave): void
+  /** Seconds to wait for a whole request; 0 waits for ever. */
+  readonly keepaliveSeconds: number
+  /** Requests per connection; 0 is no limit. */
+  readonly mostRequests: number
+  closed(connection: Connection, reason: string): void
+}
+
+export interface OpenConnection {
+  /** Closes as soon as nothing is under way. */
+  finish(): void
+  destroy(): void
+}
+
+/** More than this unread by the peer, or waiting for an answer, and we stop reading. */
+const MOST_UNREAD_BYTES = 64 * 1024
+const MOST_WAITING = 64
+
+export function serveConnection(
+  socket: Socket,
+  connection: Connection,
+  conversation: Conversation,
+): OpenConnection {
+  const parser = new RequestParser()
+  const waiting: ReadonlyMap<string, string>[] = []
+  let isAnswering = false
+  let unsent = 0
+  let served = 0
+  let isFinishing = false
+  let reason = 'peer'
+  let timer: NodeJS.Timeout | undefined
+
+  function armKeepalive(): void {
+    if (conversation.keepaliveSeconds === 0) return
+    clearTimeout(timer)
+    timer = setTimeout(() => close('keepalive timeout'), conversation.keepaliveSeconds * 1000)
+  }
+
+  function close(why: string): void {
+    if (reason === 'peer') reason = why
+    socket.destroy()
+  }
+
+  function receive(chunk: Buffer): void {
+    let requests: ReadonlyMap<string, string>[]
+    try {
+      requests = parser.push(chunk)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      close(error.message)
+      return
+    }
+    for (const attributes of requests) waiting.push(attributes)
+    work()
+  }
+
+  /** Decides what is waiting, one after the other; stops where a decision takes time. */
+  function work(): void {
+    while (!isAnswering && waiting.length > 0 && !socket.destroyed) {
+      const attributes = waiting.shift()
+      if (!attributes) return
+      const verdict = conversation.answer(new PolicyRequest(attributes, connection))
+      if (verdict instanceof Promise) {
+        isAnswering = true
+        verdict.then(
+          decided => {
+            isAnswering = false
+            send(decided)
+            work()
+          },
+          // `answer` handles its own failures; what comes here is a bug and must be loud.
+          error => {
+            close('internal error')
+            throw error
+          },
+        )
+      } else send(verdict)
+    }
+    if (waiting.length > MOST_WAITING) socket.pause()
+    else if (socket.isPaused() && socket.writableLength < MOST_UNREAD_BYTES) socket.resume()
+  }
+
+  function send(verdict: Verdict): void {
+    unsent++
+    conversation.turn(isDurable => {
+      unsent--
+      if (socket.destroyed) return
+      const settled = isDurable ? verdict : conversation.unsettled(verdict)
+      if (settled.silent) {
+        close('no answer')
+        return
+      }
+      socket.write(formatReply(settled.action))
+      served++
+      if (conversation.mostRequests > 0 && served >= conversation.mostRequests) {
+        reason = 'max_keepalive'
+        socket.end()
+        return
+      }
+      armKeepalive()
+      if (socket.writableLength > MOST_UNREAD_BYTES) socket.pause()
+      if (isFinishing) finish()
+    })
+  }
+
+  function finish(): void {
+    isFinishing = true
+    if (!isAnswering && unsent === 0 && waiting.length === 0) {
+      reason = 'stop'
+      socket.end()
+    }
+  }
+
+  socket.on('data', receive)
+  socket.on('drain', work)
+  socket.on('end', () => {
+    // Half-closed: what was asked is still answered.
+    if (!isAnswering && unsent === 0) socket.end()
+    else isFinishing = true
+  })
+  socket.on('error', error => {
+    if (reason === 'peer') reason = error.message
+  })
+  socket.on('close', () => {
+    clearTimeout(timer)
+    conversation.closed(connection, reason)
+  })
+  armKeepalive()
+
+  return { finish, destroy: () => socket.destroy() }
+}

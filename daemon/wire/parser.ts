@@ -1,0 +1,148 @@
+/**
+ * Bytes to requests: Postfix's policy delegation protocol (SMTPD_POLICY_README, attr_scan(3)).
+ *
+ * Lines `name=value`, an empty line ends the request. Split at the first `=`, nothing is trimmed,
+ * the last of equal names wins, one CR before the LF is dropped. The cut of the bytes into packets
+ * makes no difference, and a request costs the same however it arrives. What is not such lines, or
+ * larger than the caps, is a ProtocolError: the connection is beyond use, nobody else's is.
+ */
+
+export const MOST_LINE_BYTES = 64 * 1024
+export const MOST_REQUEST_BYTES = 1024 * 1024
+
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError'
+}
+
+const LF = 10
+const CR = 13
+
+export class RequestParser {
+  /** Bytes of an unfinished request; grows by doubling, so that single bytes cost no copies. */
+  #held = Buffer.alloc(0)
+  #length = 0
+  /** Where the search for the end goes on, and where the last line seen begins. */
+  #searched = 0
+
+  /** The requests that are complete with these bytes, in order. Throws ProtocolError. */
+  push(chunk: Buffer): ReadonlyMap<string, string>[] {
+    if (this.#length === 0) {
+      const requests: ReadonlyMap<string, string>[] = []
+      const rest = takeRequests(chunk, chunk.length, 0, requests)
+      if (rest < chunk.length) this.#hold(chunk.subarray(rest))
+      return requests
+    }
+    this.#hold(chunk)
+    const requests: ReadonlyMap<string, string>[] = []
+    // An end may lie across the seam: step back over what could be its first bytes.
+    const from = Math.max(0, this.#searched - 2)
+    const rest = takeRequests(this.#held, this.#length, from, requests)
+    if (requests.length > 0) {
+      const left = Buffer.from(this.#held.subarray(rest, this.#length))
+      this.#held = left
+      this.#length = left.length
+    }
+    this.#searched = this.#length
+    this.#checkSize()
+    return requests
+  }
+
+  /** Is a request begun and not finished? */
+  get isMidRequest(): boolean {
+    return this.#length > 0
+  }
+
+  #hold(chunk: Buffer): void {
+    const needed = this.#length + chunk.length
+    if (needed > this.#held.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, Math.min(needed * 2, MOST_REQUEST_BYTES)))
+      this.#held.copy(grown, 0, 0, this.#length)
+      this.#held = grown
+    }
+    chunk.copy(this.#held, this.#length)
+    this.#length = needed
+    if (this.#searched === 0) this.#checkSize()
+  }
+
+  #checkSize(): void {
+    if (this.#length <= MOST_LINE_BYTES) return
+    if (this.#length > MOST_REQUEST_BYTES) {
+      throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
+    }
+    const lineStart = this.#held.lastIndexOf(LF, this.#length - 1) + 1
+    if (this.#length - lineStart > MOST_LINE_BYTES) {
+      throw new ProtocolError(`line longer than ${MOST_LINE_BYTES} bytes`)
+    }
+  }
+}
+
+/**
+ * Takes all complete requests out of `bytes[0, length)`; no end lies before `from`. Returns where
+ * the unfinished rest begins.
+ */
+function takeRequests(
+  bytes: Buffer,
+  length: number,
+  from: number,
+  requests: ReadonlyMap<string, string>[],
+): number {
+  let start = 0
+  let search = from
+  while (start < length) {
+    const end = findEnd(bytes, length, start, Math.max(start, search))
+    if (end === undefined) break
+    requests.push(parseRequest(bytes, start, end.contentEnd))
+    start = end.next
+    search = start
+  }
+  return start
+}
+
+/** The first empty line at or after `search`: where its request's content ends, and what follows it. */
+function findEnd(
+  bytes: Buffer,
+  length: number,
+  start: number,
+  search: number,
+): { contentEnd: number; next: number } | undefined {
+  // An empty line at the very start: a request without attributes.
+  if (bytes[start] === LF) return { contentEnd: start, next: start + 1 }
+  if (bytes[start] === CR && start + 1 < length && bytes[start + 1] === LF) {
+    return { contentEnd: start, next: start + 2 }
+  }
+  const plain = indexOf(bytes, '\n\n', search, length)
+  const withCr = indexOf(bytes, '\n\r\n', search, length)
+  if (plain >= 0 && (withCr < 0 || plain < withCr)) {
+    return { contentEnd: plain + 1, next: plain + 2 }
+  }
+  return withCr < 0 ? undefined : { contentEnd: withCr + 1, next: withCr + 3 }
+}
+
+/** Like Buffer.indexOf, but the match must end before `length`. */
+function indexOf(bytes: Buffer, needle: string, from: number, length: number): number {
+  const at = bytes.indexOf(needle, from, 'latin1')
+  return at >= 0 && at + needle.length <= length ? at : -1
+}
+
+/** One decode of the whole text is cheaper than one per value. `end` is behind the last LF. */
+function parseRequest(bytes: Buffer, start: number, end: number): ReadonlyMap<string, string> {
+  if (end - start > MOST_REQUEST_BYTES) {
+    throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
+  }
+  const text = bytes.toString('utf8', start, end)
+  const attributes = new Map<string, string>()
+  for (let at = 0; at < text.length; ) {
+    const lineEnd = text.indexOf('\n', at)
+    const equals = text.indexOf('=', at)
+    if (equals < 0 || equals >= lineEnd) {
+      throw new ProtocolError('a line without "=": this is not the policy delegation protocol')
+    }
+    if (lineEnd - at > MOST_LINE_BYTES) {
+      throw new ProtocolError(`line longer than ${MOST_LINE_BYTES} bytes`)
+    }
+    const valueEnd = text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd
+    attributes.set(text.slice(at, equals), text.slice(equals + 1, Math.max(valueEnd, equals + 1)))
+    at = lineEnd + 1
+  }
+  return attributes
+}

@@ -1,0 +1,178 @@
+/** main.cf as text: what is put in comes out again, byte for byte. No Postfix is needed here. */
+
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  findDefinitions,
+  insertItem,
+  removeInserted,
+  removeRestrictions,
+} from '../../daemon/postfix/main-cf.ts'
+import {
+  asks,
+  END_OF_DATA,
+  endpointName,
+  recognise,
+  restrictionItem,
+  tokenise,
+} from '../../daemon/postfix/restriction-list.ts'
+
+const endpoint = { host: 'localhost', port: 12345 }
+const ITEM = restrictionItem(endpoint, '3.7.11')
+const isOurs = (restriction: string, argument: string | undefined) =>
+  asks(restriction, argument, [endpoint])
+
+const blank = fc.constantFrom('', ' ', '\t', '  ')
+const restriction = fc.constantFrom(
+  'permit_mynetworks',
+  'reject_unauth_pipelining',
+  'check_policy_service inet:127.0.0.1:10023',
+  'check_policy_service { inet:127.0.0.1:10031, timeout=3s }',
+  '$mua_end_of_data_restrictions',
+  ITEM,
+)
+const comment = fc.constantFrom('# note', '  # indented = note', `#${END_OF_DATA} = off`, '#')
+const nothing = fc.constantFrom('', ' ', '\t')
+const valueLine = fc
+  .tuple(fc.constantFrom(' ', '\t', '    '), restriction, fc.constantFrom('', ',', ' '))
+  .map(parts => parts.join(''))
+const definition = fc
+  .tuple(
+    fc.constantFrom(END_OF_DATA, END_OF_DATA, 'smtpd_data_restrictions', 'myorigin'),
+    blank,
+    blank,
+    fc.oneof(restriction, fc.constant('')),
+    fc.array(fc.oneof(valueLine, comment, nothing), { maxLength: 4 }),
+  )
+  .map(([name, before, after, value, more]) => [`${name}${before}=${after}${value}`, ...more])
+const mainCf = fc
+  .tuple(
+    fc.array(fc.oneof(definition, comment.map(Array.of), nothing.map(Array.of)), { maxLength: 8 }),
+    fc.constantFrom('\n', '\n', '\r\n'),
+    fc.boolean(),
+  )
+  .map(([parts, lineEnd, isEnded]) => parts.flat().join(lineEnd) + (isEnded ? lineEnd : ''))
+
+t.test('what is inserted is removed again, byte for byte', async () => {
+  fc.assert(
+    fc.property(mainCf, text => {
+      const edit = insertItem(text, END_OF_DATA, ITEM)
+      return edit.text !== text && removeInserted(edit.text, END_OF_DATA, edit) === text
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+t.test('the item is first in the value that counts, and nothing else of it changes', async () => {
+  fc.assert(
+    fc.property(mainCf, text => {
+      const words = (value: string | undefined) => tokenise(value ?? '').map(token => token.text)
+      const before = words(findDefinitions(text, END_OF_DATA).at(-1)?.value)
+      const after = findDefinitions(insertItem(text, END_OF_DATA, ITEM).text, END_OF_DATA).at(-1)
+      const [first, second, ...rest] = words(after?.value)
+      return `${first} ${second}` === ITEM && JSON.stringify(rest) === JSON.stringify(before)
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+t.test('lines that an administrator added meanwhile survive the removal', async () => {
+  fc.assert(
+    fc.property(mainCf, mainCf, (text, more) => {
+      const edit = insertItem(text, END_OF_DATA, ITEM)
+      const gap = edit.text.endsWith('\n') ? '' : '\n'
+      // What is appended must start a line of its own, not continue ours.
+      const appended = `${gap}relayhost = [mail.example.net]\n${more.replaceAll(END_OF_DATA, 'other')}`
+      const cut = removeInserted(edit.text + appended, END_OF_DATA, edit)
+      const separated = text === '' || text.endsWith('\n') ? text : text + (gap || newline(text))
+      return cut === separated + appended || cut === text + appended
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+t.test('an item is cut from whatever layout somebody gave it', async t => {
+  const cases: Record<string, [string, string]> = {
+    'alone on its line': [`a = 1\n${END_OF_DATA} = ${ITEM}\nb = 2\n`, 'a = 1\nb = 2\n'],
+    'first of two': [`${END_OF_DATA} = ${ITEM}, permit\n`, `${END_OF_DATA} = permit\n`],
+    'last of two': [`${END_OF_DATA} = permit, ${ITEM}\n`, `${END_OF_DATA} = permit\n`],
+    'in the middle': [`${END_OF_DATA}=a,${ITEM} , b\n`, `${END_OF_DATA}=a,b\n`],
+    'on a line of its own, comments around': [
+      `${END_OF_DATA} =\n  # why\n  a,\n# ours\n  ${ITEM},\n  b\n`,
+      `${END_OF_DATA} =\n  # why\n  a,\n# ours\n  \n  b\n`,
+    ],
+    'without braces, as localhost': [
+      `${END_OF_DATA} = check_policy_service inet:localhost:12345 a\n`,
+      `${END_OF_DATA} = a\n`,
+    ],
+    'over two lines': [
+      `${END_OF_DATA} = check_policy_service\n  { inet:[::1]:12345,\n  timeout=1s } a\n`,
+      `${END_OF_DATA} = \n  \n  a\n`,
+    ],
+  }
+  for (const [name, [before, after]] of Object.entries(cases)) {
+    t.equal(removeRestrictions(before, END_OF_DATA, isOurs), after, name)
+  }
+  const other = `${END_OF_DATA} = check_policy_service inet:127.0.0.1:12346\n`
+  t.equal(removeRestrictions(other, END_OF_DATA, isOurs), other, 'another port is not ours')
+})
+
+t.test('an item that was the whole value and got a neighbour leaves no comma behind', async t => {
+  const edit = insertItem(`${END_OF_DATA} =\n`, END_OF_DATA, ITEM)
+  const edited = edit.text.replace('}\n', '}, permit\n')
+  t.equal(removeInserted(edited, END_OF_DATA, edit), undefined)
+  t.equal(removeRestrictions(edited, END_OF_DATA, isOurs), `${END_OF_DATA} = permit\n`)
+})
+
+t.test('a line of ours that somebody continued is not cut as a line', async t => {
+  const edit = insertItem('a = 1\n', END_OF_DATA, ITEM)
+  const edited = `${edit.text}  , permit\n`
+  t.equal(removeInserted(edited, END_OF_DATA, edit), undefined)
+  const [left] = findDefinitions(removeRestrictions(edited, END_OF_DATA, isOurs), END_OF_DATA)
+  t.same(
+    tokenise(left?.value ?? '').map(({ text }) => text),
+    ['permit'],
+  )
+})
+
+t.test('our item is recognised in any spelling', async t => {
+  for (const spelling of [
+    'check_policy_service inet:127.0.0.1:12345',
+    'check_policy_service inet:localhost:12345',
+    'CHECK_POLICY_SERVICE INET:[::1]:12345',
+    'check_policy_service,{inet:127.0.0.1:12345,default_action=DUNNO,timeout=5s}',
+    'check_policy_service { inet:127.0.0.1:12345, { default_action = 450 4.7.1 later } }',
+  ]) {
+    t.same(recognise(`permit_mynetworks, ${spelling} reject`, [endpoint]), [spelling], spelling)
+  }
+  for (const foreign of [
+    'check_policy_service inet:127.0.0.1:123456',
+    'check_policy_service inet:192.0.2.1:12345',
+    'check_policy_service unix:private/policy',
+    'check_client_access inet:127.0.0.1:12345',
+    'check_policy_service',
+    '',
+  ]) {
+    t.same(recognise(foreign, [endpoint]), [], foreign)
+  }
+})
+
+t.test('the item names an address, and says what to do when nobody answers', async t => {
+  t.equal(
+    restrictionItem(endpoint, '3.7.11'),
+    'check_policy_service { inet:127.0.0.1:12345, default_action=DUNNO, timeout=5s }',
+  )
+  t.equal(
+    restrictionItem(endpoint, '2.11.3'),
+    'check_policy_service inet:127.0.0.1:12345',
+    'Postfix 2.11 knows no braces',
+  )
+  for (const host of ['0.0.0.0', '::', '*', 'LOCALHOST', '']) {
+    t.equal(endpointName({ host, port: 1 }), 'inet:127.0.0.1:1', host)
+  }
+  t.equal(endpointName({ host: '2001:db8::1', port: 1 }), 'inet:[2001:db8::1]:1')
+})
+
+function newline(text: string): string {
+  return text.includes('\r\n') ? '\r\n' : '\n'
+}

@@ -1,0 +1,521 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { runRegistryCommand } from '../../daemon/cli/registry-commands.ts'
+import { configFiles } from '../../daemon/config/files.ts'
+import { parseConfig } from '../../daemon/config/parser.ts'
+import type { Problem } from '../../daemon/policy/problem.ts'
+import { ensureRendered } from '../../daemon/registry/ensure-rendered.ts'
+import { openRegistry } from '../../daemon/registry/registry.ts'
+import { quoteValue } from '../../daemon/registry/render.ts'
+import { declarations, isPattern, userKey } from '../../daemon/registry/variables.ts'
+
+const ours = new URL('../../templates', import.meta.url).pathname
+const golden = new URL('../golden/registry/', import.meta.url).pathname
+
+interface Host {
+  readonly root: string
+  readonly templates?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly check?: (file: string) => readonly Problem[]
+  readonly reload?: () => void
+}
+
+/** One command on a host; what it said, its status, and how often the daemon was reloaded. */
+async function run(host: Host, ...argv: string[]) {
+  const said = { stdout: '', stderr: '', reloads: 0 }
+  const status = await runRegistryCommand(argv, {
+    root: host.root,
+    env: host.env ?? {},
+    templates: host.templates ?? ours,
+    stdout: text => {
+      said.stdout += text
+    },
+    stderr: text => {
+      said.stderr += text
+    },
+    check: file => host.check?.(file) ?? [],
+    reload: () => {
+      said.reloads++
+      host.reload?.()
+    },
+  })
+  return { ...said, status }
+}
+
+const target = (root: string) => join(root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+const rendered = (root: string) => readFileSync(target(root), 'utf8')
+const stored = (root: string) => openRegistry({ root, env: {} }).snapshot().merged
+
+t.test(
+  'set on an empty host creates everything, and the result is what we think it is',
+  async t => {
+    const root = t.testdir()
+    const first = await run({ root }, 'set', 'mtpolicyd/threshold=1000')
+    t.match(first, { status: 0, stderr: '', reloads: 1 })
+    t.equal(first.stdout, `Create mtpolicyd/threshold\nFile: ${target(root)}\n`)
+    isGolden(t, 'defaults.conf', rendered(root))
+
+    const all = await run(
+      { root },
+      'set',
+      'mtpolicyd/allowedcountries=de, at, ch',
+      'mtpolicyd/threshold=200',
+      'mtpolicyd/debug=2',
+      'mtpolicyd/host=0.0.0.0',
+      'mtpolicyd/port=10031',
+      'mtpolicyd/clients=192.0.2.0/24,2001:db8::/32',
+      'mtpolicyd/mode=observe',
+      'mtpolicyd/timezone=Europe/Berlin',
+      'mtpolicyd/durability=full',
+      'mtpolicyd/unknowncountry=refuse',
+      'mtpolicyd/defaultdomain=example.org',
+      'mtpolicyd/geoip/database=/srv/geo #1 "new" $x\\y.mmdb',
+      'mtpolicyd/log/format=json',
+      'mtpolicyd/user/Alice/threshold=50',
+      'mtpolicyd/user/news^20letter@example.com/threshold=unlimited',
+      'mtpolicyd/user/alice/allowedcountries=DE,US',
+      'mtpolicyd/user/bob/allowedcountries=*',
+    )
+    t.match(all, { status: 0, stderr: '', reloads: 1 })
+    isGolden(t, 'everything.conf', rendered(root))
+    const { root: tree, problems } = parseConfig(target(root), configFiles)
+    t.strictSame(problems, [])
+    const database = tree.options.find(({ name }) => name === 'geoip_database')
+    t.equal(database?.value, '/srv/geo #1 "new" $x\\y.mmdb')
+    const limit = tree.blocks[0]?.blocks.find(({ name }) => name === 'limit')
+    t.strictSame(
+      limit?.blocks.map(({ name }) => name),
+      ['alice', 'news letter@example.com'],
+    )
+  },
+)
+
+/** GOLDEN=write makes them anew; then read the diff. */
+function isGolden(t: Test, name: string, text: string): void {
+  if (process.env.GOLDEN === 'write') writeFileSync(join(golden, name), text)
+  t.equal(text, readFileSync(join(golden, name), 'utf8'), name)
+}
+
+t.test('the same value again changes no byte and reloads nothing', async t => {
+  const root = t.testdir()
+  await run({ root }, 'set', 'mtpolicyd/threshold=200')
+  const before = rendered(root)
+  const again = await run({ root }, 'set', 'mtpolicyd/threshold=200')
+  t.match(again, {
+    status: 0,
+    reloads: 0,
+    stdout: `Setting mtpolicyd/threshold\nFile: ${target(root)}\n`,
+  })
+  t.equal(rendered(root), before)
+})
+
+t.test('a variable that no template needs renders nothing', async t => {
+  const root = t.testdir()
+  await run({ root }, 'set', 'mtpolicyd/threshold=200')
+  t.match(await run({ root }, 'set', 'other/thing=1'), {
+    stdout: 'Create other/thing\n',
+    reloads: 0,
+  })
+})
+
+t.test('a value below a higher layer changes nothing that the daemon reads', async t => {
+  const root = t.testdir()
+  await run({ root }, 'set', '--force', 'mtpolicyd/threshold=200')
+  const below = await run({ root }, 'set', 'mtpolicyd/threshold=300')
+  t.match(below, { status: 0, reloads: 0, stdout: 'Create mtpolicyd/threshold\n' })
+  t.equal(below.stderr, 'W: mtpolicyd/threshold is overridden by scope "forced"\n')
+  const unset = await run({ root }, 'unset', '--force', 'mtpolicyd/threshold')
+  t.match(unset, { status: 0, reloads: 1 })
+  t.match(rendered(root), /threshold = 300/)
+  await run({ root }, 'unset', 'mtpolicyd/threshold')
+  t.match(rendered(root), /threshold = 1000/, 'back to the default')
+})
+
+for (const [assignment, expected] of [
+  ['allowedcountries=Germany', 'such as DE,AT or *; did you mean DE?'],
+  ['allowedcountries=DE,XX', '"XX" is not a country code'],
+  ['allowedcountries=', 'the list is empty'],
+  ['allowedcountries=DE\nport = 1', 'one line of text'],
+  ['threshold=-1', 'from 0 to 1000000000, or unlimited'],
+  ['threshold=5\n', 'one line of text'],
+  ['port=70000', 'from 1 to 65535'],
+  ['user/a^0Ab/threshold=5', 'without control characters'],
+  ['user/a^3Eb/threshold=5', 'user name without'],
+  ['user//threshold=5', 'the name of a user'],
+  ['geoip/database=/x\0y', 'one line of text'],
+] as const) {
+  t.test(`${JSON.stringify(assignment)} is refused with status 2 and changes nothing`, async t => {
+    const root = t.testdir()
+    await run({ root }, 'set', 'mtpolicyd/threshold=7', 'mtpolicyd/port=8')
+    const before = { text: rendered(root), values: stored(root) }
+    const refused = await run({ root }, 'set', `mtpolicyd/${assignment}`)
+    t.match(refused, { status: 2, reloads: 0 })
+    const lines = refused.stderr.split('\n')
+    t.equal(lines.length, 3, 'one line of UCR, one of ours')
+    t.match(lines[0], /^E: Value '.*' incompatible for 'mtpolicyd\/.*'$/)
+    t.ok(lines[1]?.startsWith('  mtpolicyd/') && lines[1].includes(expected), refused.stderr)
+    t.strictSame({ text: rendered(root), values: stored(root) }, before)
+  })
+}
+
+t.test('of good and bad assignments in one call the good ones take effect', async t => {
+  const root = t.testdir()
+  const both = await run({ root }, 'set', 'mtpolicyd/threshold=x', 'mtpolicyd/port=8', 'a(b=1')
+  t.match(both, { status: 2, reloads: 1 })
+  t.match(rendered(root), /port = "127.0.0.1:8,\[::1\]:8"/)
+})
+
+t.test('a host that others reach is refused without clients, in one line', async t => {
+  const root = t.testdir()
+  const refused = await run({ root }, 'set', 'mtpolicyd/host=0.0.0.0')
+  t.match(refused, { status: 1, reloads: 0, stderr: /set mtpolicyd\/clients/ })
+  t.notOk(existsSync(target(root)))
+  t.equal(stored(root).get('mtpolicyd/host'), 'localhost')
+  const both = await run({ root }, 'set', 'mtpolicyd/host=::', 'mtpolicyd/clients=192.0.2.1')
+  t.match(both, { status: 0, stderr: '' })
+  t.match(rendered(root), /port = "\[::\]:12345"/)
+})
+
+t.test('what the loader refuses is neither stored nor put in place', async t => {
+  const root = t.testdir()
+  await run({ root }, 'set', 'mtpolicyd/threshold=200')
+  const before = rendered(root)
+  let seen = ''
+  const check = (file: string): Problem[] => {
+    seen = readFileSync(file, 'utf8')
+    const place = { file, line: 3, column: 5 }
+    return [
+      { severity: 'warning', place, message: 'odd' },
+      { severity: 'error', place, message: 'this cannot be' },
+    ]
+  }
+  const refused = await run({ root, check }, 'set', 'mtpolicyd/threshold=300')
+  t.match(refused, { status: 1, reloads: 0, stdout: 'Setting mtpolicyd/threshold\n' })
+  t.match(
+    refused.stderr,
+    /\.mtpolicyd\.conf\.staged:3:5: error: this cannot be\nE: nothing was stored/,
+  )
+  t.match(seen, /threshold = 300/, 'it was the candidate that was checked')
+  t.equal(rendered(root), before)
+  t.equal(stored(root).get('mtpolicyd/threshold'), '200')
+
+  const warned = await run(
+    { root, check: file => check(file).slice(0, 1) },
+    'set',
+    'mtpolicyd/threshold=300',
+  )
+  t.match(warned, { status: 0, reloads: 1, stderr: /warning: odd/ })
+  t.equal(stored(root).get('mtpolicyd/threshold'), '300')
+})
+
+t.test('a value that was forced past its check does not reach the configuration', async t => {
+  const root = t.testdir()
+  const forced = await run({ root }, 'set', '--ignore-check', 'mtpolicyd/threshold=many')
+  t.match(forced, {
+    status: 1,
+    stderr: /W: Value 'many' .*setting anyway\n.*threshold=many: expected/,
+  })
+  t.notOk(existsSync(target(root)))
+})
+
+t.test('a daemon that does not reload is told of, and the values stay', async t => {
+  const root = t.testdir()
+  const reload = () => {
+    throw new Error('it answered: not now')
+  }
+  const result = await run({ root, reload }, 'set', 'mtpolicyd/threshold=200')
+  t.match(result, { status: 1, stderr: /old configuration: it answered: not now/ })
+  t.equal(stored(root).get('mtpolicyd/threshold'), '200')
+})
+
+t.test('a hand-written configuration is never overwritten, until asked for', async t => {
+  for (const change of [
+    (text: string) => text.replace('threshold = 1000', 'threshold = 5'),
+    () => 'port = 12345\n',
+    () => '',
+    (text: string) => `${text}\n`,
+  ]) {
+    const root = t.testdir()
+    await run({ root }, 'set', 'mtpolicyd/port=12345')
+    const own = change(rendered(root))
+    writeFileSync(target(root), own)
+
+    const kept = await run({ root }, 'set', 'mtpolicyd/threshold=200')
+    t.match(kept, { status: 0, reloads: 0, stdout: 'Create mtpolicyd/threshold\n' })
+    t.match(kept.stderr, /^W: .*inactive; "mtpolicyctl commit --force-template" switches.*\n$/)
+    t.equal(rendered(root), own)
+    t.equal(stored(root).get('mtpolicyd/threshold'), '200')
+    const options = { registry: openRegistry({ root, env: {} }), templates: ours, check: () => [] }
+    t.match(await ensureRendered(options), { origin: 'hand-written', text: own })
+
+    t.match(await run({ root }, 'commit', '--force-template'), {
+      status: 0,
+      reloads: 1,
+      stderr: '',
+    })
+    t.match(rendered(root), /threshold = 200/)
+    t.equal(readFileSync(`${target(root)}.hand-written`, 'utf8'), own, 'kept beside')
+  }
+})
+
+t.test(
+  'a template with an unknown variable is refused at its place, the nearest name told',
+  async t => {
+    const root = t.testdir({ root: {}, templates: { etc: {} } })
+    const file = join(root, 'templates/etc/x.conf.hbs')
+    writeFileSync(
+      file,
+      'a = {{var "mtpolicyd/port"}}\n{{#if (var "mtpolicyd/treshold")}}x{{/if}}\n  {{quot (var "mtpolicyd/mode")}}\n',
+    )
+    const host = { root: join(root, 'root'), templates: join(root, 'templates') }
+    const refused = await run(host, 'set', 'mtpolicyd/port=1')
+    t.match(refused, { status: 1, reloads: 0 })
+    t.ok(
+      refused.stderr.startsWith(
+        `${file}:2:12: error: "mtpolicyd/treshold" is not a host variable; did you mean "mtpolicyd/threshold"?\n`,
+      ),
+      refused.stderr,
+    )
+    t.ok(
+      refused.stderr.includes(
+        `${file}:3:3: error: there is no helper "quot"; did you mean "quote"?\n`,
+      ),
+    )
+    t.equal(stored(host.root).get('mtpolicyd/port'), '12345')
+
+    writeFileSync(file, 'port = 1\n{{#if x}\n')
+    const unreadable = await run(host, 'set', 'mtpolicyd/port=1')
+    t.match(unreadable, { status: 1 })
+    t.ok(unreadable.stderr.startsWith(`${file}:2:1: error: cannot be parsed: `), unreadable.stderr)
+  },
+)
+
+t.test('commit renders what it is asked to, and says what it does not know', async t => {
+  const root = t.testdir()
+  t.match(await run({ root }, 'commit'), {
+    status: 0,
+    reloads: 1,
+    stdout: `File: ${target(root)}\n`,
+  })
+  t.match(await run({ root }, 'commit', target(root)), {
+    reloads: 0,
+    stdout: `File: ${target(root)}\n`,
+  })
+  const asOnTheHost = '/etc/univention-mtpolicyd/mtpolicyd.conf'
+  t.match(await run({ root }, 'commit', asOnTheHost), { stdout: `File: ${target(root)}\n` })
+  t.match(await run({ root }, 'commit', '/etc/nope'), {
+    status: 0,
+    stdout: '',
+    stderr: "Warning: The file '/etc/nope' is not registered as an UCR template.\n",
+  })
+})
+
+t.test('our variables are shown like described ones, with the defaults of the package', async t => {
+  const root = t.testdir()
+  t.equal((await run({ root }, 'get', 'mtpolicyd/port')).stdout, '12345\n')
+  t.match((await run({ root }, 'dump')).stdout, /^mtpolicyd\/threshold: 1000$/m)
+  t.match(
+    (await run({ root, env: { LANG: 'de_DE.UTF-8' } }, 'info', 'mtpolicyd/port')).stdout,
+    /^mtpolicyd\/port: 12345\n TCP-Port.*\n Categories: service-mail\n Default: 12345\n Type: portnumber\n\n$/,
+  )
+  t.match(
+    (await run({ root }, 'search', '--brief', 'user/')).stdout,
+    /user\/\.\*\/threshold: <empty>/,
+  )
+  const json = JSON.parse((await run({ root }, '--json', 'dump')).stdout)
+  t.equal(json['mtpolicyd/allowedcountries'], 'DE')
+  await run({ root }, 'set', 'mtpolicyd/user/ALICE/threshold=5')
+  t.equal((await run({ root }, 'get', 'mtpolicyd/user/Alice/threshold')).stdout, '5\n')
+  t.equal((await run({ root }, 'unset', 'mtpolicyd/user/aLice/threshold')).status, 0)
+  t.notMatch(rendered(root), /alice/)
+})
+
+/**
+ * The lines of a configuration as the grammar sees them, written down once more and independently:
+ * option names with decoded values, block starts and ends. Throws at what is none of these.
+ */
+function structure(text: string): Array<readonly [name: string, value: string]> {
+  return text.split('\n').flatMap((line): Array<readonly [string, string]> => {
+    if (line.startsWith('#') || /^\s*(#.*)?$/.test(line)) return []
+    if (/\/\*|\*\//.test(line.replace('conf.d/*.conf', ''))) throw new Error(`comment: ${line}`)
+    const block = /^\s*(<\/?\w+)(?: (?:"([^"<>#\\]+)"|(\w+)))?>$/.exec(line)
+    if (block !== null) return [[block[1] ?? '', block[2] ?? block[3] ?? '']]
+    const quoted = /^\s*(\w+) = "((?:[^"\\#$]|\\["\\#$])*)"$/.exec(line)
+    if (quoted !== null) return [[quoted[1] ?? '', (quoted[2] ?? '').replace(/\\(.)/g, '$1')]]
+    const bare = /^\s*(\w+) = (\w+)$/.exec(line)
+    if (bare !== null) return [[bare[1] ?? '', bare[2] ?? '']]
+    if (line === '<<include conf.d/*.conf>>') return []
+    throw new Error(`not a line of ours: ${JSON.stringify(line)}`)
+  })
+}
+
+t.test('no value that is accepted can make a line of its own', async t => {
+  const root = t.testdir()
+  await run({ root }, 'commit')
+  const plain = structure(rendered(root)).map(([name]) => name)
+  const optional = [
+    'clients',
+    'timezone',
+    'geoip_database',
+    'default_domain',
+    '<User',
+    '</User',
+    'countries',
+    'threshold',
+  ]
+
+  const hostile = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc
+      .array(
+        fc.constantFrom(
+          '\n',
+          '\r',
+          '\u2028',
+          '"',
+          '\\',
+          '#',
+          '$',
+          '/*',
+          '*/',
+          '<',
+          '>',
+          '</VirtualHost>',
+          '{{var "x"}}',
+          ' ',
+          'DE',
+          ',',
+          '/',
+          'a',
+          '5',
+          '*',
+          '\0',
+        ),
+        { maxLength: 6 },
+      )
+      .map(parts => parts.join('')),
+  )
+  const plainNames = declarations.map(({ name }) => name).filter(name => !isPattern(name))
+  const assignment = fc.oneof(
+    fc.tuple(fc.constantFrom(...plainNames), hostile),
+    hostile.map(text => ['mtpolicyd/geoip/database', `/${text}`] as const),
+    hostile.map(user => [`mtpolicyd/user/${user}/threshold`, '5'] as const),
+    hostile.map(user => [`mtpolicyd/user/${userKey(user)}/threshold`, '5'] as const),
+    hostile.map(user => [`mtpolicyd/user/${userKey(user)}/allowedcountries`, '*'] as const),
+  )
+  let accepted = 0
+  await fc.assert(
+    fc.asyncProperty(assignment, async ([key, text]) => {
+      const { status, stdout } = await run({ root }, 'set', `${key}=${text}`)
+      if (status !== 0) return
+      accepted++
+      const lines = structure(rendered(root))
+      const others = lines.map(([option]) => option).filter(option => !optional.includes(option))
+      t.strictSame(
+        others,
+        plain.filter(option => !optional.includes(option)),
+      )
+      const parsed = parseConfig(target(root), configFiles)
+      t.strictSame(parsed.problems, [], 'and the real parser has nothing to complain of')
+      if (key === 'mtpolicyd/geoip/database') {
+        const shown = lines.find(([option]) => option === 'geoip_database')?.[1] ?? ''
+        t.equal(shown, stored(root).get(key) ?? '')
+      }
+      const created = /^(?:Create|Setting) (.*)$/m.exec(stdout)?.[1]
+      if (created !== undefined) await run({ root }, 'unset', created)
+    }),
+    { numRuns: 300 },
+  )
+  t.ok(accepted > 20, `${accepted} of them were accepted`)
+  for (const text of ['a"b', '\\', '#', '$x', ' ', '', "it's"]) {
+    t.strictSame(structure(`x = ${quoteValue(text)}`), [['x', text]])
+  }
+  t.throws(() => quoteValue('a\nb'))
+  t.throws(() => quoteValue('/*'))
+})
+
+t.test(
+  'the daemon finds a configuration that is missing, old, damaged or not writable',
+  async t => {
+    const root = t.testdir()
+    const check = () => []
+    const load = (env = {}) => {
+      return ensureRendered({ registry: openRegistry({ root, env }), templates: ours, check })
+    }
+    const fresh = await load()
+    t.match(fresh, { file: target(root), origin: 'variables', lines: [] })
+    t.equal(fresh.text, rendered(root), 'missing: rendered')
+
+    const layer = join(root, 'etc/univention-mtpolicyd/registry/base.conf')
+    writeFileSync(layer, '# univention_ base.conf\n\nmtpolicyd/threshold: 33')
+    t.match((await load()).text, /threshold = 33/, 'edited by hand: rendered again')
+    t.equal(rendered(root), (await load()).text)
+
+    writeFileSync(layer, '# univention_ base.conf\n\nmtpolicyd/threshold: lots')
+    const bad = await load()
+    t.match(bad.text, /threshold = 33/, 'a bad value: the old file stays')
+    t.match(bad.lines.join('\n'), /base\.conf:3:1: error: mtpolicyd\/threshold=lots: expected/)
+
+    writeFileSync(layer, '# univention_ base.conf\n\nmtpolicyd/threshold: 44')
+    const inContainer = await load({ MTPOLICYD_THRESHOLD: '55', MTPOLICYD_DEBUG: 'x' })
+    t.match(inContainer.text, /threshold = 55/)
+    t.match(
+      inContainer.lines.join('\n'),
+      /MTPOLICYD_DEBUG=x: expected .*; the value below it is used/,
+    )
+    t.match(rendered(root), /threshold = 44/, 'the environment is not written into the file')
+    t.match((await load({ MTPOLICYD_HOST: '0.0.0.0' })).text, /127\.0\.0\.1:12345/)
+  },
+)
+
+t.test('with a bad value and no old file the daemon starts with the value below', async t => {
+  const root = t.testdir()
+  const layer = join(root, 'etc/univention-mtpolicyd/registry/base.conf')
+  mkdirSync(dirname(layer), { recursive: true })
+  writeFileSync(layer, '# univention_ base.conf\n\nmtpolicyd/debug: 3\nmtpolicyd/threshold: lots')
+  const registry = openRegistry({ root, env: {} })
+  const loaded = await ensureRendered({ registry, templates: ours, check: () => [] })
+  t.match(loaded.text, /log_level = 3[\s\S]*threshold = 1000/)
+  t.match(loaded.lines.join('\n'), /threshold=lots: expected/)
+})
+
+t.test('where UCR is, it stores, and our configuration follows', async t => {
+  const root = t.testdir()
+  const program = join(root, 'usr/sbin/univention-config-registry')
+  mkdirSync(dirname(program), { recursive: true })
+  mkdirSync(join(root, 'etc/univention'), { recursive: true })
+  const layer = join(root, 'etc/univention/base.conf')
+  writeFileSync(layer, '# univention_ base.conf\n\nhostname: mail')
+  // Enough of UCR for one assignment per call.
+  writeFileSync(
+    program,
+    `#!/bin/sh
+printf '%s\\n' "$*" >> '${root}/calls'
+shift; case "$1" in --*) shift;; esac
+printf '\\n%s: %s' "\${1%%=*}" "\${1#*=}" >> '${layer}'
+echo "Create \${1%%=*}"; exit \${UCR_STATUS:-0}
+`,
+  )
+  chmodSync(program, 0o755)
+
+  const result = await run({ root }, 'set', 'mtpolicyd/allowedcountries=de, at')
+  t.match(result, { status: 0, stderr: '', reloads: 1 })
+  t.equal(result.stdout, `Create mtpolicyd/allowedcountries\nFile: ${target(root)}\n`)
+  t.equal(readFileSync(join(root, 'calls'), 'utf8'), 'set mtpolicyd/allowedcountries=DE,AT\n')
+  t.match(rendered(root), /countries = "DE,AT"/)
+  t.equal((await run({ root }, 'get', 'hostname')).stdout, 'mail\n')
+  t.notOk(existsSync(join(dirname(target(root)), '.mtpolicyd.conf.staged')))
+
+  const refused = await run({ root }, 'set', 'mtpolicyd/threshold=-1')
+  t.match(refused, { status: 2, stderr: /or unlimited/ })
+  t.notMatch(readFileSync(join(root, 'calls'), 'utf8'), /threshold/, 'UCR was not even asked')
+
+  // What a plain `ucr set` stores is not in our normal form; the hook runs commit.
+  writeFileSync(layer, '# univention_ base.conf\n\nmtpolicyd/allowedcountries: fr , us')
+  t.match(await run({ root }, 'commit'), { status: 0, reloads: 1 })
+  t.match(rendered(root), /countries = "FR,US"/)
+  await run({ root }, 'set', '--force', 'mtpolicyd/threshold=9')
+  t.match(readFileSync(join(root, 'calls'), 'utf8'), /^set --force mtpolicyd\/threshold=9$/m)
+})
