@@ -113,6 +113,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     slot.open(options.paths.ledger, assembly.loaded.globals.durability, clock.now())
   }
 
+  /** What plugins do before their first request, such as making tables. A failure is theirs alone. */
+  async function startPlugins({ loaded }: Assembly): Promise<void> {
+    for (const { path, run } of loaded.starts) {
+      try {
+        await run()
+      } catch (error) {
+        log.error(`plugin ${path} failed at start: ${describeError(error)}`)
+      }
+    }
+  }
+
   function answerOf({ loaded }: Assembly, to: Log): Answer {
     const { globals } = loaded
     return makeAnswer({
@@ -189,13 +200,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const first = await prepare()
   log = await logOf(first.assembly)
   openStore(first.assembly)
+  await startPlugins(first.assembly)
   current = { assembly: first.assembly, answer: answerOf(first.assembly, log) }
   sayProblems(first.assembly, first.lines)
   await server.listen(first.assembly.endpoints)
   const { pid_file } = first.assembly.loaded.globals
   const releasePidFile = pid_file === undefined ? undefined : claimPidFile(pid_file)
   const control = options.control ? await openControl() : undefined
-  log.notice('listening', { at: first.assembly.endpoints.map(formatEndpoint).join(',') })
+  // The original's word for it; start scripts wait for this line.
+  log.notice('Parent ready for children.', {
+    at: first.assembly.endpoints.map(formatEndpoint).join(','),
+  })
 
   const housekeeping = setInterval(
     () => keepHouse(slot, clock, current.assembly, log),
@@ -218,6 +233,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       const next = await prepare()
       const nextLog = await logOf(next.assembly)
       openStore(next.assembly)
+      await startPlugins(next.assembly)
       await server.listen(next.assembly.endpoints)
       const old = current.assembly
       for (const endpoint of old.endpoints) retiredKeys.add(endpointKey(endpoint))

@@ -18,9 +18,11 @@ export interface Paths {
   readonly countries: readonly string[]
 }
 
-/** A bundle has its companions beside it, the sources have them one level up. */
-const beside = import.meta.dirname
-const isBundle = existsSync(join(beside, 'templates'))
+/** The program's folder: of a bundle (its chunks lie one below), or of the sources. */
+const program =
+  [import.meta.dirname, join(import.meta.dirname, '..')].find(folder =>
+    existsSync(join(folder, 'templates')),
+  ) ?? import.meta.dirname
 
 export function pathsBelow(root: string): Paths {
   const below = (path: string): string => join(resolve(root), path)
@@ -33,10 +35,11 @@ export function pathsBelow(root: string): Paths {
     ledger: join(state, 'ledger.sqlite'),
     run,
     control: join(run, 'control.sock'),
-    templates: join(beside, isBundle ? 'templates' : '../templates'),
+    templates: join(program, 'templates'),
     countries: [
       join(state, 'country.mmdb'),
-      join(beside, isBundle ? 'country.mmdb' : '../dist/country.mmdb'),
+      join(program, 'country.mmdb'),
+      join(program, 'dist/country.mmdb'),
     ],
   }
 }

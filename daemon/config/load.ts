@@ -38,6 +38,8 @@ export interface Loaded {
   readonly hosts: readonly VirtualHost[]
   readonly links: readonly { readonly host: string; readonly path: string; readonly link: Link }[]
   readonly sessions: SessionCache | undefined
+  /** What plugins do once, before the first request. */
+  readonly starts: readonly { readonly path: string; run(): void | Promise<void> }[]
   /** Does any plugin count in the ledger? */
   readonly usesLedger: boolean
 }
@@ -67,6 +69,7 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     globals,
     hosts,
     links: loader.links,
+    starts: loader.starts,
     sessions: readSessions(root, options, problems),
     usesLedger: loader.usesLedger,
   }
@@ -82,6 +85,7 @@ const warning = (place: Place, message: string): Problem => ({
 
 class Loader {
   readonly links: { host: string; path: string; link: Link }[] = []
+  readonly starts: { path: string; run(): void | Promise<void> }[] = []
   usesLedger = false
   readonly #globals: Globals
   readonly #connections: ReadonlyMap<string, SqlConnection>
@@ -268,6 +272,7 @@ class Loader {
       timezone: this.#globals.timezone === '' ? undefined : this.#globals.timezone,
       observe: this.#globals.mode === 'observe',
       note: message => options.note(noteLevel, () => `${path}: ${message()}`),
+      atStart: run => this.starts.push({ path, run }),
       problems,
       warn: (message, option) => problems.push(warning(placeOf(option), text(message, option))),
       fail: (message, option) => problems.push(error(placeOf(option), text(message, option))),

@@ -36,7 +36,7 @@ export const accounting = definePlugin({
     db: text({ doc: 'Name of the Sql connection.', fallback: 'db' }),
     mysql_engine: text({ doc: 'Engine of tables made in MySQL.', fallback: 'MyISAM' }),
   },
-  create(settings, { path, clock, sql, timezone, fail, refuse }) {
+  create(settings, { path, clock, sql, timezone, atStart, fail, refuse }) {
     const { fields, enabled, time_pattern, table_prefix } = settings
     const connection = sql(settings.db)
     if (!connection) {
@@ -53,6 +53,8 @@ export const accounting = definePlugin({
       field,
       table: counterTable(connection, table_prefix, field, settings.mysql_engine),
     }))
+
+    for (const { table } of tables) atStart(table.ready)
 
     return (request, { session }) => {
       if (!enabled(session) || !session.once(`${path}-acct`)) return undefined

@@ -19,6 +19,8 @@ export interface Amounts {
 }
 
 export interface CounterTable {
+  /** Makes the table if it is missing. */
+  ready(): MaybePromise<void>
   add(key: string, time: string, amounts: Amounts): MaybePromise<void>
   /** The counter; 0 if there is none. */
   read(key: string, time: string, metric: Metric): MaybePromise<number>
@@ -85,6 +87,7 @@ export function counterTable(
   }
 
   return {
+    ready,
     add: (of, at, amounts) => afterwards(ready(), () => update(at, of, amounts)),
     read: (of, at, metric) => afterwards(ready(), () => select(of, at, metric)),
   }

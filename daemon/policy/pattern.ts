@@ -2,7 +2,7 @@
  * Regular expressions as files of the original write them (Perl), as JavaScript has them.
  *
  * What differs and can be said safely is translated: `(?i)`-style flags at the start, `\A \z \Z
- * \h`, POSIX classes. Everything else JavaScript does not know is a SyntaxError for the caller to
+ * \h`, POSIX classes, possessive quantifiers. Everything else JavaScript does not know is a SyntaxError for the caller to
  * report at its place. Matching is by character; the original matched UTF-8 bytes.
  */
 
@@ -35,30 +35,93 @@ export function compilePattern(source: string): RegExp {
   return new RegExp(translate(flagged ? source.slice(flagged[0].length) : source), flags)
 }
 
+/**
+ * One walk over the pattern. `atomAt` is where the last complete atom begins in the output, for
+ * possessive quantifiers: `X++` becomes a lookahead that captures `X+` and a reference to it,
+ * which JavaScript never backtracks into.
+ */
 function translate(source: string): string {
   let out = ''
-  let inClass = false
-  for (let i = 0; i < source.length; i++) {
+  let atomAt = 0
+  let possessives = 0
+  const groups: number[] = []
+
+  for (let i = 0; i < source.length; ) {
+    const quantifier = /^(?:[*+?]|\{\d+(?:,\d*)?\})/.exec(source.slice(i))?.[0]
+    if (quantifier !== undefined && out.length > atomAt) {
+      i += quantifier.length
+      if (source[i] !== '+') {
+        out += quantifier
+        continue
+      }
+      i++
+      if (/\\[1-9]/.test(source)) {
+        throw new SyntaxError(`"${quantifier}+" and \\1 in one expression cannot be told apart`)
+      }
+      const name = `possessive${possessives++}`
+      out = `${out.slice(0, atomAt)}(?=(?<${name}>${out.slice(atomAt)}${quantifier}))\\k<${name}>`
+      continue
+    }
     const char = source[i] ?? ''
-    if (char === '\\') {
-      const next = source[++i] ?? ''
-      if (!inClass && next === 'A') out += '(?<![\\s\\S])'
-      else if (!inClass && next === 'z') out += '(?![\\s\\S])'
-      else if (!inClass && next === 'Z') out += '(?=\\n?(?![\\s\\S]))'
-      else if (next === 'h') out += inClass ? ' \\t' : '[ \\t]'
-      else out += `\\${next}`
-    } else if (inClass && char === '[' && source[i + 1] === ':') {
-      const end = source.indexOf(':]', i + 2)
-      const name = source.slice(i + 2, end)
-      const members = end > 0 && Object.hasOwn(POSIX, name) ? POSIX[name] : undefined
-      if (members === undefined) throw new SyntaxError(`[:${name}:] is not a character class`)
-      out += members
-      i = end + 1
-    } else {
-      if (char === '[' && !inClass) inClass = true
-      else if (char === ']' && inClass && !/\[\^?$/.test(out)) inClass = false
+    if (char === '(') {
+      groups.push(out.length)
       out += char
+      atomAt = out.length
+      i++
+    } else if (char === ')') {
+      out += char
+      atomAt = groups.pop() ?? out.length
+      i++
+    } else {
+      const atom = char === '[' ? characterClass(source, i) : plainAtom(source, i)
+      atomAt = out.length
+      out += atom.text
+      i = atom.end
     }
   }
   return out
+}
+
+interface Atom {
+  readonly text: string
+  readonly end: number
+}
+
+function plainAtom(source: string, at: number): Atom {
+  if (source[at] !== '\\') return { text: source[at] ?? '', end: at + 1 }
+  const next = source[at + 1] ?? ''
+  return { text: ESCAPES[next] ?? `\\${next}`, end: at + 2 }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  A: '(?<![\\s\\S])',
+  z: '(?![\\s\\S])',
+  Z: '(?=\\n?(?![\\s\\S]))',
+  h: '[ \\t]',
+}
+
+/** `[...]`, with POSIX classes inside. A `]` that comes first is a member. */
+function characterClass(source: string, start: number): Atom {
+  let text = '['
+  let at = start + 1
+  if (source[at] === '^') text += source[at++]
+  if (source[at] === ']') {
+    text += '\\]'
+    at++
+  }
+  while (at < source.length && source[at] !== ']') {
+    if (source[at] === '[' && source[at + 1] === ':') {
+      const end = source.indexOf(':]', at + 2)
+      const name = source.slice(at + 2, end)
+      const members = end > 0 && Object.hasOwn(POSIX, name) ? POSIX[name] : undefined
+      if (members === undefined) throw new SyntaxError(`[:${name}:] is not a character class`)
+      text += members
+      at = end + 2
+    } else if (source[at] === '\\') {
+      text += source[at + 1] === 'h' ? ' \\t' : source.slice(at, at + 2)
+      at += 2
+    } else text += source[at++]
+  }
+  if (at >= source.length) throw new SyntaxError('a "[" without its "]"')
+  return { text: `${text}]`, end: at + 1 }
 }

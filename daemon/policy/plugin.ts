@@ -66,6 +66,8 @@ export interface Surroundings {
   readonly timezone: string | undefined
   /** Decide, count and log, but refuse nothing. */
   readonly observe: boolean
+  /** Work to be done before the first request, and not when a file is only checked. */
+  atStart(run: () => MaybePromise<void>): void
   /** A message at the plugin's own log level; it costs nothing when that level is not logged. */
   note(message: () => string): void
   /** Where mistakes are collected; `warn`, `fail` and `refuse` add to it. */

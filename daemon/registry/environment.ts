@@ -41,7 +41,7 @@ export function readEnvironment(
   const take = (name: string, value: string, place: Place): void => {
     const variable = known.get(name)
     if (variable === undefined) {
-      const near = nearestName(name, known.keys())
+      const near = nearest(name, known)
       const hint = near === undefined ? '' : `; did you mean ${near}?`
       const message = `${name} is no variable of this package and is ignored${hint}`
       problems.push({ severity: 'warning', place, message })
@@ -66,10 +66,17 @@ export function readEnvironment(
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith(PREFIX) || value === undefined) continue
     // What only means something to the process itself is not for us to judge.
-    if (!known.has(name) && nearestName(name, known.keys()) === undefined) continue
+    if (!known.has(name) && nearest(name, known) === undefined) continue
     take(name, value, { file: `environment variable ${name}`, line: 1, column: 1 })
   }
   return { values, problems }
+}
+
+/** The prefix they all share must not make them alike. */
+function nearest(name: string, known: ReadonlyMap<string, Variable>): string | undefined {
+  const names = Array.from(known.keys(), candidate => candidate.slice(PREFIX.length))
+  const near = nearestName(name.slice(PREFIX.length), names)
+  return near === undefined ? undefined : PREFIX + near
 }
 
 function readIfThere(file: string): string {

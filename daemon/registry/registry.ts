@@ -24,8 +24,9 @@ import {
 } from './layers.ts'
 import { tryLock } from './lock.ts'
 import { type CommandRunner, findUcr, runCommand } from './ucr.ts'
+import { userPartProblem } from './user-key.ts'
 import { checkValue, LINE_BREAKER, printable } from './value-types.ts'
-import { declarations, isPattern, userPartProblem, type Variable } from './variables.ts'
+import { declarations, isPattern, type Variable } from './variables.ts'
 
 export interface RegistryOptions {
   /** `/`, or the directory below which all our paths are moved. */
@@ -148,6 +149,13 @@ export function snapshotOf(layers: readonly Layer[]): Snapshot {
 /** The highest layer that has a key. */
 export function scopeOf({ layers }: Snapshot, key: string): Scope | undefined {
   return layers.findLast(({ values }) => values.has(key))?.scope
+}
+
+/** A higher layer has the key, so a change below it is not seen. */
+export function isOverridden(snapshot: Snapshot, scope: Scope, key: string): boolean {
+  const top = scopeOf(snapshot, key)
+  const rank = (wanted: Scope) => snapshot.layers.findIndex(layer => layer.scope === wanted)
+  return top !== undefined && rank(top) > rank(scope)
 }
 
 /**

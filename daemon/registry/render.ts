@@ -16,8 +16,9 @@ import Handlebars from 'handlebars'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import type { Descriptions } from './descriptions.ts'
 import { isErrno, type Values } from './layers.ts'
+import { canonicalKey, userKey, userName, userNameProblem } from './user-key.ts'
 import { LINE_BREAKER, printable } from './value-types.ts'
-import { canonicalKey, patternPart, userKey, userName, userNameProblem } from './variables.ts'
+import { patternPart } from './variables.ts'
 
 export interface Template {
   /** As in `etc/univention-mtpolicyd/mtpolicyd.conf.hbs`. */

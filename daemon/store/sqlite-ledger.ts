@@ -76,8 +76,9 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     .pluck()
   const add = db
     .prepare<[string, string, string, number, number], number>(
-      `INSERT INTO usage VALUES (?1, ?2, ?3, max(?4, 0))
-       ON CONFLICT DO UPDATE SET used = max(used + ?4, 0) WHERE used + ?4 <= ?5 RETURNING used`,
+      `INSERT INTO usage VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET used = max(used + excluded.used, 0)
+       WHERE used + excluded.used <= ? RETURNING used`,
     )
     .pluck()
   const insertDecided = db.prepare<
@@ -122,9 +123,9 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     recall(since, most) {
       const rows = db
         .prepare<[number, number], DecidedRow>(
-          'SELECT * FROM (SELECT * FROM decided ORDER BY id DESC LIMIT ?2) WHERE at >= ?1 ORDER BY id',
+          'SELECT * FROM (SELECT * FROM decided ORDER BY id DESC LIMIT ?) WHERE at >= ? ORDER BY id',
         )
-        .all(since, most)
+        .all(most, since)
       return rows.map(asDecided)
     },
 

@@ -7,7 +7,7 @@
  * larger than the caps, is a ProtocolError: the connection is beyond use, nobody else's is.
  */
 
-export const MOST_LINE_BYTES = 64 * 1024
+export const MOST_LINE_BYTES = 256 * 1024
 export const MOST_REQUEST_BYTES = 1024 * 1024
 
 export class ProtocolError extends Error {

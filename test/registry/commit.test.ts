@@ -9,7 +9,8 @@ import type { Problem } from '../../daemon/policy/problem.ts'
 import { ensureRendered } from '../../daemon/registry/ensure-rendered.ts'
 import { openRegistry } from '../../daemon/registry/registry.ts'
 import { quoteValue } from '../../daemon/registry/render.ts'
-import { declarations, isPattern, userKey } from '../../daemon/registry/variables.ts'
+import { userKey } from '../../daemon/registry/user-key.ts'
+import { declarations, isPattern } from '../../daemon/registry/variables.ts'
 
 const ours = new URL('../../templates', import.meta.url).pathname
 const golden = new URL('../golden/registry/', import.meta.url).pathname
@@ -159,6 +160,16 @@ for (const [assignment, expected] of [
     t.strictSame({ text: rendered(root), values: stored(root) }, before)
   })
 }
+
+t.test('a misspelt variable is stored, as UCR does, and the right name told', async t => {
+  const root = t.testdir()
+  const typo = await run({ root }, 'set', 'mtpolicyd/treshold=5', 'mtpolicyd/autostart=true')
+  t.match(typo, { status: 0 })
+  t.equal(
+    typo.stderr,
+    '  mtpolicyd/treshold: nothing reads this variable; did you mean mtpolicyd/threshold?\n',
+  )
+})
 
 t.test('of good and bad assignments in one call the good ones take effect', async t => {
   const root = t.testdir()

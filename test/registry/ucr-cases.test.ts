@@ -110,6 +110,10 @@ const differences: readonly Difference[] = [
   },
 ]
 
+// Many short processes of the same modules.
+const cache = mkdtempSync(join(tmpdir(), 'registry-cache-'))
+t.teardown(() => rmSync(cache, { recursive: true }))
+
 const steps = new Set<string>()
 for (const { name, with_descriptions: isDescribed, steps: recordedSteps } of recorded.cases) {
   t.test(`as UCR: ${name}`, async t => {
@@ -161,7 +165,7 @@ function prepare(root: string, isDescribed: boolean) {
   chmodSync(root, 0o755)
   if (isDescribed) writeFileSync(join(registry, 'info/fixture.cfg'), recorded.info_cfg)
   const program = new URL('registry-command.ts', import.meta.url).pathname
-  const wrapper = `#!/bin/sh\nREGISTRY_ROOT='${root}' exec '${process.execPath}' '${program}' "$@"\n`
+  const wrapper = `#!/bin/sh\nNODE_COMPILE_CACHE='${cache}' REGISTRY_ROOT='${root}' exec '${process.execPath}' '${program}' "$@"\n`
   writeFileSync(join(root, 'bin/ucr'), wrapper, { mode: 0o755 })
 
   const places: ReadonlyArray<readonly [theirs: string, ours: string]> = [

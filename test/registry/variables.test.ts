@@ -1,16 +1,18 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { describe } from '../../daemon/registry/descriptions.ts'
-import { checkValue, truth, typeNames } from '../../daemon/registry/value-types.ts'
 import {
   canonicalKey,
-  contradictions,
-  declarations,
   FORBIDDEN_IN_KEYS,
-  isPattern,
   userKey,
   userName,
   userNameProblem,
+} from '../../daemon/registry/user-key.ts'
+import { checkValue, truth, typeNames } from '../../daemon/registry/value-types.ts'
+import {
+  contradictions,
+  declarations,
+  isPattern,
   type Variable,
 } from '../../daemon/registry/variables.ts'
 
