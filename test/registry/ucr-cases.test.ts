@@ -165,7 +165,8 @@ function prepare(root: string, isDescribed: boolean) {
   chmodSync(root, 0o755)
   if (isDescribed) writeFileSync(join(registry, 'info/fixture.cfg'), recorded.info_cfg)
   const program = new URL('registry-command.ts', import.meta.url).pathname
-  const wrapper = `#!/bin/sh\nNODE_COMPILE_CACHE='${cache}' REGISTRY_ROOT='${root}' exec '${process.execPath}' '${program}' "$@"\n`
+  // tap's own NODE_OPTIONS write into the checkout, which an ordinary user cannot.
+  const wrapper = `#!/bin/sh\nNODE_OPTIONS= NODE_COMPILE_CACHE='${cache}' REGISTRY_ROOT='${root}' exec '${process.execPath}' '${program}' "$@"\n`
   writeFileSync(join(root, 'bin/ucr'), wrapper, { mode: 0o755 })
 
   const places: ReadonlyArray<readonly [theirs: string, ours: string]> = [

@@ -1,0 +1,261 @@
+/** The ledger against its state table, in random orders of events, on the real store. */
+
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  type Judgement,
+  type Ledger,
+  type LedgerEvent,
+  openLedger,
+  UNFINISHED_MILLISECONDS,
+} from '../../daemon/policy/ledger.ts'
+import { openSqliteLedger, type SqliteLedgerStore } from '../../daemon/store/sqlite-ledger.ts'
+import { LedgerModel } from './ledger-model.ts'
+
+const top = mkdtempSync(join(tmpdir(), 'ledger-'))
+t.teardown(() => rmSync(top, { recursive: true, force: true }))
+let folders = 0
+
+const NOON = Date.UTC(2026, 10, 20, 12)
+const DAY = 86_400_000
+
+/** A real ledger on a file of its own, with a clock that the test turns. */
+class World {
+  now = NOON
+  /** Midnight comes when the test says so, a minute later. */
+  #days = 0
+  limit = 5
+  #folder = join(top, `${folders++}`)
+  store: SqliteLedgerStore
+  ledger: Ledger
+
+  constructor() {
+    mkdirSync(this.#folder)
+    this.store = openSqliteLedger(join(this.#folder, 'ledger.sqlite'), 'normal')
+    this.ledger = openLedger(this.store, this.now)
+  }
+
+  get day() {
+    const midnight = Math.floor(NOON / DAY) * DAY + this.#days * DAY
+    return { name: new Date(midnight).toISOString().slice(0, 10), endsAt: midnight + DAY }
+  }
+
+  nextDay(): void {
+    this.#days++
+    this.now += 60_000
+  }
+
+  ask(event: Partial<LedgerEvent> & Pick<LedgerEvent, 'stage' | 'instance'>): LedgerEvent {
+    return {
+      scope: 'default',
+      account: 'alice',
+      connection: 1,
+      service: '192.0.2.1:587',
+      recipient: '',
+      recipients: event.stage === 'RCPT' ? 1 : 0,
+      limit: this.limit,
+      day: this.day,
+      now: this.now,
+      ...event,
+    }
+  }
+
+  judge(event: Partial<LedgerEvent> & Pick<LedgerEvent, 'stage' | 'instance'>): Judgement {
+    const judgement = this.ledger.judge(this.ask(event))
+    if (judgement instanceof Promise) throw new Error('SQLite answers at once')
+    return judgement
+  }
+
+  used(account = 'alice'): number {
+    return this.store.used('default', account, this.day.name)
+  }
+
+  restart(): void {
+    this.ledger.settle()
+    this.store.close()
+    this.#reopen()
+  }
+
+  /** What is on disk at this moment is all that is left, as after kill -9. */
+  kill(): void {
+    const before = this.#folder
+    this.#folder = join(top, `${folders++}`)
+    cpSync(before, this.#folder, { recursive: true })
+    this.store.close()
+    this.#reopen()
+  }
+
+  #reopen(): void {
+    this.store = openSqliteLedger(join(this.#folder, 'ledger.sqlite'), 'normal')
+    this.ledger = openLedger(this.store, this.now)
+  }
+}
+
+const accounts = ['alice', 'bob']
+const services = ['192.0.2.1:587', '192.0.2.1:465', '192.0.2.1:25']
+
+const event = fc.record({
+  what: fc.constantFrom('RCPT', 'RCPT', 'DATA', 'END-OF-MESSAGE', 'END-OF-MESSAGE'),
+  message: fc.integer({ min: 0, max: 5 }),
+  connection: fc.integer({ min: 1, max: 3 }),
+  recipient: fc.integer({ min: 0, max: 3 }),
+  count: fc.integer({ min: 0, max: 4 }),
+})
+const change = fc.record({
+  what: fc.constantFrom('disconnect', 'restart', 'kill', 'next day', 'an hour later', 'limit'),
+  connection: fc.integer({ min: 1, max: 3 }),
+  limit: fc.constantFrom(0, 2, 5, 9, Number.POSITIVE_INFINITY),
+})
+const step = fc.oneof({ weight: 8, arbitrary: event }, { weight: 2, arbitrary: change })
+
+t.test('any order of events is judged and counted as the state table says', async t => {
+  let judged = 0
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), steps => {
+      const world = new World()
+      let model = new LedgerModel()
+      let durable = structuredClone({ used: model.used, decided: model.decided })
+      // Decided messages are remembered for an hour; what comes later has other instances.
+      let hours = 0
+      for (const [at, one] of steps.entries()) {
+        if ('message' in one) {
+          // A message keeps its sender and its service, as Postfix's instance does.
+          const asked = world.ask({
+            stage: one.what as LedgerEvent['stage'],
+            instance: `${hours}.${one.message}`,
+            account: accounts[one.message % 2] ?? '',
+            service: services[one.message % 3] ?? '',
+            connection: one.connection,
+            recipient: `r${one.recipient}@example.org`,
+            recipients: one.what === 'RCPT' ? 1 : one.count,
+          })
+          const { accepted, used } = world.judge(asked)
+          const expected = model.judge(asked)
+          if (accepted !== expected.accepted || used !== expected.used) {
+            throw new Error(`step ${at}: ${JSON.stringify({ accepted, used, expected })}`)
+          }
+          judged++
+        } else {
+          switch (one.what) {
+            case 'disconnect':
+              world.ledger.disconnect(one.connection)
+              model.disconnect(one.connection)
+              break
+            case 'restart':
+              world.restart()
+              model.restart()
+              break
+            case 'kill': {
+              world.kill()
+              const asksAtEnd = durableServices(world)
+              model = new LedgerModel()
+              model.used = structuredClone(durable.used)
+              model.decided = structuredClone(durable.decided)
+              model.servicesThatAskAtEnd = asksAtEnd
+              break
+            }
+            case 'next day':
+              world.nextDay()
+              break
+            case 'an hour later':
+              world.now += UNFINISHED_MILLISECONDS + 1
+              hours++
+              world.ledger.expire(world.now)
+              model.expireAll()
+              break
+            case 'limit':
+              world.limit = one.limit
+          }
+        }
+        // Every other step its answer leaves, and with it the turn is settled.
+        if (at % 2 === 0) {
+          world.ledger.settle()
+          durable = structuredClone({ used: model.used, decided: model.decided })
+        }
+        for (const account of accounts) {
+          const expected = model.used.get(`${account} ${world.day.name}`) ?? 0
+          if (world.used(account) !== expected) {
+            throw new Error(`step ${at}: ${account} ${world.used(account)}, not ${expected}`)
+          }
+        }
+      }
+      world.store.close()
+    }),
+    { numRuns: Number(process.env.FUZZ_RUNS ?? 400) },
+  )
+  t.ok(judged > 1000, `${judged} events were judged`)
+})
+
+function durableServices(world: World): Set<string> {
+  return new Set([...world.store.services()].filter(([, atEnd]) => atEnd).map(([name]) => name))
+}
+
+t.test('an account that races over many connections gets exactly its limit', async t => {
+  for (const stages of [['END-OF-MESSAGE'], ['RCPT'], ['RCPT', 'END-OF-MESSAGE']] as const) {
+    const world = new World()
+    world.limit = 7
+    const passed = Array.from({ length: 40 }, (_, message) =>
+      stages.every(
+        stage =>
+          world.judge({
+            stage,
+            instance: `m${message}`,
+            connection: message,
+            recipient: 'bob@example.org',
+            recipients: 1,
+          }).accepted,
+      ),
+    )
+    t.equal(passed.filter(Boolean).length, 7, `asked at ${stages.join(' and ')}`)
+    world.store.close()
+  }
+})
+
+t.test(
+  'a refused message is refused again when Postfix asks again, also after a raise',
+  async t => {
+    const world = new World()
+    world.limit = 2
+    t.notOk(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 3 }).accepted)
+    world.limit = 10
+    world.restart()
+    const again = world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 3 })
+    t.match(again, { accepted: false, repeated: true, used: 0 })
+    world.store.close()
+  },
+)
+
+t.test('a limit that is lowered refuses until the day turns, and takes nothing back', async t => {
+  const world = new World()
+  t.ok(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 4 }).accepted)
+  world.limit = 3
+  t.match(world.judge({ stage: 'END-OF-MESSAGE', instance: 'b', recipients: 1 }), {
+    accepted: false,
+    used: 4,
+  })
+  world.nextDay()
+  t.ok(world.judge({ stage: 'END-OF-MESSAGE', instance: 'c', recipients: 3 }).accepted)
+  world.store.close()
+})
+
+t.test('a service that only ever asks at RCPT is named, until it asks at the end', async t => {
+  const world = new World()
+  world.judge({ stage: 'RCPT', instance: 'a', recipient: 'x@example.org' })
+  t.same(world.ledger.recipientOnlyServices(), ['192.0.2.1:587'])
+  world.restart()
+  t.same(world.ledger.recipientOnlyServices(), ['192.0.2.1:587'])
+  world.judge({ stage: 'END-OF-MESSAGE', instance: 'b' })
+  t.same(world.ledger.recipientOnlyServices(), [])
+  world.store.close()
+})
+
+t.test('counters of different names do not mix', async t => {
+  const world = new World()
+  world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 4, scope: 'other' })
+  t.equal(world.used(), 0)
+  t.ok(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 5 }).accepted)
+  world.store.close()
+})

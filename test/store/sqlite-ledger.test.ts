@@ -1,0 +1,95 @@
+/** The ledger's file: one owner, old and new schemas, forgetting. */
+
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t from 'tap'
+import { openLedger } from '../../daemon/policy/ledger.ts'
+import { openSqliteLedger } from '../../daemon/store/sqlite-ledger.ts'
+
+const now = Date.UTC(2026, 10, 20, 12)
+
+t.test('a second daemon on the same state is told that the first has it', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const first = openSqliteLedger(path, 'normal')
+  first.addWithin('default', 'alice', '2026-11-20', 1, 10)
+  first.settle()
+  t.throws(() => openSqliteLedger(path, 'normal'), /in use by another daemon/)
+  first.close()
+  const second = openSqliteLedger(path, 'full')
+  t.equal(second.used('default', 'alice', '2026-11-20'), 1)
+  second.close()
+})
+
+t.test('a file of a newer version is refused, and not touched', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const db = new Database(path)
+  db.pragma('user_version = 99')
+  db.close()
+  t.throws(() => openSqliteLedger(path, 'normal'), /newer version \(schema 99/)
+})
+
+t.test('a file that is no database is refused with its name', async t => {
+  const folder = t.testdir({
+    'ledger.sqlite': 'this is not a database, it only looks like one'.repeat(40),
+  })
+  t.throws(() => openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal'), /ledger\.sqlite: /)
+})
+
+t.test('old days and old messages are forgotten in steps, the rest stays', async t => {
+  const store = openSqliteLedger(join(t.testdir(), 'ledger.sqlite'), 'normal')
+  for (let user = 0; user < 900; user++) {
+    store.addWithin('default', `u${user}`, '2026-08-01', 1, 10)
+    store.addWithin('other', `u${user}`, '2026-11-20', 1, 10)
+    store.remember({
+      scope: 'default',
+      instance: `m${user}`,
+      account: `u${user}`,
+      day: '2026-08-01',
+      accepted: true,
+      counted: 1,
+      stage: 'END-OF-MESSAGE',
+      at: user < 890 ? now - 7_200_000 : now,
+    })
+  }
+  store.settle()
+  let steps = 0
+  while (store.forget('2026-08-22', now - 3_600_000)) {
+    store.settle()
+    steps++
+    if (steps > 100) throw new Error('it does not end')
+  }
+  store.settle()
+  t.ok(steps >= 4, `${steps} steps`)
+  t.equal(store.used('default', 'u0', '2026-08-01'), 0)
+  t.equal(store.used('other', 'u899', '2026-11-20'), 1)
+  t.equal([...store.recall(0, 1000)].length, 10)
+  store.close()
+})
+
+t.test(
+  'a disk that takes nothing more costs the count of that moment and nothing else',
+  async t => {
+    const path = join(t.testdir(), 'ledger.sqlite')
+    const store = openSqliteLedger(path, 'normal')
+    const ledger = openLedger(store, now)
+    const event = (instance: string) => ({
+      scope: 'default',
+      account: 'alice',
+      stage: 'END-OF-MESSAGE' as const,
+      instance,
+      connection: 1,
+      service: '',
+      recipient: '',
+      recipients: 1,
+      limit: 10,
+      day: { name: '2026-11-20', endsAt: now + 1 },
+      now,
+    })
+    ledger.judge(event('a'))
+    ledger.settle()
+    ledger.judge(event('b'))
+    store.close()
+    // The file is gone for the store: every further question is a LookupError, never a crash.
+    t.throws(() => ledger.judge(event('c')), { name: 'LookupError' })
+  },
+)
