@@ -138,35 +138,50 @@ async function unregisterOne(
   { run, endpoint, stateFile }: RegistrationOptions,
   configDir: string,
 ): Promise<RegistrationResult> {
-  const records = openRecords(stateFile)
-  const record = records.find(configDir)
+  const { records, doubt } = openOrDoubt(stateFile)
+  const record = records?.find(configDir)
   const endpoints = record ? [endpoint, record.endpoint] : [endpoint]
   const instance = await readInstance(run, configDir)
   const link = path.join(configDir, 'main.cf')
   if (!fs.existsSync(link)) {
-    records.remove(configDir)
+    if (doubt) return answer(configDir, 'failed', [doubt])
+    records?.remove(configDir)
     return answer(configDir, 'nothing', [], ['there is no main.cf'])
   }
   const file = fs.realpathSync(link)
   const text = fs.readFileSync(file, 'latin1')
-  const after = record
-    ? withoutOurs(text, record, records)
-    : withoutItem(text, restrictionItem(endpoint, 'absent' in instance ? '3' : instance.version))
+  const after =
+    record && records
+      ? withoutOurs(text, record, records)
+      : withoutItem(text, restrictionItem(endpoint, 'absent' in instance ? '3' : instance.version))
   // A Postfix that was removed but not purged leaves main.cf: our text goes all the same.
   const isThere = 'absent' in instance ? undefined : async () => true
   const refusal =
     after === text ? [] : await changeFile(run, configDir, file, { text, after }, isThere)
   if (refusal.length > 0) return answer(configDir, 'failed', refusal)
-  records.remove(configDir)
-  if ('absent' in instance) return answer(configDir, after === text ? 'nothing' : 'unregistered')
+  records?.remove(configDir)
 
-  const reload = after === text ? { reloaded: false } : await reloadIfRunning(run, instance)
+  const outcome = after === text ? 'nothing' : 'unregistered'
+  const doubts = doubt ? [`${doubt}; only the item itself was looked for`] : []
+  if ('absent' in instance) return answer(configDir, outcome, [], doubts)
+  const reload = after === text ? undefined : await reloadIfRunning(run, instance)
   const now = await readInstance(run, configDir)
   const left = 'absent' in now ? [] : mentions(now, endpoints, true)
   const reasons = left.map(place => `still asks the daemon: ${place}`)
-  const outcome = after === text ? 'nothing' : 'unregistered'
-  const said = [...reasons, ...('reasons' in reload ? reload.reasons : [])]
-  return { ...answer(configDir, outcome, said), reloaded: reload.reloaded }
+  return {
+    ...answer(configDir, outcome, [...reasons, ...(reload?.reasons ?? [])], doubts),
+    reloaded: reload?.reloaded ?? false,
+  }
+}
+
+/** A record that cannot be believed does not keep our item in main.cf. */
+function openOrDoubt(stateFile: string): { records?: RecordFile; doubt?: string } {
+  try {
+    return { records: openRecords(stateFile) }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    return { doubt: error.message }
+  }
 }
 
 /** Every place of an instance that asks one of these endpoints: `NAME: item`. */
@@ -284,14 +299,7 @@ function findGenerator(text: string): string | undefined {
 }
 
 function recordedDirs(stateFile: string): string[] {
-  try {
-    return openRecords(stateFile)
-      .all()
-      .map(({ configDir }) => configDir)
-  } catch {
-    // The same refusal is reported for the primary instance.
-    return []
-  }
+  return (openOrDoubt(stateFile).records?.all() ?? []).map(({ configDir }) => configDir)
 }
 
 /** One after the other: instances share the record. What the system refuses is a result, too. */

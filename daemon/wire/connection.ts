@@ -128,7 +128,8 @@ export function serveConnection(
     isFinishing = true
     if (!isAnswering && unsent === 0 && waiting.length === 0) {
       reason = 'stop'
-      socket.end()
+      // Postfix holds its end of an idle connection for minutes: there is nothing to wait for.
+      socket.destroySoon()
     }
   }
 

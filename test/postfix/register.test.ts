@@ -64,12 +64,34 @@ t.test('wrong usage is exit 64, and shows how', async t => {
   t.match(await postfix('--help'), { code: 0, out: /unregister/ })
 })
 
-t.test('a record that somebody else may write is not believed', async t => {
-  const stateFile = path.join(t.testdir({ 'postfix.json': '{"registrations":[]}' }), 'postfix.json')
-  fs.chmodSync(stateFile, 0o666)
-  const [result] = await unregister({ run: noPostfix, endpoint, stateFile })
-  t.match(result, { outcome: 'failed', ok: false, reasons: [/not trusted/] })
-})
+t.test(
+  'a record that somebody else may write is not believed, the item goes all the same',
+  async t => {
+    const main = `a = 1\n${END_OF_DATA} = ${ITEM}\n`
+    const record = {
+      configDir: t.testdirName,
+      parameter: 'a',
+      endpoint,
+      item: ITEM,
+      inserted: 'a = 1\n',
+      created: true,
+      sha256Before: 'x',
+      sha256After: 'y',
+      savedCopy: 'evil',
+    }
+    const dir = t.testdir({
+      'main.cf': main,
+      'postfix.json': JSON.stringify({ registrations: [record] }),
+    })
+    const stateFile = path.join(dir, 'postfix.json')
+    const options = { run: noPostfix, endpoint, stateFile, configDirs: [dir] }
+    fs.chmodSync(stateFile, 0o666)
+    t.match(await unregister(options), [{ outcome: 'unregistered', notes: [/not trusted/] }])
+    t.equal(fs.readFileSync(path.join(dir, 'main.cf'), 'utf8'), 'a = 1\n')
+    const nowhere = { ...options, configDirs: [path.join(dir, 'none')] }
+    t.match(await unregister(nowhere), [{ outcome: 'failed', ok: false, reasons: [/not trusted/] }])
+  },
+)
 
 // A dozen Postfix configurations, each checked several times by Postfix's own slow script.
 t.setTimeout(120_000)

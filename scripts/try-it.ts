@@ -1,0 +1,14 @@
+/** What `make run` says before the daemon takes over the terminal: how to try it, in two lines. */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+const postfixRequest = 'test/fixtures/postfix-requests/c1-auth-eod.txt'
+const top = join(import.meta.dirname, '..')
+if (!existsSync(join(top, postfixRequest))) throw new Error(`${postfixRequest} is missing`)
+
+process.stdout.write(`
+Ask it, from another terminal:  grep -v instance= ${postfixRequest} | dist/policyd-client
+Change it, while it runs:       dist/mtpolicyctl --root .run set mtpolicyd/threshold=2
+
+`)
