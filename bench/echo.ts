@@ -8,7 +8,7 @@ import { type AddressInfo, createServer } from 'node:net'
 const ANSWER = 'action=dunno\n\n'
 
 const server = createServer({ noDelay: true }, socket => {
-  let unfinished = Buffer.alloc(0)
+  let unfinished: Buffer = Buffer.alloc(0)
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk: Buffer) => {
     const bytes = unfinished.length === 0 ? chunk : Buffer.concat([unfinished, chunk])

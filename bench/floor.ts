@@ -40,7 +40,7 @@ function answerAll(): void {
 }
 
 const server = createServer({ noDelay: true }, socket => {
-  let unfinished = Buffer.alloc(0)
+  let unfinished: Buffer = Buffer.alloc(0)
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk: Buffer) => {
     const bytes = unfinished.length === 0 ? chunk : Buffer.concat([unfinished, chunk])

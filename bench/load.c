@@ -76,7 +76,7 @@ static uint64_t random_below(uint64_t limit)
 
 static void read_addresses(void)
 {
-  char line[64];
+  char line[sizeof *addresses];
   size_t room = 0;
   while (fgets(line, sizeof line, stdin)) {
     line[strcspn(line, "\r\n")] = 0;
@@ -98,8 +98,8 @@ static void ask(struct client *c)
   const char *address = addresses[random_below(address_count)];
   int length = snprintf(request, sizeof request,
     "request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\nprotocol_name=ESMTP\n"
-    "client_address=%s\nclient_name=host-%u.pool.example.net\nclient_port=%u\n"
-    "reverse_client_name=host-%u.pool.example.net\nserver_address=192.0.2.25\n"
+    "client_address=%s\nclient_name=host-%05u.dynamic.pool.example.net\nclient_port=%u\n"
+    "reverse_client_name=host-%05u.dynamic.pool.example.net\nserver_address=192.0.2.25\n"
     "server_port=587\nhelo_name=[192.168.178.%u]\nsender=user%05u@example.org\nrecipient=\n"
     "recipient_count=1\nqueue_id=%08X%03X\ninstance=%x.%08x.%x.0\nsize=%u\netrn_domain=\n"
     "stress=\nsasl_method=PLAIN\nsasl_username=user%05u@example.org\nsasl_sender=\n"

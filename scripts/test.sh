@@ -22,4 +22,4 @@ fi
 
 make --no-print-directory build
 make --no-print-directory check
-node_modules/.bin/node node_modules/.bin/tap --reporter=terse
+node_modules/.bin/node scripts/test-report.ts "$@"

@@ -14,8 +14,9 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { Run } from './external-program.ts'
-import { complaints, type PostfixInstance, primaryConfigDir, readInstance } from './instance.ts'
+import { type PostfixInstance, primaryConfigDir, readInstance } from './instance.ts'
 import { insertItem, removeInserted, removeRestrictions } from './main-cf.ts'
+import { changeMainCf, findGenerator } from './main-cf-file.ts'
 import {
   openRecords,
   type RecordFile,
@@ -120,7 +121,7 @@ async function registerOne(
   }
   let refusal: string[]
   try {
-    refusal = await changeFile(run, configDir, file, { text, after }, isThere)
+    refusal = await changeMainCf(run, configDir, file, { text, after }, isThere)
   } catch (error) {
     undoRecord()
     throw error
@@ -157,7 +158,7 @@ async function unregisterOne(
   // A Postfix that was removed but not purged leaves main.cf: our text goes all the same.
   const isThere = 'absent' in instance ? undefined : async () => true
   const refusal =
-    after === text ? [] : await changeFile(run, configDir, file, { text, after }, isThere)
+    after === text ? [] : await changeMainCf(run, configDir, file, { text, after }, isThere)
   if (refusal.length > 0) return answer(configDir, 'failed', refusal)
   records?.remove(configDir)
 
@@ -237,65 +238,11 @@ function withoutItem(text: string, item: string): string {
   )
 }
 
-/**
- * Puts the new text in place and asks Postfix; empty if it agrees, else why not, with the old text
- * back in place. Only complaints that are new count: stock Debian already has some.
- */
-async function changeFile(
-  run: Run,
-  configDir: string,
-  file: string,
-  { text, after }: { readonly text: string; readonly after: string },
-  isAsWanted: (() => Promise<boolean>) | undefined,
-): Promise<string[]> {
-  const known = isAsWanted ? await complaints(run, configDir) : new Set<string>()
-  if (fs.readFileSync(file, 'latin1') !== text) return [`${file} was edited at the same moment`]
-  replaceFile(file, after)
-  if (!isAsWanted) return []
-  const fresh = [...(await complaints(run, configDir))].filter(said => !known.has(said))
-  if (fresh.length === 0 && !(await isAsWanted())) {
-    fresh.push(`postconf does not show the item in ${END_OF_DATA}`)
-  }
-  if (fresh.length > 0) replaceFile(file, text)
-  return fresh.length > 0 ? [...fresh, `${file} is as it was before`] : []
-}
-
-/** Same directory, owner and mode; the old file or the new one, never half of it. */
-function replaceFile(file: string, text: string): void {
-  const { uid, gid, mode } = fs.statSync(file)
-  const temporary = `${file}.mtpolicyd-${process.pid}`
-  try {
-    const descriptor = fs.openSync(temporary, 'wx', 0o600)
-    try {
-      fs.writeFileSync(descriptor, Buffer.from(text, 'latin1'))
-      fs.fchownSync(descriptor, uid, gid)
-      fs.fchmodSync(descriptor, mode & 0o7777)
-      fs.fsyncSync(descriptor)
-    } finally {
-      fs.closeSync(descriptor)
-    }
-    fs.renameSync(temporary, file)
-  } catch (error) {
-    fs.rmSync(temporary, { force: true })
-    throw error
-  }
-}
-
 async function reloadIfRunning(run: Run, instance: PostfixInstance) {
   if (!instance.isRunning) return { reloaded: false, reasons: [] }
   const { status, stderr } = await run(['postfix', '-c', instance.configDir, 'reload'])
   if (status === 0) return { reloaded: true, reasons: [] }
   return { reloaded: false, reasons: [`postfix reload failed: ${stderr.trim() || status}`] }
-}
-
-/** The comment by which a generator claims the file, or undefined. */
-function findGenerator(text: string): string | undefined {
-  const claims =
-    /auto(matically)?[- ]generated|(is|was|been) generated (by|from)|ansible[_ ]managed|(managed|maintained|controlled) (by|with) \S*(ansible|puppet|chef|salt|cfengine|univention|plesk|cpanel|iredmail)|univention-config-registry|will be overwritten|do not edit/i
-  for (const line of text.split('\n')) {
-    if (/^\s*#/.test(line) && claims.test(line)) return line.replace(/^[\s#]+|\s+$/g, '')
-  }
-  return undefined
 }
 
 function recordedDirs(stateFile: string): string[] {
