@@ -11,7 +11,8 @@ import { BlockList, isIP } from 'node:net'
 import { configFiles } from './config/files.ts'
 import { type Loaded, loadConfig } from './config/load.ts'
 import { parseConfig } from './config/parser.ts'
-import { type CountryDatabase, openCountryDatabase } from './lookup/geoip.ts'
+import type { CountryPool } from './lookup/country-pool.ts'
+import type { CountryDatabase } from './lookup/geoip.ts'
 import type { Paths } from './paths.ts'
 import { plugins } from './plugins/index.ts'
 import type { Clock } from './policy/clock.ts'
@@ -42,12 +43,13 @@ export interface AssemblyOptions {
   readonly paths: Paths
   readonly clock: Clock
   readonly ledger: Ledger
+  readonly countries: CountryPool
   /** The log to be; it exists only once the file has said how it should look. */
   readonly log: () => Log
 }
 
 export function assemble(options: AssemblyOptions): Assembly {
-  const { file, text, paths, clock, ledger, log } = options
+  const { file, text, paths, clock, ledger, countries, log } = options
   const read = (path: string): string =>
     text !== undefined && path === file ? text : configFiles.read(path)
   const parsed = parseConfig(
@@ -62,21 +64,14 @@ export function assemble(options: AssemblyOptions): Assembly {
   const closers: (() => void)[] = []
 
   function openCountries(path: string): CountryDatabase {
-    const database = openCountryDatabase({
-      path,
-      log: (event, fields) => {
-        const say = event === 'geoip_loaded' ? log().notice : log().error
-        const texts = Object.entries(fields).map(([name, value]) => [name, String(value)])
-        say(event.replace('_', ' '), Object.fromEntries(texts))
-      },
-    })
-    closers.push(() => database.close())
+    const { database, release } = countries.open(path)
+    closers.push(release)
     return database
   }
 
   const written = parsed.root.options.find(option => option.name === 'geoip_database')?.value
   const builtIn = paths.countries.find(path => existsSync(path)) ?? paths.countries[0] ?? ''
-  const countries = openCountries(written === undefined || written === '' ? builtIn : written)
+  const standard = openCountries(written === undefined || written === '' ? builtIn : written)
   const report = failureReporter(log, clock)
 
   const loaded = loadConfig(
@@ -85,7 +80,7 @@ export function assemble(options: AssemblyOptions): Assembly {
       plugins,
       clock,
       ledger,
-      countries,
+      countries: standard,
       openCountries,
       openSql: dsn => {
         const connection = sqlConnection(dsn)
@@ -120,7 +115,7 @@ export function assemble(options: AssemblyOptions): Assembly {
     admits,
     problems: inOrder(problems),
     isUsable: !problems.some(problem => problem.severity === 'fatal'),
-    countries,
+    countries: standard,
     close() {
       for (const close of closers) close()
     },

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { assemble } from './assemble.ts'
 import { ledgerSlot } from './ledger-slot.ts'
+import { countryPool } from './lookup/country-pool.ts'
 import type { Paths } from './paths.ts'
 import { systemClock } from './policy/clock.ts'
 import type { Log } from './policy/log.ts'
@@ -40,7 +41,8 @@ export function checkConfiguration(
 ): readonly Problem[] {
   const { ledger } = ledgerSlot()
   const clock = systemClock
-  const assembly = assemble({ file, text, paths, clock, ledger, log: () => silentLog })
+  const countries = countryPool(nothing)
+  const assembly = assemble({ file, text, paths, clock, ledger, countries, log: () => silentLog })
   assembly.close()
   return assembly.problems
 }

@@ -15,6 +15,7 @@ import { serveControl } from './control/server.ts'
 import { type LedgerSlot, ledgerSlot } from './ledger-slot.ts'
 import { openDestination } from './log/destination.ts'
 import { openLog } from './log/logger.ts'
+import { countryPool } from './lookup/country-pool.ts'
 import type { Paths } from './paths.ts'
 import { claimPidFile } from './pid-file.ts'
 import { type Answer, makeAnswer, newAnswerTally } from './policy/answer.ts'
@@ -76,9 +77,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let logFile: { readonly path: string; readonly fd: number } | undefined
   let log: Log = await openLog(
     destination,
-    { debug: options.debug ?? 2, format: 'logfmt', priorities: options.priorities },
+    { debug: options.debug ?? 1, format: 'logfmt', priorities: options.priorities },
     clock.now,
   )
+  const countries = countryPool((event, fields) => {
+    const say = event === 'geoip_loaded' ? log.notice : log.error
+    const texts = Object.entries(fields).map(([name, value]) => [name, String(value)])
+    say(event.replaceAll('_', ' '), Object.fromEntries(texts))
+  })
   let current: { readonly assembly: Assembly; readonly answer: Answer }
 
   async function prepare(): Promise<{ assembly: Assembly; lines: readonly string[] }> {
@@ -89,6 +95,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       paths: options.paths,
       clock,
       ledger: slot.ledger,
+      countries,
       log: () => log,
     })
     if (assembly.isUsable) return { assembly, lines }

@@ -159,7 +159,7 @@ function goToBackground(argv: readonly string[]): Promise<number> {
       resolve(status || 1)
     })
   }).then(status => {
-    child.disconnect()
+    if (child.connected) child.disconnect()
     child.unref()
     logger.unref()
     logger.stdin.destroy()

@@ -13,15 +13,20 @@ const child = spawn(process.execPath, [tap, '--reporter=tap', ...process.argv.sl
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 
+process.stdout.on('error', () => process.exit(1))
+
 const counts = { total: 0, pass: 0, fail: 0, skip: 0 }
 let file = ''
-/** Indentation of the failure whose diagnosis is being shown. */
+/** Indentation of the failure whose diagnosis may follow, or is being shown. */
+let failed: string | undefined
 let diagnosis: string | undefined
 
 for await (const line of createInterface({ input: child.stdout })) {
   const subtest = /^# Subtest: (\S+\.test\.ts)/.exec(line)
   if (subtest?.[1]) file = subtest[1]
 
+  if (failed !== undefined && line === `${failed}  ---`) diagnosis = failed
+  failed = undefined
   if (diagnosis !== undefined) {
     process.stdout.write(`${line}\n`)
     if (line === `${diagnosis}  ...`) diagnosis = undefined
@@ -30,7 +35,7 @@ for await (const line of createInterface({ input: child.stdout })) {
   const failure = /^(\s*)not ok /.exec(line)
   if (failure && !/# (?:TODO|SKIP)/i.test(line)) {
     process.stdout.write(`${file}\n${line}\n`)
-    diagnosis = failure[1]
+    failed = failure[1]
   } else if (/^\s*(?:not )?ok .*# SKIP/i.test(line)) {
     process.stdout.write(`SKIPPED ${file}: ${line.trim()}\n`)
   } else if (/^ok \d+ - /.test(line)) {

@@ -170,6 +170,9 @@ async function reloadIfRunning(paths: Paths): Promise<void> {
   if (reply && !reply.ok) throw new Error(reply.message)
 }
 
+// `mtpolicyctl dump | head` closes the pipe: what was asked for has been shown.
+process.stdout.on('error', () => process.exit(1))
+
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {

@@ -54,6 +54,8 @@ if (options.help || options.usage) {
   process.exit(0)
 }
 
+process.stdout.on('error', () => process.exit(1))
+
 function open(): Socket {
   if (options.socket_path !== undefined) return connect(options.socket_path)
   const at = /^\[?(.+?)\]?:(\d+)$/.exec(options.host)

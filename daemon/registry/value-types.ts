@@ -9,7 +9,8 @@
  */
 
 import { isIP, isIPv4, isIPv6 } from 'node:net'
-import { countryCodes, countryMeantBy } from './countries.ts'
+import { countryCodes } from '../policy/country-codes.ts'
+import { countryMeantBy } from './countries.ts'
 
 /** The part of a variable's declaration that its type looks at. */
 export interface TypeSpec {

@@ -35,6 +35,13 @@ export interface SqliteLedgerStore extends LedgerStore {
   close(): void
 }
 
+/**
+ * A checkpoint waits for the disk, within the COMMIT that hits this mark: at SQLite's 1000 pages
+ * that is one turn in sixty under load, and the slowest 1 % of all answers. 32 MB of WAL are read
+ * in a tenth of a second at the next start.
+ */
+const CHECKPOINT_PAGES = 32_000
+
 /** Rows one step of `forget` removes: well under a millisecond of work. */
 const STEP = 200
 
@@ -42,8 +49,11 @@ const STEP = 200
 export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
   const db = openSqlite(path, 0)
   try {
+    // A turn changes a few bytes on many pages, and each goes to the WAL whole. For new files only.
+    db.pragma('page_size = 1024')
     db.pragma('locking_mode = EXCLUSIVE')
     db.pragma('journal_mode = WAL')
+    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
