@@ -2,45 +2,49 @@
 
 NODE := node_modules/.bin/node
 SHELL := /bin/sh
+# Where `make run` keeps all it writes.
+RUN := .run
+# npm writes this file last.
+packages := node_modules/.package-lock.json
 .DEFAULT_GOAL := help
 .PHONY: help build run test check fix golden replay e2e bench deb test-deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-build: node_modules dist/country.mmdb  ## everything that runs, into dist/
+build: $(packages) dist/country.mmdb  ## everything that runs, into dist/
 	$(NODE) scripts/build.ts
 
-node_modules: package.json package-lock.json
+$(packages): package-lock.json
 	npm ci --no-audit --no-fund
-	@touch node_modules
+	@touch $@
 
 # The GeoIP data comes from Debian's tor-geoipdb; no account is needed.
-dist/country.mmdb: | node_modules
+dist/country.mmdb: | $(packages)
 	$(NODE) scripts/geoip-data.ts --out $@
 
 run: build  ## the daemon with its defaults, here, in the foreground
-	@$(NODE) scripts/try-it.ts
-	@exec dist/mtpolicyd --root .run -f
+	@$(NODE) scripts/try-it.ts $(RUN)
+	@exec dist/mtpolicyd --root $(RUN) -f
 
-check: node_modules  ## format, lint, types; changes nothing
+check: $(packages)  ## format, lint, types; changes nothing
 	node_modules/.bin/biome check .
 	node_modules/.bin/tsc --noEmit
 
-fix: node_modules  ## format and lint, mended
+fix: $(packages)  ## format and lint, mended
 	node_modules/.bin/biome check --write .
 
 test:  ## all checks and tests, with everything they need
 	scripts/test.sh
 
-golden: node_modules  ## write the golden files anew; then read the diff
-	GOLDEN=write $(NODE) node_modules/.bin/tap test/config test/registry
+golden: $(packages)  ## write the golden files anew; then read the diff
+	GOLDEN=write $(NODE) node_modules/.bin/tap test/config/*.test.ts test/registry/*.test.ts
 
 replay: build  ## the recorded cases of the original
 	$(NODE) test/replay/runner.ts
 
 e2e: build  ## conversations with the real program, and with a real Postfix
-	$(NODE) node_modules/.bin/tap test/e2e
+	$(NODE) node_modules/.bin/tap test/e2e/*.test.ts
 
 bench: build  ## requests per second beside an echo server and a floor
 	$(NODE) bench/bench.ts

@@ -5,9 +5,10 @@
  * is equally busy for all; what counts are the ratios of one run. Every answer is looked at by the
  * load generator, and at the end the ledger must hold exactly what was answered.
  *
- *   bench/bench.ts [--connections 16] [--users 10000] [--seconds 4] [--rounds 3] [--profile DIR]
+ *   bench/bench.ts [--connections 16] [--users 10000] [--seconds 4] [--rounds 3]
+ *                  [--dist DIR] [--profile DIR]
  *
- * `--profile` leaves a CPU profile of the daemon in DIR.
+ * `--dist` measures another build, `--profile` leaves a CPU profile of the daemon in DIR.
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     users: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
+    dist: { type: 'string', default: join(top, 'dist') },
     profile: { type: 'string' },
   },
 })
@@ -43,11 +45,16 @@ interface Round {
   readonly cpuSeconds: number
 }
 
+/** With what the server itself used: the number that a busy machine disturbs least. */
+interface Measured extends Round {
+  readonly serverMicroseconds: number
+}
+
 interface Contestant {
   readonly name: string
   readonly process: ChildProcess
   readonly port: number
-  readonly rounds: Round[]
+  readonly rounds: Measured[]
 }
 
 function compileLoad(): string {
@@ -67,7 +74,7 @@ function compileLoad(): string {
 
 /** Addresses that the database the daemon uses calls German: the default policy lets them pass. */
 function germanAddresses(): string {
-  const file = readFileSync(join(top, 'dist', 'country.mmdb'))
+  const file = readFileSync(join(values.dist, 'country.mmdb'))
   const reader = new Reader<CountryResponse>(file)
   const found: string[] = []
   // A fixed sequence (xorshift), so that every run asks about the same addresses.
@@ -99,15 +106,15 @@ function startServer(name: string, args: readonly string[]): Promise<Contestant>
 async function startDaemon(root: string): Promise<Contestant> {
   const port = await freePort()
   execFileSync(
-    join(top, 'dist', 'mtpolicyctl'),
+    join(values.dist, 'mtpolicyctl'),
     ['--root', root, 'set', `mtpolicyd/port=${port}`, 'mtpolicyd/threshold=1000000000'],
     { stdio: 'ignore' },
   )
   const log = openSync(join(root, 'log'), 'a')
-  const profiling = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : []
+  const profiling = values.profile ? ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${values.profile}`] : []
   const child = spawn(
-    join(top, 'dist', 'node'),
-    [...profiling, join(top, 'dist', 'mtpolicyd.mjs'), '--root', root, '-f'],
+    join(values.dist, 'node'),
+    [...profiling, join(values.dist, 'mtpolicyd.mjs'), '--root', root, '-f'],
     { stdio: ['ignore', 'ignore', log] },
   )
   closeSync(log)
@@ -141,7 +148,13 @@ function isListening(port: number): Promise<boolean> {
   })
 }
 
-function runRound(load: string, addresses: string, { port }: Contestant, number: number): Round {
+function runRound(
+  load: string,
+  addresses: string,
+  { port, process: server }: Contestant,
+  number: number,
+): Measured {
+  const before = cpuSeconds(server.pid)
   const args = ['127.0.0.1', port, values.connections, values.users]
   const times = [WARMUP_SECONDS, values.seconds, number]
   const output = execFileSync(load, [...args, ...times].map(String), {
@@ -150,7 +163,15 @@ function runRound(load: string, addresses: string, { port }: Contestant, number:
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   // The line is written by load.c, one field per member of Round.
-  return JSON.parse(output) as Round
+  const round = JSON.parse(output) as Round
+  const used = cpuSeconds(server.pid) - before
+  return { ...round, serverMicroseconds: (used * 1e6) / round.answered }
+}
+
+/** User and system time of a process, all threads; Linux counts it in hundredths (proc(5)). */
+function cpuSeconds(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
 function stop({ process: child }: Contestant): Promise<void> {
@@ -179,7 +200,7 @@ function checkCounts({ name, rounds }: Contestant, database: string): boolean {
 
 function printTable(contestants: readonly Contestant[]): void {
   const row = (cells: readonly string[]): string =>
-    `${cells.map((cell, i) => (i === 0 ? cell.padEnd(18) : cell.padStart(12))).join('')}\n`
+    `${cells.map((cell, i) => (i === 0 ? cell.padEnd(18) : cell.padStart(13))).join('')}\n`
   const middle = new Map(
     contestants.map(({ name, rounds }) => [
       name,
@@ -187,12 +208,13 @@ function printTable(contestants: readonly Contestant[]): void {
         perSecond: median(rounds.map(round => round.perSecond)),
         p50: median(rounds.map(round => round.p50)),
         p99: median(rounds.map(round => round.p99)),
+        cpu: median(rounds.map(round => round.serverMicroseconds)),
       },
     ]),
   )
-  process.stdout.write(row(['', 'requests/s', 'p50 µs', 'p99 µs']))
-  for (const [name, { perSecond, p50, p99 }] of middle) {
-    process.stdout.write(row([name, ...[perSecond, p50, p99].map(n => n.toFixed(0))]))
+  process.stdout.write(row(['', 'requests/s', 'p50 µs', 'p99 µs', 'CPU µs/req']))
+  for (const [name, { perSecond, p50, p99, cpu }] of middle) {
+    process.stdout.write(row([name, ...[perSecond, p50, p99, cpu].map(n => n.toFixed(0))]))
   }
   const ours = middle.get('ours')
   for (const other of ['echo', 'floor']) {
@@ -202,6 +224,7 @@ function printTable(contestants: readonly Contestant[]): void {
       `${((100 * ours.perSecond) / them.perSecond).toFixed(1)} %`,
       `${(ours.p50 / them.p50).toFixed(2)} x`,
       `${(ours.p99 / them.p99).toFixed(2)} x`,
+      `${(ours.cpu / them.cpu).toFixed(2)} x`,
     ]
     process.stdout.write(row([`ours / ${other}`, ...ratios]))
   }

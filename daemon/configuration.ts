@@ -18,13 +18,15 @@ export interface Source {
   readonly file: string
   /** Undefined: what stands in the file. */
   readonly text: string | undefined
+  /** file: named on the command line. hand-written: in the place of the rendered one, so the variables rest. */
+  readonly origin: 'file' | 'variables' | 'hand-written'
   /** What is to be said about how it came about, one line each. */
   readonly lines: readonly string[]
 }
 
 /** The given file, or the one made from the host variables, which is made first if it is missing or old. */
 export async function findConfiguration(paths: Paths, file: string | undefined): Promise<Source> {
-  if (file !== undefined) return { file, text: undefined, lines: [] }
+  if (file !== undefined) return { file, text: undefined, origin: 'file', lines: [] }
   const registry = openRegistry({ root: paths.root, env: process.env })
   return ensureRendered({
     registry,

@@ -61,6 +61,12 @@ export class UnusableConfiguration extends Error {
   }
 }
 
+interface Prepared {
+  readonly assembly: Assembly
+  readonly origin: Source['origin']
+  readonly lines: readonly string[]
+}
+
 const STDERR = 2
 /** Days of counts that are kept, for reports. */
 const KEPT_DAYS = 90
@@ -85,10 +91,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const texts = Object.entries(fields).map(([name, value]) => [name, String(value)])
     say(event.replaceAll('_', ' '), Object.fromEntries(texts))
   })
-  let current: { readonly assembly: Assembly; readonly answer: Answer }
+  let current: Prepared & { readonly answer: Answer }
 
-  async function prepare(): Promise<{ assembly: Assembly; lines: readonly string[] }> {
-    const { file, text, lines } = await options.source()
+  async function prepare(): Promise<Prepared> {
+    const { file, text, origin, lines } = await options.source()
     const assembly = assemble({
       file,
       text,
@@ -98,7 +104,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       countries,
       log: () => log,
     })
-    if (assembly.isUsable) return { assembly, lines }
+    if (assembly.isUsable) return { assembly, origin, lines }
     assembly.close()
     throw new UnusableConfiguration(assembly.problems)
   }
@@ -208,7 +214,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   log = await logOf(first.assembly)
   openStore(first.assembly)
   await startPlugins(first.assembly)
-  current = { assembly: first.assembly, answer: answerOf(first.assembly, log) }
+  current = { ...first, answer: answerOf(first.assembly, log) }
   sayProblems(first.assembly, first.lines)
   await server.listen(first.assembly.endpoints)
   const { pid_file } = first.assembly.loaded.globals
@@ -245,7 +251,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       const old = current.assembly
       for (const endpoint of old.endpoints) retiredKeys.add(endpointKey(endpoint))
       log = nextLog
-      current = { assembly: next.assembly, answer: answerOf(next.assembly, log) }
+      current = { ...next, answer: answerOf(next.assembly, log) }
       // Requests under way may still use what the old configuration opened.
       setTimeout(() => old.close(), 10_000).unref()
       sayProblems(next.assembly, next.lines)
@@ -258,13 +264,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 
   function status(): DaemonStatus {
-    const { assembly } = current
+    const { assembly, origin } = current
     const { countries, loaded } = assembly
     return {
       version,
       pid: process.pid,
       since: since.toISOString(),
       configuration: assembly.file,
+      origin,
       mode: loaded.globals.mode,
       endpoints: server.endpoints.map(formatEndpoint),
       connections: server.connections,

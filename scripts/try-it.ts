@@ -4,11 +4,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 const postfixRequest = 'test/fixtures/postfix-requests/c1-auth-eod.txt'
+const root = process.argv[2] ?? '.run'
 const top = join(import.meta.dirname, '..')
 if (!existsSync(join(top, postfixRequest))) throw new Error(`${postfixRequest} is missing`)
 
 process.stdout.write(`
 Ask it, from another terminal:  grep -v instance= ${postfixRequest} | dist/policyd-client
-Change it, while it runs:       dist/mtpolicyctl --root .run set mtpolicyd/threshold=2
+Change it, while it runs:       dist/mtpolicyctl --root ${root} set mtpolicyd/threshold=2
 
 `)

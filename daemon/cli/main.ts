@@ -115,6 +115,8 @@ function postfixIo(paths: Paths) {
     run: runProgram,
     endpoint: { host, port },
     stateFile: `${paths.state}/postfix.json`,
+    // Below another root there is another Postfix, or none: the host's own is not ours to change.
+    ...(paths.root === '/' ? {} : { configDirs: [`${paths.root}/etc/postfix`] }),
   }
 }
 

@@ -15,11 +15,23 @@ export interface StatusIo {
   readonly paths: Paths
   readonly out: (text: string) => void
   readonly err: (text: string) => void
-  postfix(): { readonly run: Run; readonly endpoint: Endpoint; readonly stateFile: string }
+  postfix(): {
+    readonly run: Run
+    readonly endpoint: Endpoint
+    readonly stateFile: string
+    readonly configDirs?: readonly string[]
+  }
 }
 
 /** The GeoIP data counts as too old from here on. */
 const OLD_DAYS = 365
+
+const ORIGINS: Readonly<Record<DaemonStatus['origin'], string>> = {
+  variables: 'from the host variables',
+  'hand-written':
+    'hand-written: the host variables rest; mtpolicyctl commit --force-template switches',
+  file: 'from a file of its own',
+}
 
 interface Line {
   readonly what: string
@@ -34,7 +46,7 @@ export async function statusCommand(argv: readonly string[], io: StatusIo): Prom
   }
   const daemon = await daemonStatus(io.paths)
   const postfix = await postfixStatus(io)
-  const lines = [...daemonLines(daemon, io.paths), ...postfixLines(postfix)]
+  const lines = [...daemonLines(daemon), ...postfixLines(postfix)]
   const isWell = lines.every(line => line.isWell)
   if (argv.includes('--json')) {
     const running = typeof daemon === 'object' ? daemon : undefined
@@ -60,11 +72,10 @@ async function daemonStatus(paths: Paths): Promise<DaemonStatus | string> {
 }
 
 async function postfixStatus(io: StatusIo): Promise<readonly PostfixStatus[]> {
-  const { run, endpoint, stateFile } = io.postfix()
-  return inspect({ run, endpoint, stateFile })
+  return inspect(io.postfix())
 }
 
-function daemonLines(daemon: DaemonStatus | string, paths: Paths): Line[] {
+function daemonLines(daemon: DaemonStatus | string): Line[] {
   if (typeof daemon === 'string') return [{ what: 'daemon', isWell: false, text: daemon }]
   const { store, geoip } = daemon
   const days = geoip.ageDays === undefined ? undefined : Math.floor(geoip.ageDays)
@@ -96,10 +107,7 @@ function daemonLines(daemon: DaemonStatus | string, paths: Paths): Line[] {
     {
       what: 'policy',
       isWell: true,
-      text:
-        daemon.configuration === paths.config
-          ? `${daemon.mode}, from the host variables (${daemon.configuration})`
-          : `${daemon.mode}, ${daemon.configuration}`,
+      text: `${daemon.mode}, ${ORIGINS[daemon.origin]} (${daemon.configuration})`,
     },
   ]
   for (const { plugin, failures, lastFailure } of failing) {

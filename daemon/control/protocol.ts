@@ -29,6 +29,7 @@ export interface DaemonStatus {
   readonly pid: number
   readonly since: string
   readonly configuration: string
+  readonly origin: 'file' | 'variables' | 'hand-written'
   readonly mode: string
   readonly endpoints: readonly string[]
   readonly connections: number

@@ -7,8 +7,8 @@
  *   </Plugin>
  *
  * The text goes to Postfix as it is written, so its first word must be an action of access(5) or
- * a restriction class of yours; a warning at load says so if it is neither. An empty action is a
- * server error to Postfix 3.7 and older and permits in some setups: it is answered, with a warning.
+ * a restriction class of yours; a warning at load says so if it is neither. An empty action is
+ * answered as dunno: mtpolicyd sends it, and Postfix takes it for OK.
  */
 
 import { definePlugin } from '../policy/plugin.ts'

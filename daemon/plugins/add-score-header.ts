@@ -8,7 +8,8 @@
  *
  * The header says YES or NO (YES from `spam_score` on), the score and who added what. It ends the
  * chain. It is added once per mail, as far as sessions are kept; after that the answer is dunno.
- * Postfix cannot prepend a header at END-OF-MESSAGE: use it at RCPT or DATA.
+ * Postfix cannot prepend a header at END-OF-MESSAGE: use it at RCPT or DATA. A score that is no
+ * number counts as 0 and is shown as 0; mtpolicyd shows the text.
  */
 
 import { definePlugin } from '../policy/plugin.ts'

@@ -8,7 +8,8 @@
  *   </Plugin>
  *
  * `fields` are keys, `fields_prefix` beginnings of keys, as they are written (no wildcards).
- * Empty elements mean nothing. Keys that begin with "_" stay.
+ * Empty elements mean nothing (to mtpolicyd an empty prefix is every key). Keys that begin with "_"
+ * stay.
  */
 
 import { definePlugin } from '../policy/plugin.ts'

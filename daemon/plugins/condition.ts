@@ -10,7 +10,8 @@
  *
  * `key` is NAME or r:NAME for what Postfix sent, s:NAME for what is known about the mail. The
  * condition is true if any of the matchers fits; `invert` turns that around. A value that is not
- * there matches nothing, also inverted. Numbers are compared by their leading digits.
+ * there matches nothing, also inverted. Numbers are compared by their leading digits. Expressions
+ * see characters, where those of mtpolicyd see bytes; an empty one matches everything.
  *
  * The score is added for every request of a mail, not once: a mail with three recipients asked
  * about at RCPT gets it three times. Files may rely on that.

@@ -13,6 +13,8 @@
  * `reject_message` (%CC% the code, %IP% the address), `accept` and `dunno` end the chain without
  * objection, `passive` goes on. No country found means nothing happens.
  *
+ * Other than in mtpolicyd, a blank at the end of the list does not spoil the last code.
+ *
  * To allow a list of countries and refuse all others, see AllowedCountries.
  */
 

@@ -8,7 +8,8 @@
  * Notes the country code for GeoIPAction, which names this block in `result_from`. It never
  * answers. `database` is an .mmdb file of any maker or a legacy GeoIP.dat; without one, or where
  * the original's default file is not there, the daemon's own database is used. Loopback and
- * private addresses have no country.
+ * private addresses have no country. A database that is missing is reported at start, where
+ * mtpolicyd finds out with the first request.
  */
 
 import { definePlugin } from '../policy/plugin.ts'

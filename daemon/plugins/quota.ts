@@ -14,13 +14,17 @@
  * before it, exactly `threshold` pass; a mail that would overshoot is not foreseen. Without
  * `action`, blocks inside run if there are any, else the mail is deferred.
  *
+ * Other than in mtpolicyd: the blocks inside run, the table is made if Accounting has not, and an
+ * unknown `metric` is a failure of the plugin instead of a quota that is never reached.
+ *
  * For a limit that counts exactly what Postfix accepts, see SendingLimit.
  */
 
+import { LookupError } from '../policy/errors.ts'
 import { definePlugin } from '../policy/plugin.ts'
 import { integer, optional, perMail, text, toggle } from '../policy/setting.ts'
 import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
-import { type CounterTable, counterTable, isTableWord, METRICS } from './counter-table.ts'
+import { type CounterTable, counterTable, isTableWord, METRICS, type Metric } from './counter-table.ts'
 import { checkAction } from './reaction.ts'
 
 const DEFAULT_ACTION = 'defer smtp traffic quota has been exceeded'
@@ -50,8 +54,8 @@ export const quota = definePlugin({
     }
     checkAction(surroundings)
     const written = section.options.find(option => option.name === 'metric')?.value
-    if (written !== undefined && !METRICS.some(known => known === written)) {
-      fail(`expected one of: ${METRICS.join(', ')}, found "${written}"; it never matches`, 'metric')
+    if (written !== undefined && !knownMetric(written)) {
+      fail(`expected one of: ${METRICS.join(', ')}, found "${written}"`, 'metric')
     }
     const unknown = unknownConversion(settings.time_pattern)
     if (unknown) fail(`"${unknown}" is not known to strftime`, 'time_pattern')
@@ -74,13 +78,19 @@ export const quota = definePlugin({
       const name = field(session)
       const value = request.text(name)
       if (value.trim() === '') return undefined
-      const known = METRICS.find(one => one === metric(session))
+      const known = knownMetric(metric(session)) ?? knownMetric(written)
+      if (!known) throw new LookupError(`metric: "${written}" is not counted`)
       const react = (counted: number) => {
         if (counted < threshold(session)) return undefined
         return action(session) ?? (nested ? nested(request, context) : DEFAULT_ACTION)
       }
-      const counted = known ? (tableOf(name)?.read(value, period(clock.now()), known) ?? 0) : 0
+      const counted = tableOf(name)?.read(value, period(clock.now()), known) ?? 0
       return counted instanceof Promise ? counted.then(react) : react(counted)
     }
   },
 })
+
+/** A metric of the database's; a per-mail one that is none leaves the configured one in force. */
+function knownMetric(word: string | undefined): Metric | undefined {
+  return METRICS.find(metric => metric === word)
+}

@@ -14,6 +14,9 @@
  * lines that begin with "#" do not count. An expression that cannot be read is passed over with a
  * warning. The score is added once per mail; the match itself is worked out for every request, so
  * each recipient is judged by itself.
+ *
+ * Other than in mtpolicyd: the CR of a file with CRLF lines is no part of an expression, a missing
+ * file is reported at start, and `enabled = 0`, `no` or `false` switches off as `off` does.
  */
 
 import { LookupError } from '../policy/errors.ts'
@@ -42,8 +45,10 @@ export const regexList = definePlugin({
     const read = fieldReader(key)
     const react = makeReaction(settings, surroundings, true)
     const fromFile = settings.file === undefined ? [] : linesOf(settings.file, surroundings)
-    const sources = [...settings.regex, ...(fromFile ?? [])]
-    const patterns = sources.flatMap(source => readable(source, surroundings))
+    const patterns = [
+      ...settings.regex.flatMap(source => readable(source, 'regex', surroundings)),
+      ...(fromFile ?? []).flatMap(source => readable(source, 'file', surroundings)),
+    ]
 
     return (request, context) => {
       if (!enabled(context.session)) return undefined
@@ -60,7 +65,7 @@ export const regexList = definePlugin({
 function linesOf(path: string, { readFile, fail }: Surroundings): string[] | undefined {
   try {
     return readFile(path)
-      .split('\n')
+      .split(/\r?\n/)
       .filter(line => line !== '' && !/^\s*(#|$)/.test(line))
   } catch (error) {
     fail(error instanceof Error ? error.message : String(error), 'file')
@@ -68,11 +73,11 @@ function linesOf(path: string, { readFile, fail }: Surroundings): string[] | und
   }
 }
 
-function readable(source: string, { warn }: Surroundings): RegExp[] {
+function readable(source: string, option: string, { warn }: Surroundings): RegExp[] {
   try {
     return [compilePattern(source)]
   } catch (error) {
-    warn(`"${source}" is passed over: ${error instanceof Error ? error.message : error}`, 'regex')
+    warn(`"${source}" is passed over: ${error instanceof Error ? error.message : error}`, option)
     return []
   }
 }

@@ -102,6 +102,8 @@ export function makeAnswer(options: AnswerOptions): Answer {
         return fail(new LookupError(`plugin ${decision.by}: "${decision.action}" is no action`))
       }
       let action = oneLine(decision?.action ?? dunno)
+      // Postfix (3.7, observed) takes an empty action for OK: a permission that nobody wrote.
+      if (action.trim() === '') action = dunno
       if (options.observe && decision && isObjection(action)) {
         facts.observed ??= action
         action = dunno
@@ -166,7 +168,9 @@ class Deadline {
     if (milliseconds === 0) return work
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#controller?.abort()
+        // Also where nobody has asked for the signal yet: the chain looks at it before it goes on.
+        this.#controller ??= new AbortController()
+        this.#controller.abort()
         resolve(DEADLINE)
       }, milliseconds)
       work.then(resolve, reject).finally(() => clearTimeout(timer))

@@ -69,7 +69,7 @@ export function isKnownAction(action: string): boolean {
 /** What to tell the operator about an action that Postfix may not understand; undefined if it does. */
 export function actionWarning(action: string): string | undefined {
   const word = action.trimStart().split(/\s/, 1)[0] ?? ''
-  if (word === '') return 'an empty action is no answer to Postfix; did you mean "dunno"?'
+  if (word === '') return 'an empty action is answered as "dunno"; Postfix would take it for OK'
   if (isKnownAction(action)) return undefined
   const near = nearestName(word, VERBS)
   return (

@@ -73,7 +73,7 @@ t.test('a compromised account is stopped', { skip }, async t => {
   await t.test(
     'a login from a country outside the list is refused, from inside it is not',
     async t => {
-        const refused = await send('alice', 1, CHINA)
+      const refused = await send('alice', 1, CHINA)
       t.notOk(refused.accepted)
       t.match(refused.last.text, /not accepted from where you are \(CN, 223\.5\.5\.5\)/)
       t.match(daemon.log(), /country=CN .*by=countries/)

@@ -1,0 +1,231 @@
+/** What an administrator types, against the real programs. */
+
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
+
+const LIMITED = {
+  request: 'smtpd_access_policy',
+  protocol_state: 'END-OF-MESSAGE',
+  client_address: '193.99.144.80',
+  sasl_username: 'alice',
+}
+const message = (instance: string, recipients: number, sasl_username = 'alice') => ({
+  ...LIMITED,
+  sasl_username,
+  instance,
+  recipient_count: String(recipients),
+})
+
+/** What is tried again until it holds, for as long as an administrator would wait. */
+async function eventually(what: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (await what()) return true
+    await sleep(25)
+  }
+  return false
+}
+
+t.test('status says what is well and what is not, and by its exit status too', async t => {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  const before = await daemon.ctl('status')
+  t.equal(before.status, 1)
+  t.match(before.stdout, /^BAD {2}daemon +not running$/m)
+
+  await daemon.start()
+  await askPort(daemon.port, message('a', 1))
+  const { stdout } = await daemon.ctl('status')
+  t.match(stdout, /^ok {3}daemon +running since /m)
+  t.match(stdout, /^ok {3}counts +ok /m)
+  t.match(stdout, /^ok {3}requests +1, 0 refused, 0 failed$/m)
+  t.match(stdout, /^(ok {3}|BAD {2})GeoIP +data of \d{4}-\d\d-\d\d, \d+ days old$/m)
+  t.match(stdout, /^(ok {3}|BAD {2})Postfix /m)
+
+  const json = JSON.parse((await daemon.ctl('status', '--json')).stdout)
+  t.equal(json.daemon.pid, daemon.pid)
+  t.match(json.daemon.plugins, [
+    { plugin: 'default/countries', runs: 1, failures: 0 },
+    { plugin: 'default/limit', runs: 1, failures: 0 },
+  ])
+})
+
+t.test('a changed variable takes effect on connections that are open', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/threshold': '5' })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  const socket = createConnection(daemon.port, '127.0.0.1')
+  socket.setEncoding('utf8')
+  t.teardown(() => socket.destroy())
+  const ask = (attributes: Readonly<Record<string, string>>): Promise<string> =>
+    new Promise(resolve => {
+      socket.once('data', (data: string) => resolve(data.trimEnd()))
+      const lines = Object.entries(attributes).map(([name, value]) => `${name}=${value}\n`)
+      socket.write(`${lines.join('')}\n`)
+    })
+  t.equal(await ask(message('a', 5)), 'action=dunno')
+  t.match(await ask(message('b', 1)), /^action=reject .*5 recipients per day/)
+  t.equal((await daemon.ctl('set', 'mtpolicyd/threshold=8')).status, 0)
+  t.equal(await ask(message('c', 3)), 'action=dunno')
+
+  t.test('and a new port leaves them served, while the old one is gone', async t => {
+    const port = await freePort()
+    t.equal((await daemon.ctl('set', `mtpolicyd/port=${port}`)).status, 0)
+    t.match(await ask(message('d', 1)), /^action=reject .*8 recipients/)
+    t.match(await askPort(port, message('e', 1)), /^action=reject /)
+    await t.rejects(askPort(daemon.port, message('f', 1)), { code: 'ECONNREFUSED' })
+  })
+})
+
+t.test('one user may have another limit and other countries', async t => {
+  const daemon = await installDaemon({
+    'mtpolicyd/threshold': '2',
+    'mtpolicyd/user/newsletter/threshold': 'unlimited',
+    'mtpolicyd/user/traveller/allowedcountries': 'de, cn',
+  })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  t.equal(await askPort(daemon.port, message('a', 900, 'NewsLetter')), 'action=dunno')
+  t.match(await askPort(daemon.port, message('b', 3)), /^action=reject /)
+  const far = { client_address: '223.5.5.5' }
+  t.match(await askPort(daemon.port, { ...message('c', 1), ...far }), /\(CN, 223\.5\.5\.5\)/)
+  t.equal(await askPort(daemon.port, { ...message('d', 1, 'traveller'), ...far }), 'action=dunno')
+})
+
+t.test('in observe mode everything is counted and logged, and nothing refused', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/threshold': '2', 'mtpolicyd/mode': 'observe' })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  t.equal(await askPort(daemon.port, message('a', 3)), 'action=dunno')
+  const far = { ...message('b', 1), client_address: '223.5.5.5' }
+  t.equal(await askPort(daemon.port, far), 'action=dunno')
+  t.ok(await eventually(() => /observed="reject .*\(CN,.*used=4 limit=2/.test(daemon.log())))
+  t.match(daemon.log(), /verdict=dunno observed="reject 5\.7\.1 You may send to 2 .*used=3 limit=2/)
+})
+
+t.test('a broken configuration is refused at reload, and the old one answers on', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/threshold': '5' })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+  renameSync(conf, `${conf}.good`)
+  writeFileSync(conf, '# by hand\n<VirtualHost 1>\n  <Plugin a>\n    module = "Actoin"\n')
+  const reload = await daemon.ctl('reload')
+  t.equal(reload.status, 1)
+  t.match(
+    reload.stderr,
+    /mtpolicyd\.conf:4:14: error: there is no plugin "Actoin"; did you mean "Action"/,
+  )
+  t.match(reload.stderr, /The old configuration stays in use/)
+  t.equal(await askPort(daemon.port, message('a', 5)), 'action=dunno')
+  t.match(await askPort(daemon.port, message('b', 1)), /^action=reject/)
+
+  const check = await daemon.ctl('check')
+  t.equal(check.status, 1)
+  t.match(check.stderr, /:4:14: error: .*\n[\s\S]*\d errors, 0 warnings\n$/)
+})
+
+t.test(
+  'a hand-written configuration is used, kept, and status says the variables rest',
+  async t => {
+    const daemon = await installDaemon()
+    t.teardown(() => daemon.remove())
+    const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+    const text = `port = "127.0.0.1:${daemon.port}"\n<VirtualHost ${daemon.port}>\n  name = "mine"\n  <Plugin no>\n    module = "Action"\n    action = "reject by hand"\n  </Plugin>\n</VirtualHost>\n`
+    writeFileSync(conf, text)
+    await daemon.start()
+    t.equal(await askPort(daemon.port, message('a', 1)), 'action=reject by hand')
+    const set = await daemon.ctl('set', 'mtpolicyd/threshold=7')
+    t.equal(set.status, 0)
+    t.match(set.stderr, /^W: .*mtpolicyd\.conf/)
+    t.equal(readFileSync(conf, 'utf8'), text)
+    t.match((await daemon.ctl('status')).stdout, /hand-written/)
+  },
+)
+
+t.test('the environment is the top layer, and is never written down', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/threshold': '5' })
+  t.teardown(() => daemon.remove())
+  process.env.MTPOLICYD_THRESHOLD = '1'
+  try {
+    await daemon.start()
+  } finally {
+    delete process.env.MTPOLICYD_THRESHOLD
+  }
+  t.match(await askPort(daemon.port, message('a', 2)), /1 recipients? per day|to 1 recipient/)
+  const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+  t.match(readFileSync(conf, 'utf8'), /^ *threshold = 5$/m)
+})
+
+t.test('signals: HUP reloads, TERM answers and ends with 0, the rest does no harm', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/debug': '2' })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  const { pid } = daemon
+  if (pid === undefined) throw new Error('no process')
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGTTIN'] as const) process.kill(pid, signal)
+  process.kill(pid, 'SIGHUP')
+  t.ok(await eventually(() => /reloaded/.test(daemon.log())))
+  t.equal(await askPort(daemon.port, message('a', 1)), 'action=dunno')
+  t.equal(await daemon.stop(), 0)
+})
+
+t.test('without -f it goes to the background once it listens; a second one is refused', async t => {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  const started = await runProgram(join(dist, 'mtpolicyd'), '--root', daemon.root)
+  t.equal(started.status, 0, started.stderr)
+  const status = JSON.parse((await daemon.ctl('status', '--json')).stdout)
+  t.equal(await askPort(daemon.port, message('a', 1)), 'action=dunno')
+  const second = await runProgram(join(dist, 'mtpolicyd'), '--root', daemon.root, '-f')
+  t.equal(second.status, 1)
+  t.match(second.stderr, /in use by another daemon/)
+  process.kill(status.daemon.pid, 'SIGTERM')
+  t.ok(await eventually(async () => (await daemon.ctl('status')).stdout.includes('not running')))
+})
+
+t.test('with -c neither state nor control socket is opened, unless the file counts', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'mtpolicyd-c-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const port = await freePort()
+  const conf = join(folder, 'a.conf')
+  writeFileSync(
+    conf,
+    `port = "127.0.0.1:${port}"\npid_file = "${folder}/pid"\n<VirtualHost ${port}>\n  name = "a"\n  <Plugin a>\n    module = "Action"\n    action = "dunno"\n  </Plugin>\n</VirtualHost>\n`,
+  )
+  const child = execFile(join(dist, 'mtpolicyd'), ['--root', folder, '-f', '-c', conf])
+  t.ok(await eventually(() => existsSync(join(folder, 'pid'))))
+  t.equal(readFileSync(join(folder, 'pid'), 'utf8').trim(), String(child.pid))
+  t.equal(await askPort(port, message('a', 1)), 'action=dunno')
+  t.notOk(existsSync(join(folder, 'var')))
+  t.notOk(existsSync(join(folder, 'run')))
+  const ended = new Promise(resolve => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.notOk(existsSync(join(folder, 'pid')))
+})
+
+t.test('wrong calls are told from wrong values', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'mtpolicyd-64-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const ctl = (...argv: string[]) =>
+    runProgram(join(dist, 'mtpolicyctl'), '--root', folder, ...argv)
+  t.match(await ctl('bogus'), { status: 64, stderr: /unknown command "bogus"/ })
+  t.match(await ctl('status', '--bogus'), { status: 64 })
+  t.match(await ctl('postfix', 'bogus'), { status: 64 })
+  t.match(await ctl('set', 'mtpolicyd/threshold=many'), { status: 2 })
+  t.match(await ctl('set', 'mtpolicyd/host=0.0.0.0'), { status: 1, stderr: /mtpolicyd\/clients/ })
+  t.match(await ctl('get', 'mtpolicyd/threshold'), { status: 0, stdout: '1000\n' })
+  t.match(await ctl('--json', 'get', 'mtpolicyd/port'), { status: 0, stdout: /"12345"/ })
+  for (const program of ['mtpolicyd', 'mtpolicyctl', 'policyd-client']) {
+    const help = await runProgram(join(dist, program), '--help')
+    t.equal(help.status, 0)
+    const widest = Math.max(...help.stdout.split('\n').map(line => line.length))
+    t.ok(widest <= 80, `${program} --help fits a terminal (${widest})`)
+  }
+})
