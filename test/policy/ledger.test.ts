@@ -259,3 +259,40 @@ t.test('counters of different names do not mix', async t => {
   t.ok(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 5 }).accepted)
   world.store.close()
 })
+
+t.test('where nobody asks at the end, a message over midnight counts on its last day', async t => {
+  const world = new World()
+  const rcpt = (recipient: string) => world.judge({ stage: 'RCPT', instance: 'a', recipient })
+  rcpt('x@example.org')
+  world.nextDay()
+  rcpt('y@example.org')
+  world.ledger.disconnect(1)
+  t.equal(world.used(), 2)
+  world.store.close()
+})
+
+t.test(
+  'a verdict that could not be made durable is no verdict: asked again, it is judged anew',
+  async t => {
+    const world = new World()
+    let isFull = true
+    const ledger = openLedger(
+      {
+        ...world.store,
+        settle() {
+          if (!isFull) return world.store.settle()
+          throw new Error('disk full')
+        },
+      },
+      world.now,
+    )
+    const message = world.ask({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 2 })
+    t.match(ledger.judge(message), { accepted: true, repeated: false })
+    t.throws(() => ledger.settle(), /disk full/)
+    isFull = false
+    t.match(ledger.judge(message), { repeated: false })
+    ledger.settle()
+    t.match(ledger.judge(message), { accepted: true, repeated: true })
+    world.store.close()
+  },
+)
