@@ -42,6 +42,9 @@ export interface SqliteLedgerStore extends LedgerStore {
  */
 const CHECKPOINT_PAGES = 32_000
 
+/** Accounts whose count is kept in memory; reading one back costs more than writing it. */
+const MOST_COUNTS = 50_000
+
 /** Rows one step of `forget` removes: well under a millisecond of work. */
 const STEP = 200
 
@@ -84,13 +87,9 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
       'SELECT used FROM usage WHERE scope = ? AND day = ? AND account = ?',
     )
     .pluck()
-  const add = db
-    .prepare<[string, string, string, number, number], number>(
-      `INSERT INTO usage VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET used = max(used + excluded.used, 0)
-       WHERE used + excluded.used <= ? RETURNING used`,
-    )
-    .pluck()
+  const put = db.prepare<[string, string, string, number]>(
+    'INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?)',
+  )
   const insertDecided = db.prepare<
     [number, string, string, string, string, number, number, number]
   >(
@@ -98,13 +97,22 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   )
 
+  /** Counts as they stand, unsettled ones included: the file is ours alone, nobody else changes it. */
+  const counts = new Map<string, number>()
+  let isBegun = false
+
   function inTransaction<T>(work: () => T): T {
     try {
-      if (!db.inTransaction) begin.run()
+      if (!isBegun) begin.run()
+      isBegun = true
       return work()
     } catch (error) {
       throw asLookupError(path, error)
     }
+  }
+
+  function usedNow(key: string, scope: string, account: string, day: string): number {
+    return counts.get(key) ?? selectUsed.get(scope, day, account) ?? 0
   }
 
   return {
@@ -117,10 +125,15 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     },
 
     addWithin(scope, account, day, count, limit) {
-      if (count > limit) return undefined
-      // SQLite has no infinity in integers; a count never comes near 2^53.
-      const most = Math.min(limit, Number.MAX_SAFE_INTEGER)
-      return inTransaction(() => add.get(scope, day, account, count, most))
+      return inTransaction(() => {
+        const key = `${scope}\n${day}\n${account}`
+        const sum = Math.max(0, usedNow(key, scope, account, day) + count)
+        if (sum > limit) return undefined
+        put.run(scope, day, account, sum)
+        if (counts.size >= MOST_COUNTS) counts.clear()
+        counts.set(key, sum)
+        return sum
+      })
     },
 
     remember({ at, scope, instance, account, day, accepted, counted, stage }) {
@@ -154,10 +167,13 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     },
 
     settle() {
-      if (!db.inTransaction) return
+      if (!isBegun) return
+      isBegun = false
       try {
+        // After a full disk SQLite has rolled back by itself: then COMMIT fails, as it must.
         commit.run()
       } catch (error) {
+        counts.clear()
         if (db.inTransaction) rollback.run()
         throw asLookupError(path, error)
       }
@@ -176,6 +192,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
         .prepare<[string], string | null>('SELECT min(scope) FROM usage WHERE scope > ?')
         .pluck()
       return inTransaction(() => {
+        counts.clear()
         let changes = decided.run(at).changes
         let scope = nextScope.get('')
         while (scope) {

@@ -28,7 +28,7 @@ export class RequestParser {
   push(chunk: Buffer): ReadonlyMap<string, string>[] {
     if (this.#length === 0) {
       const requests: ReadonlyMap<string, string>[] = []
-      const rest = takeRequests(chunk, chunk.length, 0, requests)
+      const rest = takeRequests(chunk, 0, requests)
       if (rest < chunk.length) this.#hold(chunk.subarray(rest))
       return requests
     }
@@ -36,7 +36,7 @@ export class RequestParser {
     const requests: ReadonlyMap<string, string>[] = []
     // An end may lie across the seam: step back over what could be its first bytes.
     const from = Math.max(0, this.#searched - 2)
-    const rest = takeRequests(this.#held, this.#length, from, requests)
+    const rest = takeRequests(this.#held.subarray(0, this.#length), from, requests)
     if (requests.length > 0) {
       const left = Buffer.from(this.#held.subarray(rest, this.#length))
       this.#held = left
@@ -77,19 +77,18 @@ export class RequestParser {
 }
 
 /**
- * Takes all complete requests out of `bytes[0, length)`; no end lies before `from`. Returns where
- * the unfinished rest begins.
+ * Takes all complete requests out of the bytes; no end lies before `from`. Returns where the
+ * unfinished rest begins.
  */
 function takeRequests(
   bytes: Buffer,
-  length: number,
   from: number,
   requests: ReadonlyMap<string, string>[],
 ): number {
   let start = 0
   let search = from
-  while (start < length) {
-    const end = findEnd(bytes, length, start, Math.max(start, search))
+  while (start < bytes.length) {
+    const end = findEnd(bytes, start, Math.max(start, search))
     if (end === undefined) break
     requests.push(parseRequest(bytes, start, end.contentEnd))
     start = end.next
@@ -101,27 +100,20 @@ function takeRequests(
 /** The first empty line at or after `search`: where its request's content ends, and what follows it. */
 function findEnd(
   bytes: Buffer,
-  length: number,
   start: number,
   search: number,
 ): { contentEnd: number; next: number } | undefined {
   // An empty line at the very start: a request without attributes.
   if (bytes[start] === LF) return { contentEnd: start, next: start + 1 }
-  if (bytes[start] === CR && start + 1 < length && bytes[start + 1] === LF) {
+  if (bytes[start] === CR && bytes[start + 1] === LF) {
     return { contentEnd: start, next: start + 2 }
   }
-  const plain = indexOf(bytes, '\n\n', search, length)
-  const withCr = indexOf(bytes, '\n\r\n', search, length)
+  const plain = bytes.indexOf('\n\n', search, 'latin1')
+  const withCr = bytes.indexOf('\n\r\n', search, 'latin1')
   if (plain >= 0 && (withCr < 0 || plain < withCr)) {
     return { contentEnd: plain + 1, next: plain + 2 }
   }
   return withCr < 0 ? undefined : { contentEnd: withCr + 1, next: withCr + 3 }
-}
-
-/** Like Buffer.indexOf, but the match must end before `length`. */
-function indexOf(bytes: Buffer, needle: string, from: number, length: number): number {
-  const at = bytes.indexOf(needle, from, 'latin1')
-  return at >= 0 && at + needle.length <= length ? at : -1
 }
 
 /** One decode of the whole text is cheaper than one per value. `end` is behind the last LF. */
