@@ -111,7 +111,9 @@ async function startDaemon(root: string): Promise<Contestant> {
     { stdio: 'ignore' },
   )
   const log = openSync(join(root, 'log'), 'a')
-  const profiling = values.profile ? ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${values.profile}`] : []
+  const profiling = values.profile
+    ? ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${values.profile}`]
+    : []
   const child = spawn(
     join(values.dist, 'node'),
     [...profiling, join(values.dist, 'mtpolicyd.mjs'), '--root', root, '-f'],

@@ -322,7 +322,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       slot.close()
       current.assembly.close()
       releasePidFile?.()
-      destination.flush()
+      await destination.flush()
     },
   }
 }

@@ -6,19 +6,22 @@
  * soon as there is room: a blocked pipe costs log lines, never an answer.
  */
 
-import { write, writeSync } from 'node:fs'
+import { write } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Destination {
   write(line: string): void
   /** Lines dropped since start. */
   readonly dropped: number
-  /** Writes what is left, without waiting for longer than a moment. For the end of the process. */
-  flush(): void
+  /** Ends when all is written, at the latest after a moment. For the end of the process. */
+  flush(): Promise<void>
   /** Goes on with another file, e.g. after logrotate. */
   redirect(fd: number): void
 }
 
 const MOST_WAITING_CHARACTERS = 4 * 1024 * 1024
+const FLUSH_MILLISECONDS = 500
+const STEP_MILLISECONDS = 2
 
 export function openDestination(fd: number, droppedLine: (count: number) => string): Destination {
   let target = fd
@@ -74,16 +77,12 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
     get dropped() {
       return dropped
     },
-    flush() {
-      // A write under way means the reader is slow or gone; waiting for it could take for ever.
-      if (isWriting || waiting.length === 0) return
-      try {
-        writeSync(target, waiting.join(''))
-      } catch {
-        // There is nobody left to tell.
+    async flush() {
+      next()
+      // A reader that is slow or gone must not hold the end for ever.
+      for (let waited = 0; isWriting && waited < FLUSH_MILLISECONDS; waited += STEP_MILLISECONDS) {
+        await sleep(STEP_MILLISECONDS)
       }
-      waiting = []
-      waitingLength = 0
     },
     redirect(other) {
       target = other

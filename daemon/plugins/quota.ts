@@ -15,12 +15,11 @@
  * `action`, blocks inside run if there are any, else the mail is deferred.
  *
  * Other than in mtpolicyd: the blocks inside run, the table is made if Accounting has not, and an
- * unknown `metric` is a failure of the plugin instead of a quota that is never reached.
+ * unknown `metric` is reported at start; as there, such a quota is never reached.
  *
  * For a limit that counts exactly what Postfix accepts, see SendingLimit.
  */
 
-import { LookupError } from '../policy/errors.ts'
 import { definePlugin } from '../policy/plugin.ts'
 import { integer, optional, perMail, text, toggle } from '../policy/setting.ts'
 import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
@@ -55,7 +54,7 @@ export const quota = definePlugin({
     checkAction(surroundings)
     const written = section.options.find(option => option.name === 'metric')?.value
     if (written !== undefined && !knownMetric(written)) {
-      fail(`expected one of: ${METRICS.join(', ')}, found "${written}"`, 'metric')
+      fail(`expected one of: ${METRICS.join(', ')}, found "${written}"; it never matches`, 'metric')
     }
     const unknown = unknownConversion(settings.time_pattern)
     if (unknown) fail(`"${unknown}" is not known to strftime`, 'time_pattern')
@@ -79,12 +78,11 @@ export const quota = definePlugin({
       const value = request.text(name)
       if (value.trim() === '') return undefined
       const known = knownMetric(metric(session)) ?? knownMetric(written)
-      if (!known) throw new LookupError(`metric: "${written}" is not counted`)
       const react = (counted: number) => {
         if (counted < threshold(session)) return undefined
         return action(session) ?? (nested ? nested(request, context) : DEFAULT_ACTION)
       }
-      const counted = tableOf(name)?.read(value, period(clock.now()), known) ?? 0
+      const counted = known ? (tableOf(name)?.read(value, period(clock.now()), known) ?? 0) : 0
       return counted instanceof Promise ? counted.then(react) : react(counted)
     }
   },

@@ -18,6 +18,8 @@
  * count is on disk before Postfix hears the answer. The day is the calendar day of the time zone
  * in `timezone`. A limit that is lowered below what was used refuses until the day ends.
  *
+ * Put it last: a message that a later plugin refuses has been counted here.
+ *
  * `counter` names the count: blocks with the same counter share it.
  */
 
