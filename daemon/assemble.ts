@@ -18,7 +18,7 @@ import { plugins } from './plugins/index.ts'
 import type { Clock } from './policy/clock.ts'
 import type { Ledger } from './policy/ledger.ts'
 import type { Log } from './policy/log.ts'
-import type { Place, Problem } from './policy/problem.ts'
+import { fatal, type Place, type Problem, warning } from './policy/problem.ts'
 import { sqlConnection } from './store/dsn.ts'
 import { memorySessions } from './store/memory-sessions.ts'
 import { type Endpoint, parseEndpoints } from './wire/endpoint.ts'
@@ -101,8 +101,7 @@ export function assemble(options: AssemblyOptions): Assembly {
 
   const endpoints = parseEndpoints(loaded.globals.port, loaded.globals.host)
   if ('mistake' in endpoints) {
-    const place = loaded.globals.placeOf('port')
-    problems.push({ severity: 'fatal', place, message: `"port": ${endpoints.mistake}` })
+    problems.push(fatal(loaded.globals.placeOf('port'), `"port": ${endpoints.mistake}`))
   }
   const bound = 'mistake' in endpoints ? [] : endpoints
   const admits = readClients(loaded.globals.clients, loaded.globals.placeOf('clients'), problems)
@@ -149,7 +148,7 @@ function readClients(
     const length = bits === undefined ? most : Number(bits)
     if (isIP(address) === 0 || !/^\d*$/.test(bits ?? '') || length > most) {
       const message = `"clients": expected an address or ADDRESS/BITS, found "${entry}"`
-      problems.push({ severity: 'fatal', place, message })
+      problems.push(fatal(place, message))
     } else allowed.addSubnet(address, length, family)
   }
   return address => {
@@ -166,11 +165,8 @@ function checkExposure(loaded: Loaded, endpoints: readonly Endpoint[], problems:
       endpoint.kind === 'tcp' && endpoint.host !== '::1' && !endpoint.host.startsWith('127.'),
   )
   if (open?.kind === 'tcp') {
-    problems.push({
-      severity: 'warning',
-      place: loaded.globals.placeOf('port'),
-      message: `listening on ${open.host}, but only this host may connect: name others in "clients"`,
-    })
+    const message = `listening on ${open.host}, but only this host may connect: name others in "clients"`
+    problems.push(warning(loaded.globals.placeOf('port'), message))
   }
 }
 

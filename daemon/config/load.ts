@@ -13,20 +13,18 @@ import { describeError, LookupError } from '../policy/errors.ts'
 import type { Ledger } from '../policy/ledger.ts'
 import type { Check, Plugin, Surroundings } from '../policy/plugin.ts'
 import type { CountryDatabase, SqlConnection } from '../policy/ports.ts'
-import { nearestName, type Place, type Problem } from '../policy/problem.ts'
+import { error, fatal, nearestName, type Place, type Problem, warning } from '../policy/problem.ts'
 import type { SessionCache } from '../policy/session.ts'
-import { integer, optional, readSettings, type Section, text } from '../policy/setting.ts'
+import { integer, readSettings, type Section } from '../policy/setting.ts'
 import { type Globals, readGlobals } from './globals.ts'
+import { readConnections, readSessions, type ServiceOptions } from './services.ts'
 
-export interface LoadOptions {
+export interface LoadOptions extends ServiceOptions {
   readonly plugins: readonly Plugin[]
   readonly clock: Clock
   readonly ledger: Ledger
   readonly countries: CountryDatabase
   openCountries(path: string): CountryDatabase
-  /** Throws LookupError if the data source name cannot be understood. */
-  openSql(dsn: string, user: string, password: string): SqlConnection
-  memorySessions(expireSeconds: number, lockSeconds: number): SessionCache
   readFile(path: string): string
   note(level: number, message: () => string): void
   /** A plugin has failed; see ChainOptions. */
@@ -74,14 +72,6 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     usesLedger: loader.usesLedger,
   }
 }
-
-const fatal = (place: Place, message: string): Problem => ({ severity: 'fatal', place, message })
-const error = (place: Place, message: string): Problem => ({ severity: 'error', place, message })
-const warning = (place: Place, message: string): Problem => ({
-  severity: 'warning',
-  place,
-  message,
-})
 
 class Loader {
   readonly links: { host: string; path: string; link: Link }[] = []
@@ -279,74 +269,6 @@ class Loader {
       refuse: (message, option) => problems.push(fatal(placeOf(option), text(message, option))),
     }
   }
-}
-
-const sqlSettings = {
-  dsn: text({ doc: 'Data source, e.g. dbi:SQLite:dbname=/path.' }),
-  user: text({ doc: 'User.', fallback: '' }),
-  password: text({ doc: 'Password.', fallback: '' }),
-}
-
-/** Kinds of connection there are besides Sql; nothing in this version uses them. */
-const OTHER_CONNECTIONS = ['Memcached', 'Redis', 'Ldap']
-
-function readConnections(
-  root: Section,
-  options: LoadOptions,
-  problems: Problem[],
-): ReadonlyMap<string, SqlConnection> {
-  const connections = new Map<string, SqlConnection>()
-  for (const block of root.blocks.filter(one => one.type === 'Connection')) {
-    const heading = `<Connection${block.name === undefined ? '' : ` ${block.name}`}>`
-    const module = block.options.find(option => option.name === 'module')
-    if (block.name === undefined || module?.value === undefined) {
-      const what = block.name === undefined ? 'a name' : '"module"'
-      problems.push(fatal(block.place, `${heading} needs ${what}`))
-    } else if (module.value === 'Sql') {
-      const settings = readSettings(sqlSettings, block, problems)
-      if (!settings) continue
-      try {
-        const { dsn, user, password } = settings
-        connections.set(block.name, options.openSql(dsn, user, password))
-      } catch (failure) {
-        const place = block.options.find(option => option.name === 'dsn')?.valuePlace ?? block.place
-        problems.push(error(place, `${heading}: ${describeError(failure)}`))
-      }
-    } else if (!OTHER_CONNECTIONS.includes(module.value)) {
-      const message = `expected one of: Sql, ${OTHER_CONNECTIONS.join(', ')}, found "${module.value}"`
-      problems.push(fatal(module.valuePlace, message))
-    }
-  }
-  return connections
-}
-
-const sessionSettings = {
-  expire: integer({ doc: 'Seconds a session is kept.', fallback: 300 }, { min: 1 }),
-  lock_timeout: integer({ doc: 'Seconds to wait for a session in use.', fallback: 10 }, { min: 1 }),
-  lock_wait: optional(integer({ doc: 'Without meaning here.', fallback: 0 })),
-  lock_max_retry: optional(integer({ doc: 'Without meaning here.', fallback: 0 })),
-  memcached: optional(text({ doc: 'Name of a connection.' })),
-  redis: optional(text({ doc: 'Name of a connection.' })),
-}
-
-function readSessions(
-  root: Section,
-  options: LoadOptions,
-  problems: Problem[],
-): SessionCache | undefined {
-  const block = root.blocks.find(one => one.type === 'SessionCache')
-  if (!block) return undefined
-  const module = block.options.find(option => option.name === 'module')
-  if (module?.value === 'None') return undefined
-  const settings = readSettings(sessionSettings, block, problems)
-  if (module?.value !== undefined && ['Memcached', 'Redis'].includes(module.value)) {
-    const message = `sessions in ${module.value} are not in this version: they are kept in memory`
-    problems.push(warning(module.valuePlace, message))
-  } else if (module?.value !== 'Memory') {
-    const message = '<SessionCache>: expected module = None, Memory, Memcached or Redis'
-    problems.push(error(module?.valuePlace ?? block.place, message))
-  }
-  return options.memorySessions(settings?.expire ?? 300, settings?.lock_timeout ?? 10)
 }
 
 /** Two virtual hosts of one port can only be told apart by policy_context. */

@@ -23,7 +23,13 @@
 import { definePlugin } from '../policy/plugin.ts'
 import { integer, optional, perMail, text, toggle } from '../policy/setting.ts'
 import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
-import { type CounterTable, counterTable, isTableWord, METRICS, type Metric } from './counter-table.ts'
+import {
+  type CounterTable,
+  counterTable,
+  isTableWord,
+  METRICS,
+  type Metric,
+} from './counter-table.ts'
 import { checkAction } from './reaction.ts'
 
 const DEFAULT_ACTION = 'defer smtp traffic quota has been exceeded'

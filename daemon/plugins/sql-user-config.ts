@@ -9,7 +9,8 @@
  *
  * The first column of the first row is a JSON object; its members become values of the mail, for
  * the uc_ options of later plugins. Members whose name begins with "_" are passed over. No row, no
- * value to look for, or text that is no JSON object: noted at the plugin's log level, nothing else.
+ * value to look for, or text that is no JSON object: noted at the plugin's log level, nothing else
+ * (to mtpolicyd, JSON that is no object is a failure).
  */
 
 import { describeError, LookupError } from '../policy/errors.ts'
@@ -75,7 +76,8 @@ function apply(
     return
   }
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw new LookupError('the configuration of this user is no JSON object')
+    note(() => 'configuration of this user is no JSON object')
+    return
   }
   for (const [key, value] of Object.entries(config)) {
     if (key.startsWith('_')) continue

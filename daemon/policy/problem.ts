@@ -21,6 +21,15 @@ export interface Problem {
   readonly message: string
 }
 
+export const fatal = (place: Place, message: string): Problem => problem('fatal', place, message)
+export const error = (place: Place, message: string): Problem => problem('error', place, message)
+export const warning = (place: Place, message: string): Problem =>
+  problem('warning', place, message)
+
+function problem(severity: Problem['severity'], place: Place, message: string): Problem {
+  return { severity, place, message }
+}
+
 /** `file:line:column: error: message`, as compilers and editors write it. */
 export function formatProblem({ severity, place, message }: Problem): string {
   const word = severity === 'warning' ? 'warning' : 'error'

@@ -217,7 +217,7 @@ export function readSettings<S extends Settings>(
   const heading = `<${section.type}${section.name === undefined ? '' : ` ${section.name}`}>`
   const values: Record<string, unknown> = {}
   const twins = new Map<string, SectionOption>()
-  let usable = true
+  const refused = new Set<string>()
 
   for (const option of section.options) {
     if (COMMON.has(option.name)) continue
@@ -238,7 +238,7 @@ export function readSettings<S extends Settings>(
     }
     const parsed = declaration.parse(option.value)
     if (!parsed) {
-      usable = false
+      refused.add(option.name)
       const found = option.value === undefined ? 'no value' : `"${option.value}"`
       problems.push({
         severity: 'fatal',
@@ -256,8 +256,10 @@ export function readSettings<S extends Settings>(
 
   for (const [name, declaration] of Object.entries(declared)) {
     if (!(name in values)) {
+      // What was written and refused has been said.
+      if (refused.has(name)) continue
       if (declaration.required) {
-        usable = false
+        refused.add(name)
         problems.push({
           severity: 'fatal',
           place: section.place,
@@ -270,7 +272,7 @@ export function readSettings<S extends Settings>(
     const twin = twins.get(name)?.value
     if (twin) values[name] = overridden(declaration, values[name], twin)
   }
-  return usable ? (values as SettingValues<S>) : undefined
+  return refused.size === 0 ? (values as SettingValues<S>) : undefined
 }
 
 /** The per-mail form of a twin setting: what the session has, if it fits, else what the file says. */

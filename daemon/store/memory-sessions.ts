@@ -25,11 +25,9 @@ export function memorySessions(options: MemorySessionOptions, now: () => number)
 
   function find(instance: string): Session {
     const at = now()
-    if (
-      Math.abs(at - turnedAt) > options.expireSeconds * 1000 ||
-      recent.size >= MOST_SESSIONS / 2
-    ) {
-      older = recent
+    const generations = Math.abs(at - turnedAt) / (options.expireSeconds * 1000)
+    if (generations > 1 || recent.size >= MOST_SESSIONS / 2) {
+      older = generations > 2 ? new Map() : recent
       recent = new Map()
       turnedAt = at
     }

@@ -54,7 +54,10 @@ export function serveConnection(
   function armKeepalive(): void {
     if (conversation.keepaliveSeconds === 0) return
     clearTimeout(timer)
-    timer = setTimeout(() => close('keepalive timeout'), conversation.keepaliveSeconds * 1000)
+    timer = setTimeout(() => {
+      // A request under way is not idleness; its answer starts the time anew.
+      if (!isAnswering && unsent === 0) close('keepalive timeout')
+    }, conversation.keepaliveSeconds * 1000)
   }
 
   function close(why: string): void {
@@ -75,9 +78,12 @@ export function serveConnection(
     work()
   }
 
-  /** Decides what is waiting, one after the other; stops where a decision takes time. */
+  /**
+   * Decides what is waiting, one after the other; stops where a decision takes time, and after so
+   * many in one turn: a packet of 64 KiB can hold as many requests.
+   */
   function work(): void {
-    while (!isAnswering && waiting.length > 0 && !socket.destroyed) {
+    while (!isAnswering && unsent < MOST_WAITING && waiting.length > 0 && !socket.destroyed) {
       const attributes = waiting.shift()
       if (!attributes) return
       const verdict = conversation.answer(new PolicyRequest(attributes, connection))
@@ -120,6 +126,7 @@ export function serveConnection(
       }
       armKeepalive()
       if (socket.writableLength > MOST_UNREAD_BYTES) socket.pause()
+      if (unsent === 0 && waiting.length > 0) work()
       if (isFinishing) finish()
     })
   }

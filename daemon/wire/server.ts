@@ -131,7 +131,8 @@ async function clearStaleSocket(path: string): Promise<void> {
       probe.destroy()
       resolve(true)
     })
-    probe.once('error', () => resolve(false))
+    // Refused means that nobody listens; a full backlog or a forbidden socket is somebody's.
+    probe.once('error', error => resolve(!('code' in error && error.code === 'ECONNREFUSED')))
   })
   if (!isAlive) unlinkSync(path)
 }
