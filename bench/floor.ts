@@ -24,7 +24,7 @@ const add = db.prepare<[string], number>(
 )
 for (let user = 0; user < Number(users); user++) {
   db.prepare('INSERT INTO usage VALUES (?, 0)').run(
-    `user${String(user).padStart(5, '0')}@example.org`,
+    `user${String(user).padStart(5, '0')}@mail.example.org`,
   )
 }
 

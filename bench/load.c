@@ -98,11 +98,11 @@ static void ask(struct client *c)
   const char *address = addresses[random_below(address_count)];
   int length = snprintf(request, sizeof request,
     "request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\nprotocol_name=ESMTP\n"
-    "client_address=%s\nclient_name=host-%05u.dynamic.pool.example.net\nclient_port=%u\n"
-    "reverse_client_name=host-%05u.dynamic.pool.example.net\nserver_address=192.0.2.25\n"
-    "server_port=587\nhelo_name=[192.168.178.%u]\nsender=user%05u@example.org\nrecipient=\n"
+    "client_address=%s\nclient_name=host-%05u.dynamic-ip.customers.pool.example.net\nclient_port=%u\n"
+    "reverse_client_name=host-%05u.dynamic-ip.customers.pool.example.net\nserver_address=192.0.2.25\n"
+    "server_port=587\nhelo_name=[192.168.178.%u]\nsender=user%05u@mail.example.org\nrecipient=\n"
     "recipient_count=1\nqueue_id=%08X%03X\ninstance=%x.%08x.%x.0\nsize=%u\netrn_domain=\n"
-    "stress=\nsasl_method=PLAIN\nsasl_username=user%05u@example.org\nsasl_sender=\n"
+    "stress=\nsasl_method=PLAIN\nsasl_username=user%05u@mail.example.org\nsasl_sender=\n"
     "ccert_subject=\nccert_issuer=\nccert_fingerprint=\nccert_pubkey_fingerprint=\n"
     "encryption_protocol=TLSv1.3\nencryption_cipher=TLS_AES_256_GCM_SHA384\n"
     "encryption_keysize=256\npolicy_context=\n\n",

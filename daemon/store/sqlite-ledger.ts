@@ -1,49 +1,62 @@
 /**
  * The ledger's durable part in one SQLite file.
  *
- * All calls between two `settle` are one transaction: a turn of the event loop with fifty
- * requests costs one COMMIT. WAL with synchronous=NORMAL survives the death of the process;
- * `full` also a power cut. The file is locked exclusively for the life of the process, so a
- * second daemon on the same state directory is refused at start.
+ * What was decided between two `settle`, a turn of the event loop, is one row of the table `turn`:
+ * fifty requests cost one insert at the end of the file. New sums live in memory until `forget`
+ * or `close` folds them into the table `usage`; after a crash they are read from the turns that
+ * were not folded. WAL with synchronous=NORMAL survives the death of the process; `full` also a
+ * power cut. The file is locked exclusively for the life of the process, so a second daemon on the
+ * same state directory is refused at start.
  */
 
 import { LookupError } from '../policy/errors.ts'
-import type { Decided, LedgerStore } from '../policy/ledger.ts'
+import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
 import { asLookupError, openSqlite } from './sqlite.ts'
 
 /** Raised with every change of the tables; an older program refuses a newer file. */
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 
 const SCHEMA = `
-CREATE TABLE usage (
+CREATE TABLE IF NOT EXISTS usage (
   scope TEXT NOT NULL, day TEXT NOT NULL, account TEXT NOT NULL, used INTEGER NOT NULL,
   PRIMARY KEY (scope, day, account)
 ) WITHOUT ROWID;
-CREATE TABLE decided (
-  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, scope TEXT NOT NULL, instance TEXT NOT NULL,
-  account TEXT NOT NULL, day TEXT NOT NULL, accepted INTEGER NOT NULL, counted INTEGER NOT NULL,
-  final INTEGER NOT NULL
-);
-CREATE TABLE service (name TEXT PRIMARY KEY, asks_at_end INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE turn (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, facts TEXT NOT NULL);
+CREATE TABLE folded (turn INTEGER NOT NULL);
+INSERT INTO folded VALUES (0);
+CREATE TABLE IF NOT EXISTS service (
+  name TEXT PRIMARY KEY, asks_at_end INTEGER NOT NULL
+) WITHOUT ROWID;
+DROP TABLE IF EXISTS decided;
 `
+
+/** The sum of an account's day. */
+interface Count {
+  readonly scope: string
+  readonly day: string
+  readonly account: string
+  readonly used: number
+}
+
+/** What is kept of one turn, as JSON. */
+interface Facts {
+  readonly counts: readonly Count[]
+  readonly decided: readonly Decided[]
+}
 
 export type Durability = 'normal' | 'full'
 
 export interface SqliteLedgerStore extends LedgerStore {
-  /** Takes small steps towards forgetting; true if there is more to do. Days before `day` and messages decided before `at` go. */
+  /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
   forget(day: string, at: number): boolean
   close(): void
 }
 
 /**
- * A checkpoint waits for the disk, within the COMMIT that hits this mark: at SQLite's 1000 pages
- * that is one turn in sixty under load, and the slowest 1 % of all answers. 32 MB of WAL are read
- * in a tenth of a second at the next start.
+ * A checkpoint waits for the disk, within the insert that hits this mark: at SQLite's 1000 pages
+ * that is one turn in some hundred under load, which the slowest 1 % of all answers show.
  */
-const CHECKPOINT_PAGES = 32_000
-
-/** Accounts whose count is kept in memory; reading one back costs more than writing it. */
-const MOST_COUNTS = 50_000
+const CHECKPOINT_PAGES = 4000
 
 /** Rows one step of `forget` removes: well under a millisecond of work. */
 const STEP = 200
@@ -52,8 +65,6 @@ const STEP = 200
 export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
   const db = openSqlite(path, 0)
   try {
-    // A turn changes a few bytes on many pages, and each goes to the WAL whole. For new files only.
-    db.pragma('page_size = 1024')
     db.pragma('locking_mode = EXCLUSIVE')
     db.pragma('journal_mode = WAL')
     db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
@@ -65,7 +76,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
           `${path} was written by a newer version (schema ${version}, this program knows ${SCHEMA_VERSION})`,
         )
       }
-      if (version === 0) {
+      if (version < SCHEMA_VERSION) {
         db.exec(SCHEMA)
         db.pragma(`user_version = ${SCHEMA_VERSION}`)
       }
@@ -79,77 +90,113 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     throw asLookupError(path, error)
   }
 
-  const begin = db.prepare('BEGIN IMMEDIATE')
-  const commit = db.prepare('COMMIT')
-  const rollback = db.prepare('ROLLBACK')
   const selectUsed = db
     .prepare<[string, string, string], number>(
       'SELECT used FROM usage WHERE scope = ? AND day = ? AND account = ?',
     )
     .pluck()
-  const put = db.prepare<[string, string, string, number]>(
+  const putUsed = db.prepare<[string, string, string, number]>(
     'INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?)',
   )
-  const insertDecided = db.prepare<
-    [number, string, string, string, string, number, number, number]
-  >(
-    `INSERT INTO decided (at, scope, instance, account, day, accepted, counted, final)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  )
+  const insertTurn = db.prepare<[number, string]>('INSERT INTO turn (at, facts) VALUES (?, ?)')
+  const setFolded = db.prepare<[number]>('UPDATE folded SET turn = ?')
 
-  /** Counts as they stand, unsettled ones included: the file is ours alone, nobody else changes it. */
-  const counts = new Map<string, number>()
-  let isBegun = false
+  // Sums newer than their row in `usage`: of this turn, of earlier ones, and those being folded.
+  let counts = new Map<string, Count>()
+  let decided: Decided[] = []
+  let recent = new Map<string, Count>()
+  let folding = new Map<string, Count>()
+  let lastTurn = 0
+  let foldingTurn = 0
+  let lastAt = 0
 
-  function inTransaction<T>(work: () => T): T {
+  const keyOf = (scope: string, day: string, account: string): string =>
+    `${scope}\n${day}\n${account}`
+
+  function guarded<T>(work: () => T): T {
     try {
-      if (!isBegun) begin.run()
-      isBegun = true
       return work()
     } catch (error) {
       throw asLookupError(path, error)
     }
   }
 
-  function usedNow(key: string, scope: string, account: string, day: string): number {
-    return counts.get(key) ?? selectUsed.get(scope, day, account) ?? 0
+  function usedNow(scope: string, account: string, day: string): number {
+    const key = keyOf(scope, day, account)
+    const newest = counts.get(key) ?? recent.get(key) ?? folding.get(key)
+    return newest?.used ?? guarded(() => selectUsed.get(scope, day, account)) ?? 0
   }
 
-  return {
-    used(scope, account, day) {
-      try {
-        return selectUsed.get(scope, day, account) ?? 0
-      } catch (error) {
-        throw asLookupError(path, error)
+  function readUnfolded(): void {
+    const rows = db.prepare<[], [number, string]>(
+      'SELECT id, facts FROM turn WHERE id > (SELECT turn FROM folded) ORDER BY id',
+    )
+    for (const [id, facts] of rows.raw().iterate()) {
+      for (const count of parseFacts(facts).counts) {
+        recent.set(keyOf(count.scope, count.day, count.account), count)
       }
-    },
+      lastTurn = id
+    }
+  }
+
+  function settle(): void {
+    if (counts.size === 0 && decided.length === 0) return
+    const facts: Facts = { counts: [...counts.values()], decided }
+    const settled = counts
+    counts = new Map()
+    lastAt = decided.at(-1)?.at ?? lastAt
+    decided = []
+    // One statement is one transaction. If it fails, nothing of this turn was ever counted.
+    const row = guarded(() => insertTurn.run(lastAt, JSON.stringify(facts)))
+    lastTurn = Number(row.lastInsertRowid)
+    for (const [key, count] of settled) recent.set(key, count)
+  }
+
+  /** Brings at most so many sums into `usage`. */
+  function fold(most: number): void {
+    if (folding.size === 0) {
+      folding = recent
+      recent = new Map()
+      foldingTurn = lastTurn
+    }
+    const batch = [...folding].slice(0, most)
+    db.transaction(() => {
+      for (const [, { scope, day, account, used }] of batch) putUsed.run(scope, day, account, used)
+      if (batch.length === folding.size) setFolded.run(foldingTurn)
+    })()
+    for (const [key] of batch) folding.delete(key)
+  }
+
+  guarded(readUnfolded)
+
+  return {
+    used: usedNow,
 
     addWithin(scope, account, day, count, limit) {
-      return inTransaction(() => {
-        const key = `${scope}\n${day}\n${account}`
-        const sum = Math.max(0, usedNow(key, scope, account, day) + count)
-        if (sum > limit) return undefined
-        put.run(scope, day, account, sum)
-        if (counts.size >= MOST_COUNTS) counts.clear()
-        counts.set(key, sum)
-        return sum
-      })
+      const used = Math.max(0, usedNow(scope, account, day) + count)
+      if (used > limit) return undefined
+      counts.set(keyOf(scope, day, account), { scope, day, account, used })
+      return used
     },
 
-    remember({ at, scope, instance, account, day, accepted, counted, stage }) {
-      const final = stage === 'END-OF-MESSAGE' ? 1 : 0
-      inTransaction(() =>
-        insertDecided.run(at, scope, instance, account, day, accepted ? 1 : 0, counted, final),
-      )
+    remember(entry) {
+      decided.push(entry)
     },
 
     recall(since, most) {
       const rows = db
-        .prepare<[number, number], DecidedRow>(
-          'SELECT * FROM (SELECT * FROM decided ORDER BY id DESC LIMIT ?) WHERE at >= ? ORDER BY id',
+        .prepare<[number], string>('SELECT facts FROM turn WHERE at >= ? ORDER BY id DESC')
+        .pluck()
+      const newestFirst: Decided[] = []
+      for (const facts of rows.iterate(since)) {
+        newestFirst.push(
+          ...parseFacts(facts)
+            .decided.filter(({ at }) => at >= since)
+            .toReversed(),
         )
-        .all(most, since)
-      return rows.map(asDecided)
+        if (newestFirst.length >= most) break
+      }
+      return newestFirst.slice(0, most).reverse()
     },
 
     services() {
@@ -161,75 +208,49 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     },
 
     rememberService(service, asksAtEnd) {
-      inTransaction(() =>
+      guarded(() =>
         db.prepare('INSERT OR REPLACE INTO service VALUES (?, ?)').run(service, asksAtEnd ? 1 : 0),
       )
     },
 
-    settle() {
-      if (!isBegun) return
-      isBegun = false
-      try {
-        // After a full disk SQLite has rolled back by itself: then COMMIT fails, as it must.
-        commit.run()
-      } catch (error) {
-        counts.clear()
-        if (db.inTransaction) rollback.run()
-        throw asLookupError(path, error)
-      }
-    },
+    settle,
 
     forget(day, at) {
-      const usage = db.prepare(
-        `DELETE FROM usage WHERE (scope, day, account) IN
-         (SELECT scope, day, account FROM usage WHERE scope = ? AND day < ? LIMIT ${STEP})`,
-      )
-      const decided = db.prepare(
-        `DELETE FROM decided WHERE id IN (SELECT id FROM decided ORDER BY id LIMIT ${STEP}) AND at < ?`,
-      )
-      // Scopes are few and lead the key: a seek each instead of a scan.
-      const nextScope = db
-        .prepare<[string], string | null>('SELECT min(scope) FROM usage WHERE scope > ?')
-        .pluck()
-      return inTransaction(() => {
-        counts.clear()
-        let changes = decided.run(at).changes
+      return guarded(() => {
+        fold(STEP)
+        const turns = db.prepare<[number, number]>(
+          `DELETE FROM turn WHERE id IN
+           (SELECT id FROM turn WHERE id <= (SELECT turn FROM folded) ORDER BY id LIMIT ${STEP})
+           AND (at < ? OR id <= ?)`,
+        )
+        const usage = db.prepare(
+          `DELETE FROM usage WHERE (scope, day, account) IN
+           (SELECT scope, day, account FROM usage WHERE scope = ? AND day < ? LIMIT ${STEP})`,
+        )
+        // Scopes are few and lead the key: a seek each instead of a scan.
+        const nextScope = db
+          .prepare<[string], string | null>('SELECT min(scope) FROM usage WHERE scope > ?')
+          .pluck()
+        let changes = turns.run(at, lastTurn - REMEMBERED).changes
         let scope = nextScope.get('')
         while (scope) {
           changes += usage.run(scope, day).changes
           scope = nextScope.get(scope)
         }
-        return changes >= STEP
+        return folding.size > 0 || changes >= STEP
       })
     },
 
     close() {
-      if (db.inTransaction) commit.run()
+      settle()
+      do fold(Number.POSITIVE_INFINITY)
+      while (recent.size > 0)
       db.close()
     },
   }
 }
 
-interface DecidedRow {
-  readonly at: number
-  readonly scope: string
-  readonly instance: string
-  readonly account: string
-  readonly day: string
-  readonly accepted: number
-  readonly counted: number
-  readonly final: number
-}
-
-function asDecided(row: DecidedRow): Decided {
-  return {
-    at: row.at,
-    scope: row.scope,
-    instance: row.instance,
-    account: row.account,
-    day: row.day,
-    accepted: row.accepted === 1,
-    counted: row.counted,
-    stage: row.final === 1 ? 'END-OF-MESSAGE' : 'DATA',
-  }
+/** Written by `settle` above, into a file that is ours alone. */
+function parseFacts(json: string): Facts {
+  return JSON.parse(json) as Facts
 }

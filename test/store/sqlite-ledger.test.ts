@@ -1,5 +1,6 @@
 /** The ledger's file: one owner, old and new schemas, forgetting. */
 
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
@@ -50,8 +51,8 @@ t.test('old days and old messages are forgotten in steps, the rest stays', async
       stage: 'END-OF-MESSAGE',
       at: user < 890 ? now - 7_200_000 : now,
     })
+    store.settle()
   }
-  store.settle()
   let steps = 0
   while (store.forget('2026-08-22', now - 3_600_000)) {
     store.settle()
@@ -93,3 +94,59 @@ t.test(
     t.throws(() => ledger.judge(event('c')), { name: 'LookupError' })
   },
 )
+
+t.test('what was settled is there after a crash, folded or not, and nothing else', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const store = openSqliteLedger(path, 'normal')
+  const message = (instance: string) => ({
+    scope: 'default',
+    instance,
+    account: 'alice',
+    day: '2026-11-20',
+    accepted: true,
+    counted: 1,
+    stage: 'END-OF-MESSAGE' as const,
+    at: now,
+  })
+  const count = (account: string, by: number): void => {
+    store.addWithin('default', account, '2026-11-20', by, 10)
+  }
+  /** The files as a kill would leave them, opened by the next daemon. */
+  const afterCrash = (name: string) => {
+    const copy = join(t.testdirName, name)
+    cpSync(path, copy)
+    cpSync(`${path}-wal`, `${copy}-wal`)
+    return openSqliteLedger(copy, 'normal')
+  }
+  const used = (of: typeof store) =>
+    ['alice', 'bob', 'carol'].map(account => of.used('default', account, '2026-11-20'))
+
+  count('alice', 3)
+  count('bob', 2)
+  store.remember(message('a'))
+  store.settle()
+  const unfolded = afterCrash('unfolded')
+  t.same(used(unfolded), [3, 2, 0])
+  t.same([...unfolded.recall(0, 10)], [message('a')])
+  unfolded.close()
+
+  while (store.forget('2026-08-01', 0)) t.pass()
+  count('alice', 1)
+  store.remember(message('b'))
+  store.settle()
+  count('carol', 5)
+  store.remember(message('c'))
+  t.same(used(store), [4, 2, 5])
+  const folded = afterCrash('folded')
+  t.same(used(folded), [4, 2, 0], 'what was not settled was never answered')
+  t.same(
+    [...folded.recall(0, 10)].map(({ instance }) => instance),
+    ['a', 'b'],
+  )
+  folded.close()
+  store.close()
+  const reopened = openSqliteLedger(path, 'normal')
+  t.same(used(reopened), [4, 2, 5])
+  t.equal(reopened.addWithin('default', 'alice', '2026-11-20', 7, 10), undefined)
+  reopened.close()
+})

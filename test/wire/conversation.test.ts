@@ -1,0 +1,456 @@
+/**
+ * Connections and listeners on real sockets, with a policy that the test holds in its hand.
+ */
+
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { MaybePromise } from '../../daemon/policy/plugin.ts'
+import type { PolicyRequest } from '../../daemon/policy/request.ts'
+import type { Verdict } from '../../daemon/policy/verdict.ts'
+import type { Conversation } from '../../daemon/wire/connection.ts'
+import { type Endpoint, formatEndpoint, parseEndpoints } from '../../daemon/wire/endpoint.ts'
+import { formatReply } from '../../daemon/wire/reply.ts'
+import { makeServer, type PolicyServer, type ServerOptions } from '../../daemon/wire/server.ts'
+import { makeTurn } from '../../daemon/wire/turn.ts'
+import { freePort } from '../support/daemon.ts'
+import { type PolicyClient, policyClient, until } from '../support/policy-client.ts'
+
+const verdict = (action: string): Verdict => ({ action, by: 'test' })
+
+/** Says what it was asked: `a=1` is answered `action=1`. */
+const echo = (request: PolicyRequest): MaybePromise<Verdict> => verdict(request.text('a'))
+
+interface Serving {
+  readonly server: PolicyServer
+  readonly path: string
+  readonly reasons: string[]
+  client(): Promise<PolicyClient>
+}
+
+/** A server on a unix socket of the test's own. */
+async function serve(
+  t: Test,
+  conversation: Partial<Conversation> = {},
+  options: Partial<ServerOptions> = {},
+): Promise<Serving> {
+  // A socket's path has 107 bytes at most (unix(7)): too few for tap's own directories.
+  const folder = mkdtempSync(join(tmpdir(), 'wire-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'policy')
+  const reasons: string[] = []
+  const server = makeServer({
+    conversation: () => ({
+      answer: echo,
+      unsettled: decided => decided,
+      turn: makeTurn(() => true),
+      keepaliveSeconds: 0,
+      mostRequests: 0,
+      closed: (_connection, reason) => reasons.push(reason),
+      ...conversation,
+    }),
+    admits: () => true,
+    opened: () => undefined,
+    refused: () => undefined,
+    ...options,
+  })
+  await server.listen([{ kind: 'unix', path }])
+  t.teardown(() => server.stop(0))
+  return {
+    server,
+    path,
+    reasons,
+    async client() {
+      const client = await policyClient({ path })
+      t.teardown(client.close)
+      return client
+    },
+  }
+}
+
+/** Verdicts that wait until the test releases them, by the request's `a`. */
+function heldAnswers() {
+  const held = new Map<string, (verdict: Verdict) => void>()
+  return {
+    held,
+    answer: (request: PolicyRequest): Promise<Verdict> =>
+      new Promise(resolve => held.set(request.text('a'), resolve)),
+    release: (a: string): void => held.get(a)?.(verdict(a)),
+  }
+}
+
+t.test('a connection answers one request after the other for as long as it is open', async t => {
+  const { client } = await serve(t)
+  const postfix = await client()
+  for (const a of ['1', '2', '3']) {
+    postfix.send(`a=${a}\n\n`)
+    t.equal(await postfix.answer(), `action=${a}`)
+  }
+})
+
+t.test('answers keep the order of the requests, also when the first takes longer', async t => {
+  const slow = heldAnswers()
+  const { client } = await serve(t, {
+    answer: request => (request.text('a') === 'slow' ? slow.answer(request) : echo(request)),
+  })
+  const postfix = await client()
+  const other = await client()
+  postfix.send('a=slow\n\na=quick\n\na=slow\n\na=last\n\n')
+  await until(() => slow.held.has('slow'))
+  other.send('a=other\n\n')
+  t.equal(await other.answer(), 'action=other', 'another connection does not wait')
+  slow.release('slow')
+  t.equal(await postfix.answer(), 'action=slow')
+  t.equal(await postfix.answer(), 'action=quick')
+  slow.release('slow')
+  t.equal(await postfix.answer(), 'action=slow')
+  t.equal(await postfix.answer(), 'action=last')
+})
+
+t.test('no answer leaves before its turn is durable', async t => {
+  const commits: ((isDurable: boolean) => void)[] = []
+  const { client } = await serve(t, {
+    turn: makeTurn(() => new Promise(resolve => commits.push(resolve))),
+    unsettled: () => verdict('defer not counted'),
+  })
+  const postfix = await client()
+  const answers: string[] = []
+  postfix.send('a=1\n\n')
+  void postfix.answer().then(answer => answers.push(answer))
+  await until(() => commits.length === 1)
+  t.same(answers, [])
+  commits[0]?.(true)
+  await until(() => answers.length > 0)
+  t.same(answers, ['action=1'])
+
+  postfix.send('a=2\n\n')
+  await until(() => commits.length === 2)
+  commits[1]?.(false)
+  t.equal(await postfix.answer(), 'action=defer not counted', 'what was not kept is said')
+})
+
+t.test('what arrives at once is made durable at once', async t => {
+  let commits = 0
+  const turn = makeTurn(() => {
+    commits++
+    return true
+  })
+  const { client } = await serve(t, { turn })
+  const postfix = await client()
+  postfix.send('a=x\n\n'.repeat(20))
+  for (let i = 0; i < 20; i++) await postfix.answer()
+  t.ok(commits < 10, `20 requests in one packet, ${commits} commits`)
+})
+
+t.test('many small requests in one packet do not keep others waiting', async t => {
+  let asked = 0
+  let askedBefore = -1
+  const { client } = await serve(t, {
+    answer: request => {
+      asked++
+      if (request.text('a') === 'other') askedBefore = asked
+      return verdict('dunno')
+    },
+  })
+  const flood = await client()
+  const other = await client()
+  flood.send('\n'.repeat(60_000))
+  await until(() => asked > 0)
+  other.send('a=other\n\n')
+  await other.answer()
+  t.ok(askedBefore < 50_000, `answered after ${askedBefore} of 60,000`)
+})
+
+t.test('a peer that never reads is not read from, and nobody else notices', async t => {
+  let asked = 0
+  const { client, server } = await serve(t, {
+    answer: () => {
+      asked++
+      return verdict(`reject ${'x'.repeat(1000)}`)
+    },
+  })
+  const deaf = await client()
+  deaf.socket.pause()
+  for (let i = 0; i < 200; i++) deaf.send(`a=${'y'.repeat(1000)}\n\n`.repeat(100))
+  // Once nothing is asked any more in a while, its bytes stay in its own socket.
+  for (let before = -1; before !== asked; ) {
+    before = asked
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  t.ok(asked < 2000, `${asked} of 20,000 requests were taken`)
+  const other = await client()
+  other.send('a=1\n\n')
+  t.match(await other.answer(), /^action=reject x/)
+  t.equal(server.connections, 2)
+
+  deaf.socket.resume()
+  for (let i = 0; i < 20_000; i++) await deaf.answer()
+  t.equal(asked, 20_001, 'and when it reads at last it gets every answer')
+})
+
+t.test('a peer that writes byte by byte is answered, and others in between', async t => {
+  const { client } = await serve(t)
+  const slow = await client()
+  const quick = await client()
+  for (const byte of 'a=slow\n\n') {
+    slow.send(byte)
+    quick.send('a=quick\n\n')
+    t.equal(await quick.answer(), 'action=quick')
+  }
+  t.equal(await slow.answer(), 'action=slow')
+})
+
+t.test('garbage, or a line of 10 MB, costs the peer its connection and nobody else', async t => {
+  const { client, reasons } = await serve(t)
+  const good = await client()
+  for (const nonsense of ['GET / HTTP/1.1\r\n\r\n', Buffer.alloc(10 * 1024 * 1024, 'a')]) {
+    const bad = await client()
+    bad.send(nonsense)
+    await bad.ended
+    await t.rejects(bad.answer(), 'no answer')
+    good.send('a=good\n\n')
+    t.equal(await good.answer(), 'action=good')
+  }
+  t.match(reasons[0], /policy delegation protocol/)
+  t.match(reasons[1], /line longer than/)
+})
+
+t.test('a request before the garbage is not lost on the way', async t => {
+  const { client, reasons } = await serve(t)
+  const bad = await client()
+  bad.send('a=1\n\n')
+  t.equal(await bad.answer(), 'action=1')
+  bad.send('garbage\n\n')
+  await bad.ended
+  t.equal(reasons.length, 1)
+})
+
+t.test('a peer that has closed its half still gets its answers', async t => {
+  const slow = heldAnswers()
+  const { client, server } = await serve(t, { answer: slow.answer })
+  const postfix = await client()
+  postfix.socket.end('a=1\n\na=2\n\na=unfini')
+  await until(() => slow.held.has('1'))
+  slow.release('1')
+  t.equal(await postfix.answer(), 'action=1')
+  await until(() => slow.held.has('2'))
+  slow.release('2')
+  t.equal(await postfix.answer(), 'action=2')
+  await postfix.ended
+  await until(() => server.connections === 0)
+})
+
+t.test('on_failure = close gives no answer and closes the connection', async t => {
+  const { client, reasons } = await serve(t, {
+    answer: () => ({ action: '', by: '', silent: true }),
+  })
+  const postfix = await client()
+  postfix.send('a=1\n\na=2\n\n')
+  await t.rejects(postfix.answer(), { message: /ended after ""/ })
+  await until(() => reasons.length > 0)
+  t.same(reasons, ['no answer'])
+})
+
+t.test('max_keepalive ends a connection after so many answers', async t => {
+  const { client, reasons } = await serve(t, { mostRequests: 2 })
+  const postfix = await client()
+  postfix.send('a=1\n\na=2\n\na=3\n\n')
+  t.equal(await postfix.answer(), 'action=1')
+  t.equal(await postfix.answer(), 'action=2')
+  await t.rejects(postfix.answer(), 'the third is not answered')
+  postfix.close()
+  await until(() => reasons.length > 0)
+  t.same(reasons, ['max_keepalive'])
+})
+
+t.test('keepalive_timeout ends a connection that says nothing, not one that works', async t => {
+  const slow = heldAnswers()
+  const { client, reasons } = await serve(t, { keepaliveSeconds: 0.2, answer: slow.answer })
+  const busy = await client()
+  busy.send('a=1\n\n')
+  await until(() => slow.held.has('1'))
+  const idle = await client()
+  await idle.ended
+  await until(() => reasons.length > 0)
+  t.same(reasons, ['keepalive timeout'])
+  slow.release('1')
+  t.equal(await busy.answer(), 'action=1', 'a request that takes longer is still answered')
+})
+
+t.test('a stop answers what is under way, then closes; nobody new gets in', async t => {
+  const slow = heldAnswers()
+  const { client, server, path, reasons } = await serve(t, { answer: slow.answer })
+  const busy = await client()
+  const idle = await client()
+  busy.send('a=1\n\na=2\n\n')
+  await until(() => slow.held.has('1'))
+  const stopped = server.stop(5000)
+  await idle.ended
+  await t.rejects(policyClient({ path }))
+  slow.release('1')
+  t.equal(await busy.answer(), 'action=1')
+  await until(() => slow.held.has('2'))
+  slow.release('2')
+  t.equal(await busy.answer(), 'action=2')
+  idle.close()
+  busy.close()
+  await stopped
+  t.same(reasons, ['stop', 'stop'])
+  t.equal(existsSync(path), false, 'the socket is removed')
+})
+
+t.test('a stop does not wait for ever', async t => {
+  const { client, server } = await serve(t, { answer: () => new Promise(() => undefined) })
+  const postfix = await client()
+  postfix.send('a=1\n\n')
+  await until(() => server.connections === 1)
+  await server.stop(50)
+  await postfix.ended
+})
+
+const tcp = (host: string, port: number): Endpoint => ({ kind: 'tcp', host, port })
+
+t.test('IPv4 and IPv6, several ports, each request knows where it came in', async t => {
+  const { server } = await serve(t, { answer: ({ connection }) => verdict(connection.endpoint) })
+  const port = await freePort()
+  const second = await freePort()
+  await server.listen([tcp('127.0.0.1', port), tcp('::1', port), tcp('127.0.0.1', second)])
+  for (const [host, number] of [
+    ['127.0.0.1', port],
+    ['::1', port],
+    ['127.0.0.1', second],
+  ] as const) {
+    const client = await policyClient({ host, port: number })
+    client.send('\n')
+    t.equal(await client.answer(), `action=${number}`)
+    client.close()
+  }
+})
+
+t.test(
+  'a change of endpoints keeps connections, opens what is new, closes what is gone',
+  async t => {
+    const { server, client, path } = await serve(t)
+    const port = await freePort()
+    const before = await client()
+    const endpoint = tcp('127.0.0.1', port)
+    await server.listen([endpoint])
+    t.same(server.endpoints, [endpoint])
+    await t.rejects(policyClient({ path }), 'the socket that is gone')
+    before.send('a=1\n\n')
+    t.equal(await before.answer(), 'action=1', 'what came in through it lives on')
+    const after = await policyClient({ port })
+    t.teardown(after.close)
+    await server.listen([endpoint, { kind: 'unix', path }])
+    after.send('a=2\n\n')
+    t.equal(await after.answer(), 'action=2', 'an endpoint that stays is not touched')
+  },
+)
+
+t.test('an endpoint that cannot be bound changes nothing', async t => {
+  const { server, client } = await serve(t)
+  const taken = createServer()
+  await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', () => resolve()))
+  t.teardown(() => taken.close())
+  const address = taken.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const free = await freePort()
+  await t.rejects(server.listen([tcp('127.0.0.1', free), tcp('127.0.0.1', port)]), {
+    code: 'EADDRINUSE',
+  })
+  await t.rejects(policyClient({ port: free }), 'not half of it either')
+  const postfix = await client()
+  postfix.send('a=1\n\n')
+  t.equal(await postfix.answer(), 'action=1')
+})
+
+t.test('a socket file left behind is taken over, a living one is not', async t => {
+  const { path, server, client } = await serve(t)
+  const second = makeServer({
+    conversation: () => t.fail('nobody asks it') as never,
+    admits: () => true,
+    opened: () => undefined,
+    refused: () => undefined,
+  })
+  await t.rejects(second.listen([{ kind: 'unix', path }]), { code: 'EADDRINUSE' })
+  const postfix = await client()
+  postfix.send('a=1\n\n')
+  t.equal(await postfix.answer(), 'action=1', 'the first one serves on')
+  postfix.close()
+
+  const dead = join(dirname(path), 'dead')
+  await leaveSocketBehind(dead)
+  t.ok(statSync(dead).isSocket())
+  await server.listen([{ kind: 'unix', path: dead }])
+  const late = await policyClient({ path: dead })
+  late.send('a=2\n\n')
+  t.equal(await late.answer(), 'action=2')
+  t.equal(statSync(dead).mode & 0o777, 0o666, 'everybody who reaches it may ask')
+  late.close()
+
+  const file = join(dirname(path), 'file')
+  writeFileSync(file, 'precious')
+  await t.rejects(server.listen([{ kind: 'unix', path: file }]), { code: 'EADDRINUSE' })
+  t.ok(existsSync(file), 'what is no socket is left alone')
+})
+
+/** A bound socket whose process was killed. */
+async function leaveSocketBehind(path: string): Promise<void> {
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
+  const child = spawn(process.execPath, ['-e', script])
+  await new Promise(resolve => child.once('exit', resolve))
+}
+
+t.test('who is not in "clients" is sent away and named; a unix socket is open to all', async t => {
+  const refused: string[] = []
+  const { server, path } = await serve(
+    t,
+    {},
+    { admits: address => address === '::1', refused: peer => refused.push(peer) },
+  )
+  const port = await freePort()
+  await server.listen([tcp('127.0.0.1', port), tcp('::1', port), { kind: 'unix', path }])
+  const stranger = await policyClient({ port })
+  stranger.send('a=1\n\n')
+  await stranger.ended
+  t.same(refused, ['127.0.0.1'])
+  for (const to of [{ host: '::1', port }, { path }]) {
+    const friend = await policyClient(to)
+    friend.send('a=1\n\n')
+    t.equal(await friend.answer(), 'action=1')
+    friend.close()
+  }
+})
+
+t.test('endpoints are read as the option "port" writes them', async t => {
+  const written = (text: string): unknown => {
+    const endpoints = parseEndpoints(text, '192.0.2.1')
+    return 'mistake' in endpoints ? endpoints.mistake : endpoints.map(formatEndpoint).join(' ')
+  }
+  t.equal(written('12345'), '192.0.2.1:12345')
+  t.equal(written('127.0.0.1:12345,[::1]:12346 , '), '127.0.0.1:12345 [::1]:12346')
+  t.equal(written('localhost:12345'), '127.0.0.1:12345 [::1]:12345', 'Postfix may take either')
+  t.equal(written('*:12345'), '0.0.0.0:12345')
+  t.equal(written('/run/policy|unix'), '/run/policy|unix')
+  t.equal(written('12345/tcp,12346|tcp'), '192.0.2.1:12345 192.0.2.1:12346')
+  for (const mistake of ['0', '65536', '123456', 'port', '::1:12345', '[::1]', '12345x', 'a b:1']) {
+    t.match(written(`1,${mistake}`), `found "${mistake}"`)
+  }
+  t.match(written(' , '), /at least one port/)
+})
+
+t.test('an answer is one line, whatever the action says', async t => {
+  t.equal(formatReply('dunno'), 'action=dunno\n\n')
+  t.equal(formatReply('reject no\n\naction=ok'), 'action=reject no action=ok\n\n')
+  for (let code = 0; code < 0x3000; code++) {
+    const reply = formatReply(`reject a${String.fromCodePoint(code)}b`)
+    if (!/^action=[^\p{Cc}\u2028\u2029]*\n\n$/u.test(reply.replaceAll('\t', ''))) {
+      t.fail(`U+${code.toString(16)} got through: ${JSON.stringify(reply)}`)
+    }
+  }
+  t.equal(formatReply('reject \ud800x\udfff'), 'action=reject \ufffdx\ufffd\n\n')
+  t.equal(formatReply('reject Grüße 🙂'), 'action=reject Grüße 🙂\n\n')
+})

@@ -1,0 +1,175 @@
+/**
+ * Bytes to requests. How Postfix's bytes are cut into packets must not matter, and whatever else
+ * comes must end in an error, not in memory or time.
+ */
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  MOST_LINE_BYTES,
+  MOST_REQUEST_BYTES,
+  ProtocolError,
+  RequestParser,
+} from '../../daemon/wire/parser.ts'
+
+const fixtures = join(import.meta.dirname, '../fixtures/postfix-requests')
+
+type Request = Readonly<Record<string, string>>
+
+/** All requests in these pieces, one push each. */
+function parse(...pieces: (string | Uint8Array)[]): Request[] {
+  const parser = new RequestParser()
+  return pieces.flatMap(piece => parser.push(Buffer.from(piece)).map(asObject))
+}
+
+const asObject = (request: ReadonlyMap<string, string>): Request => Object.fromEntries(request)
+
+t.test('what Postfix sent is read, each recorded request', async t => {
+  for (const name of readdirSync(fixtures)) {
+    const bytes = readFileSync(join(fixtures, name))
+    const expected = bytes
+      .toString()
+      .split('\n\n')
+      .slice(0, -1)
+      .map(text => Object.fromEntries(text.split('\n').map(line => line.split(/=(.*)/s, 2))))
+    t.ok(expected.length > 0, `${name} has requests`)
+    t.same(parse(bytes), expected, name)
+  }
+})
+
+t.test('a request cut at any byte is the same request', async t => {
+  const bytes = readFileSync(join(fixtures, 'g16-smtputf8.txt'))
+  const whole = parse(bytes)
+  t.match(JSON.stringify(whole), /[^ -~]/, 'the recording has characters of several bytes')
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    t.same(parse(bytes.subarray(0, cut), bytes.subarray(cut)), whole, `cut at ${cut}`)
+  }
+  t.same(parse(...[...bytes].map(byte => Uint8Array.of(byte))), whole, 'byte by byte')
+})
+
+t.test('several requests in one packet come out in order', async t => {
+  t.same(parse('a=1\n\na=2\n\na=3\n\na=4\n'), [{ a: '1' }, { a: '2' }, { a: '3' }])
+  t.same(parse('a=1\n\na=2', '\n\na=3\n', '\n'), [{ a: '1' }, { a: '2' }, { a: '3' }])
+})
+
+t.test('lines may end in CR LF, also mixed with LF', async t => {
+  t.same(parse('a=1\r\nb=2\r\n\r\n'), [{ a: '1', b: '2' }])
+  t.same(parse('a=1\nb=2\r\n\na=3\n\r\n'), [{ a: '1', b: '2' }, { a: '3' }])
+  t.same(parse('a=1\r\r\n\n'), [{ a: '1\r' }], 'only one CR belongs to the line end')
+  t.same(parse('a=\r\n\r\n'), [{ a: '' }])
+  t.same(parse('a=1\r', '\n\r', '\n'), [{ a: '1' }])
+})
+
+t.test('the first "=" ends the name, nothing is trimmed, the last of equal names wins', async t => {
+  t.same(parse('a=b=c==\n\n'), [{ a: 'b=c==' }])
+  t.same(parse(' a = b \n\n'), [{ ' a ': ' b ' }])
+  t.same(parse('a=1\na=2\nb=\na=3\n\n'), [{ a: '3', b: '' }])
+  t.same(parse('=x\n\n'), [{ '': 'x' }])
+  t.same(parse('__proto__=x\nconstructor=y\n\n')[0]?.constructor, 'y')
+})
+
+t.test('an empty line alone is a request without attributes', async t => {
+  t.same(parse('\n'), [{}])
+  t.same(parse('\r\n'), [{}])
+  t.same(parse('\r', '\n'), [{}])
+  t.same(parse('\n\na=1\n\n\n'), [{}, {}, { a: '1' }, {}])
+})
+
+t.test('what is no policy request is an error that says so', async t => {
+  t.throws(() => parse('GET / HTTP/1.1\r\nHost: example.org\r\n\r\n'), ProtocolError)
+  t.throws(() => parse('a=1\nno equals sign\n\n'), { message: /without "="/ })
+  t.throws(() => parse('a=1\n', 'x\n\n'), ProtocolError)
+})
+
+t.test('bytes that are no UTF-8 become replacement characters, not an error', async t => {
+  t.same(parse(Buffer.from('sender=a\xffb\n\n', 'latin1')), [{ sender: 'a\ufffdb' }])
+})
+
+t.test('a line that is too long is refused, at once and in pieces', async t => {
+  const fits = `a=${'x'.repeat(MOST_LINE_BYTES - 2)}\n`
+  t.same(Object.keys(parse(`${fits}b=1\n\n`)[0] ?? {}), ['a', 'b'])
+  t.same(Object.keys(parse(fits, 'b=1\n\n')[0] ?? {}), ['a', 'b'])
+  t.throws(() => parse(`a=${'x'.repeat(MOST_LINE_BYTES)}\n\n`), { message: /line longer/ })
+  t.throws(() => parse(`a=${'x'.repeat(MOST_LINE_BYTES)}`), { message: /line longer/ })
+})
+
+t.test('a request that is too large is refused, at once and in pieces', async t => {
+  const line = `a=${'x'.repeat(997)}\n`
+  const lines = line.repeat(Math.ceil(MOST_REQUEST_BYTES / line.length))
+  t.throws(() => parse(`${lines}\n`), { message: /request larger/ })
+  const parser = new RequestParser()
+  let taken = 0
+  t.throws(
+    () => {
+      for (;;) {
+        parser.push(Buffer.from(line))
+        taken += line.length
+      }
+    },
+    { message: /request larger/ },
+  )
+  t.ok(taken <= MOST_REQUEST_BYTES, 'and never holds more than the cap')
+})
+
+const bytesOf = (text: string): Buffer => Buffer.from(text, 'utf8')
+const value = fc
+  .string({ unit: 'binary', maxLength: 40 })
+  .map(text => text.toWellFormed().replace(/[\r\n]/g, ''))
+const name = value.map(text => text.replaceAll('=', ''))
+const requests = fc.array(fc.array(fc.tuple(name, value), { maxLength: 8 }), { maxLength: 5 })
+
+t.test('any cut of any requests gives these requests', async () => {
+  fc.assert(
+    fc.property(
+      requests,
+      fc.array(fc.nat({ max: 1000 }), { maxLength: 10 }),
+      fc.constantFrom('\n', '\r\n'),
+      (written, cuts, lineEnd) => {
+        const bytes = bytesOf(
+          written
+            .map(lines => lines.map(([n, v]) => `${n}=${v}${lineEnd}`).join('') + lineEnd)
+            .join(''),
+        )
+        const at = [0, ...cuts.filter(cut => cut < bytes.length), bytes.length].toSorted(
+          (a, b) => a - b,
+        )
+        const parser = new RequestParser()
+        const read = at.flatMap((from, i) =>
+          parser.push(bytes.subarray(from, at[i + 1] ?? from)).map(request => [...request]),
+        )
+        assert.deepEqual(
+          read,
+          written.map(lines => [...new Map(lines)]),
+        )
+        assert.equal(parser.isMidRequest, false)
+      },
+    ),
+  )
+})
+
+t.test('random bytes end in requests or a ProtocolError, whatever their cut', async () => {
+  const byte = fc.oneof(fc.constantFrom(10, 13, 61, 0, 0xff, 0xc3), fc.nat({ max: 255 }))
+  fc.assert(
+    fc.property(fc.array(fc.array(byte, { maxLength: 60 }), { maxLength: 8 }), pieces => {
+      const result = (chunks: number[][]): string => {
+        const parser = new RequestParser()
+        const read: string[] = []
+        try {
+          for (const chunk of chunks) {
+            for (const request of parser.push(Buffer.from(chunk))) {
+              read.push(JSON.stringify([...request]))
+            }
+          }
+        } catch (error) {
+          assert.ok(error instanceof ProtocolError)
+          return 'refused'
+        }
+        return read.join()
+      }
+      assert.equal(result(pieces), result([pieces.flat()]))
+    }),
+  )
+})
