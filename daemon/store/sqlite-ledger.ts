@@ -14,20 +14,19 @@ import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
 import { asLookupError, openSqlite } from './sqlite.ts'
 
 /** Raised with every change of the tables; an older program refuses a newer file. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 1
 
 const SCHEMA = `
-CREATE TABLE IF NOT EXISTS usage (
+CREATE TABLE usage (
   scope TEXT NOT NULL, day TEXT NOT NULL, account TEXT NOT NULL, used INTEGER NOT NULL,
   PRIMARY KEY (scope, day, account)
 ) WITHOUT ROWID;
-CREATE TABLE turn (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, facts TEXT NOT NULL);
+CREATE TABLE turn (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, facts TEXT NOT NULL);
 CREATE TABLE folded (turn INTEGER NOT NULL);
 INSERT INTO folded VALUES (0);
-CREATE TABLE IF NOT EXISTS service (
+CREATE TABLE service (
   name TEXT PRIMARY KEY, asks_at_end INTEGER NOT NULL
 ) WITHOUT ROWID;
-DROP TABLE IF EXISTS decided;
 `
 
 /** The sum of an account's day. */
@@ -38,11 +37,25 @@ interface Count {
   readonly used: number
 }
 
-/** What is kept of one turn, as JSON. */
+/**
+ * What is kept of one turn, as JSON. Tuples, because this is written with every turn: what is left
+ * out of it is not written to the disk either.
+ */
 interface Facts {
-  readonly counts: readonly Count[]
-  readonly decided: readonly Decided[]
+  readonly counts: readonly CountTuple[]
+  readonly decided: readonly DecidedTuple[]
 }
+type CountTuple = readonly [scope: string, day: string, account: string, used: number]
+type DecidedTuple = readonly [
+  scope: string,
+  instance: string,
+  account: string,
+  day: string,
+  accepted: 0 | 1,
+  counted: number,
+  final: 0 | 1,
+  at: number,
+]
 
 export type Durability = 'normal' | 'full'
 
@@ -98,12 +111,12 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
   const putUsed = db.prepare<[string, string, string, number]>(
     'INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?)',
   )
-  const insertTurn = db.prepare<[number, string]>('INSERT INTO turn (at, facts) VALUES (?, ?)')
+  const insertTurn = db.prepare<[number, number, string]>('INSERT INTO turn VALUES (?, ?, ?)')
   const setFolded = db.prepare<[number]>('UPDATE folded SET turn = ?')
 
   // Sums newer than their row in `usage`: of this turn, of earlier ones, and those being folded.
   let counts = new Map<string, Count>()
-  let decided: Decided[] = []
+  let decided: DecidedTuple[] = []
   let recent = new Map<string, Count>()
   let folding = new Map<string, Count>()
   let lastTurn = 0
@@ -131,9 +144,11 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     const rows = db.prepare<[], [number, string]>(
       'SELECT id, facts FROM turn WHERE id > (SELECT turn FROM folded) ORDER BY id',
     )
+    // Numbers of turns only ever rise, also when all turns have been forgotten.
+    lastTurn = db.prepare<[], number>('SELECT turn FROM folded').pluck().get() ?? 0
     for (const [id, facts] of rows.raw().iterate()) {
-      for (const count of parseFacts(facts).counts) {
-        recent.set(keyOf(count.scope, count.day, count.account), count)
+      for (const [scope, day, account, used] of parseFacts(facts).counts) {
+        recent.set(keyOf(scope, day, account), { scope, day, account, used })
       }
       lastTurn = id
     }
@@ -141,14 +156,14 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
 
   function settle(): void {
     if (counts.size === 0 && decided.length === 0) return
-    const facts: Facts = { counts: [...counts.values()], decided }
     const settled = counts
+    const facts: Facts = { counts: Array.from(settled.values(), asTuple), decided }
     counts = new Map()
-    lastAt = decided.at(-1)?.at ?? lastAt
+    lastAt = decided.at(-1)?.[7] ?? lastAt
     decided = []
     // One statement is one transaction. If it fails, nothing of this turn was ever counted.
-    const row = guarded(() => insertTurn.run(lastAt, JSON.stringify(facts)))
-    lastTurn = Number(row.lastInsertRowid)
+    guarded(() => insertTurn.run(lastTurn + 1, lastAt, JSON.stringify(facts)))
+    lastTurn++
     for (const [key, count] of settled) recent.set(key, count)
   }
 
@@ -159,7 +174,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
       recent = new Map()
       foldingTurn = lastTurn
     }
-    const batch = [...folding].slice(0, most)
+    const batch = folding.entries().take(most).toArray()
     db.transaction(() => {
       for (const [, { scope, day, account, used }] of batch) putUsed.run(scope, day, account, used)
       if (batch.length === folding.size) setFolded.run(foldingTurn)
@@ -179,8 +194,9 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
       return used
     },
 
-    remember(entry) {
-      decided.push(entry)
+    remember({ scope, instance, account, day, accepted, counted, stage, at }) {
+      const isFinal = stage === 'END-OF-MESSAGE'
+      decided.push([scope, instance, account, day, accepted ? 1 : 0, counted, isFinal ? 1 : 0, at])
     },
 
     recall(since, most) {
@@ -189,11 +205,8 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
         .pluck()
       const newestFirst: Decided[] = []
       for (const facts of rows.iterate(since)) {
-        newestFirst.push(
-          ...parseFacts(facts)
-            .decided.filter(({ at }) => at >= since)
-            .toReversed(),
-        )
+        const ofTurn = parseFacts(facts).decided.map(asDecided)
+        newestFirst.push(...ofTurn.filter(({ at }) => at >= since).toReversed())
         if (newestFirst.length >= most) break
       }
       return newestFirst.slice(0, most).reverse()
@@ -253,4 +266,14 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
 /** Written by `settle` above, into a file that is ours alone. */
 function parseFacts(json: string): Facts {
   return JSON.parse(json) as Facts
+}
+
+function asTuple({ scope, day, account, used }: Count): CountTuple {
+  return [scope, day, account, used]
+}
+
+function asDecided(tuple: DecidedTuple): Decided {
+  const [scope, instance, account, day, accepted, counted, final, at] = tuple
+  const stage = final === 1 ? 'END-OF-MESSAGE' : 'DATA'
+  return { scope, instance, account, day, accepted: accepted === 1, counted, stage, at }
 }
