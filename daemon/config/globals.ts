@@ -71,7 +71,7 @@ export type Globals = SettingValues<typeof globalSettings> & {
 }
 
 /** Options of the original's process model, and of syslog: nothing depends on them here. */
-const WITHOUT_MEANING = new Set(
+export const withoutMeaning: ReadonlySet<string> = new Set(
   (
     'user group chroot min_servers min_spare_servers max_spare_servers max_servers max_requests ' +
     'program_name syslog_ident syslog_facility'
@@ -85,7 +85,7 @@ export function readGlobals(root: Section, problems: Problem[]): Globals {
   const values: Record<string, unknown> = {}
   const places = new Map<string, Place>()
   for (const option of root.options) {
-    if (WITHOUT_MEANING.has(option.name)) continue
+    if (withoutMeaning.has(option.name)) continue
     const declaration = Object.entries(globalSettings).find(([name]) => name === option.name)?.[1]
     if (!declaration) {
       problems.push({ severity: 'warning', place: option.place, message: unknown(option.name) })

@@ -46,7 +46,7 @@ const TOP_BLOCKS = ['VirtualHost', 'Connection', 'SessionCache']
 
 export function loadConfig(root: Section, options: LoadOptions, problems: Problem[]): Loaded {
   const globals = readGlobals(root, problems)
-  checkTimezone(globals, problems)
+  const timezone = readTimezone(globals, problems)
   for (const block of root.blocks) {
     if (!TOP_BLOCKS.includes(block.type)) {
       const near = nearestName(block.type, TOP_BLOCKS)
@@ -55,7 +55,7 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     }
   }
   const connections = readConnections(root, options, problems)
-  const loader = new Loader(globals, connections, options, problems)
+  const loader = new Loader(globals, timezone, connections, options, problems)
   const hosts = root.blocks
     .filter(block => block.type === 'VirtualHost')
     .flatMap(block => loader.host(block))
@@ -77,7 +77,8 @@ class Loader {
   readonly links: { host: string; path: string; link: Link }[] = []
   readonly starts: { path: string; run(): void | Promise<void> }[] = []
   usesLedger = false
-  readonly #globals: Globals
+  readonly #timezone: string | undefined
+  readonly #observe: boolean
   readonly #connections: ReadonlyMap<string, SqlConnection>
   readonly #options: LoadOptions
   readonly #problems: Problem[]
@@ -85,11 +86,13 @@ class Loader {
 
   constructor(
     globals: Globals,
+    timezone: string | undefined,
     connections: ReadonlyMap<string, SqlConnection>,
     options: LoadOptions,
     problems: Problem[],
   ) {
-    this.#globals = globals
+    this.#timezone = timezone
+    this.#observe = globals.mode === 'observe'
     this.#connections = connections
     this.#options = options
     this.#problems = problems
@@ -259,8 +262,8 @@ class Loader {
                 ? decision.then(decided => decided?.action)
                 : decision?.action
             },
-      timezone: this.#globals.timezone === '' ? undefined : this.#globals.timezone,
-      observe: this.#globals.mode === 'observe',
+      timezone: this.#timezone,
+      observe: this.#observe,
       note: message => options.note(noteLevel, () => `${path}: ${message()}`),
       atStart: run => this.starts.push({ path, run }),
       problems,
@@ -285,12 +288,15 @@ function refuseRepeatedHosts(root: Section, problems: Problem[]): void {
   }
 }
 
-function checkTimezone({ timezone, placeOf }: Globals, problems: Problem[]): void {
-  if (timezone === undefined || timezone === '') return
+/** Undefined: the host's, also where what is written is none, which has been said then. */
+function readTimezone({ timezone, placeOf }: Globals, problems: Problem[]): string | undefined {
+  if (timezone === undefined || timezone === '') return undefined
   try {
     new Intl.DateTimeFormat('en', { timeZone: timezone })
+    return timezone
   } catch {
     const message = `"timezone": expected a name such as Europe/Berlin, found "${timezone}"`
     problems.push(fatal(placeOf('timezone'), message))
+    return undefined
   }
 }

@@ -5,7 +5,7 @@
  * one that nobody knows: the original starts with the first, and so do we.
  */
 
-import { describeError } from '../policy/errors.ts'
+import { describeError, LookupError } from '../policy/errors.ts'
 import type { SqlConnection } from '../policy/ports.ts'
 import { error, fatal, type Problem, warning } from '../policy/problem.ts'
 import type { SessionCache } from '../policy/session.ts'
@@ -17,7 +17,7 @@ export interface ServiceOptions {
   memorySessions(expireSeconds: number, lockSeconds: number): SessionCache
 }
 
-const sqlSettings = {
+export const sqlSettings = {
   dsn: text({ doc: 'Data source, e.g. dbi:SQLite:dbname=/path.' }),
   user: text({ doc: 'User.', fallback: '' }),
   password: text({ doc: 'Password.', fallback: '' }),
@@ -47,16 +47,27 @@ export function readConnections(
       } catch (failure) {
         const place = block.options.find(option => option.name === 'dsn')?.valuePlace ?? block.place
         problems.push(error(place, `${heading}: ${describeError(failure)}`))
+        connections.set(block.name, brokenConnection(describeError(failure)))
       }
     } else if (!OTHER_CONNECTIONS.includes(module.value)) {
       const message = `expected one of: Sql, ${OTHER_CONNECTIONS.join(', ')}, found "${module.value}"`
       problems.push(fatal(module.valuePlace, message))
+      // Whoever names it has made no mistake of his own.
+      connections.set(block.name, brokenConnection(message))
     }
   }
   return connections
 }
 
-const sessionSettings = {
+/** One that is written down and cannot be had: the plugins that need it fail, the daemon starts. */
+function brokenConnection(reason: string): SqlConnection {
+  const fail = (): never => {
+    throw new LookupError(reason)
+  }
+  return { dialect: 'sqlite', query: fail, execute: fail }
+}
+
+export const sessionSettings = {
   expire: integer({ doc: 'Seconds a session is kept.', fallback: 300 }, { min: 1 }),
   lock_timeout: integer({ doc: 'Seconds to wait for a session in use.', fallback: 10 }, { min: 1 }),
   lock_wait: optional(integer({ doc: 'Without meaning here.', fallback: 0 })),

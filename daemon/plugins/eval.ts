@@ -4,8 +4,11 @@
  *   <Plugin verdict>
  *     module   = "Eval"
  *     store_in = "verdict"
- *     <Plugin list>
- *       ...
+ *     <Plugin newsletter>
+ *       module = "Condition"
+ *       key    = "sender"
+ *       match  = "news@example.org"
+ *       action = "dunno"
  *     </Plugin>
  *   </Plugin>
  *

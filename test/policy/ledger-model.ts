@@ -43,12 +43,17 @@ export class LedgerModel {
       return this.#recipient(event)
     }
     if (before) {
-      const adjusts = event.stage === 'END-OF-MESSAGE' && !before.isFinal && before.accepted
-      if (adjusts) {
-        this.#add(before.account, before.day, count - before.counted)
-        this.decided.set(instance, { ...before, counted: count, isFinal: true })
+      const growth = count - before.counted
+      const isNews = event.stage === 'END-OF-MESSAGE' || growth > 0
+      if (!before.accepted || before.isFinal || !isNews) {
+        return this.#answer(before.accepted, before.account, before.day)
       }
-      return this.#answer(before.accepted, before.account, before.day)
+      const accepted =
+        growth <= 0 || this.#usedBy(before.account, before.day) + growth <= event.limit
+      this.#add(before.account, before.day, accepted ? growth : -before.counted)
+      const isFinal = event.stage === 'END-OF-MESSAGE'
+      this.decided.set(instance, { ...before, accepted, counted: accepted ? count : 0, isFinal })
+      return this.#answer(accepted, before.account, before.day)
     }
     this.reservations = this.reservations.filter(held => held.instance !== instance)
     const accepted = this.#usedBy(account, day) + count <= event.limit

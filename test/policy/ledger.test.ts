@@ -228,6 +228,23 @@ t.test(
   },
 )
 
+t.test(
+  'recipients added after DATA was asked are counted, and refused beyond the limit',
+  async t => {
+    // Another rule at DATA refuses, e.g. reject_unauth_pipelining: the message stays open.
+    for (const stage of ['DATA', 'END-OF-MESSAGE'] as const) {
+      const world = new World()
+      t.ok(world.judge({ stage: 'DATA', instance: 'a', recipients: 1 }).accepted)
+      t.ok(world.judge({ stage: 'DATA', instance: 'a', recipients: 4 }).accepted)
+      t.equal(world.used(), 4, 'the number has grown')
+      const grown = world.judge({ stage, instance: 'a', recipients: 100 })
+      t.match(grown, { accepted: false, used: 0 }, `refused whole at ${stage}`)
+      t.notOk(world.judge({ stage, instance: 'a', recipients: 1 }).accepted, 'and stays refused')
+      world.store.close()
+    }
+  },
+)
+
 t.test('a limit that is lowered refuses until the day turns, and takes nothing back', async t => {
   const world = new World()
   t.ok(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 4 }).accepted)
