@@ -20,7 +20,7 @@ import type { Paths } from './paths.ts'
 import { claimPidFile } from './pid-file.ts'
 import { type Answer, makeAnswer, newAnswerTally } from './policy/answer.ts'
 import { type Clock, systemClock } from './policy/clock.ts'
-import { describeError, LookupError } from './policy/errors.ts'
+import { describeError } from './policy/errors.ts'
 import type { Log } from './policy/log.ts'
 import { formatProblem, type Problem } from './policy/problem.ts'
 import { dunno, type Verdict } from './policy/verdict.ts'
@@ -319,7 +319,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       log.notice('stopping')
       control?.close()
       await server.stop(milliseconds)
-      slot.close()
+      try {
+        slot.close()
+      } catch (error) {
+        // What was answered is durable already; the next start reads it from there.
+        log.error(`the ledger could not be closed in order: ${describeError(error)}`)
+      }
       current.assembly.close()
       releasePidFile?.()
       await destination.flush()
@@ -333,16 +338,19 @@ function keepHouse(slot: LedgerSlot, clock: Clock, { loaded }: Assembly, log: Lo
   const now = clock.now()
   const { timezone } = loaded.globals
   const oldest = calendarDays(timezone === '' ? undefined : timezone)(now - KEPT_DAYS * DAY).name
-  try {
-    slot.ledger.expire(now)
-    const step = (): void => {
-      const more = slot.isOpen && slot.forget(oldest, now)
+  // Each step is guarded by itself: most of them run from a timer, where an error ends the process.
+  const step = (work: () => boolean): void => {
+    try {
+      const more = work()
       slot.ledger.settle()
-      if (more) setTimeout(step, 5).unref()
+      if (more) setTimeout(step, 5, forget).unref()
+    } catch (error) {
+      log.error(`old counts could not be forgotten: ${describeError(error)}`)
     }
-    step()
-  } catch (error) {
-    if (!(error instanceof LookupError)) throw error
-    log.error(`old counts could not be forgotten: ${error.message}`)
   }
+  const forget = (): boolean => slot.isOpen && slot.forget(oldest, now)
+  step(() => {
+    slot.ledger.expire(now)
+    return forget()
+  })
 }

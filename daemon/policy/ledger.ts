@@ -139,7 +139,9 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const before = decided.get(key) ?? decidedBefore.get(key)
     if (event.stage === 'RCPT') return before ? repeat(before) : reserve(event, key)
     if (before) {
-      const isFinal = before.stage === 'END-OF-MESSAGE' || event.stage === 'DATA'
+      // DATA refused by a later rule leaves the message open: more RCPT and another DATA may follow.
+      const isSame = event.stage === 'DATA' && event.recipients <= before.counted
+      const isFinal = before.stage === 'END-OF-MESSAGE' || isSame
       return isFinal || !before.accepted ? repeat(before) : adjust(before, event, key)
     }
     return commit(event, key)
@@ -200,18 +202,20 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     }
   }
 
-  /** END-OF-MESSAGE after DATA: the final number replaces the first one, on the day it was counted. */
+  /**
+   * After DATA: the newer number replaces the first one, on the day it was counted. One that has
+   * grown must be within the limit like any other; else the message is refused and counts nothing.
+   */
   function adjust(before: Decided, event: LedgerEvent, key: string): Judgement {
+    const { scope, account, day } = before
     const count = Math.max(1, event.recipients)
-    const used = store.addWithin(
-      before.scope,
-      before.account,
-      before.day,
-      count - before.counted,
-      Number.POSITIVE_INFINITY,
-    )
-    remember(key, { ...before, counted: count, stage: 'END-OF-MESSAGE', at: event.now })
-    return { accepted: true, used: used ?? count, repeated: false }
+    const growth = count - before.counted
+    const limit = growth > 0 ? event.limit : Number.POSITIVE_INFINITY
+    const accepted = store.addWithin(scope, account, day, growth, limit) !== undefined
+    if (!accepted) store.addWithin(scope, account, day, -before.counted, Number.POSITIVE_INFINITY)
+    const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
+    remember(key, { ...before, accepted, counted: accepted ? count : 0, stage, at: event.now })
+    return { accepted, used: store.used(scope, account, day), repeated: false }
   }
 
   function remember(key: string, entry: Decided): void {
