@@ -7,7 +7,7 @@
  */
 
 export class LookupError extends Error {
-  override readonly name = 'LookupError'
+  override readonly name: string = 'LookupError'
 }
 
 /** A failing thing as one line for the log. Stacks are kept only for bugs. */

@@ -46,7 +46,7 @@ export interface Judgement {
 /** What callers see. Another store (Redis) may implement it whole, hence the promises. */
 export interface Ledger {
   judge(event: LedgerEvent): Judgement | Promise<Judgement>
-  /** Makes everything judged so far durable. Rejects or throws if that fails; those counts are void. */
+  /** Makes everything judged so far durable. Rejects or throws if that fails; it counts all the same, and is tried again with the next. */
   settle(): void | Promise<void>
   /** The connection is gone: its unfinished message is over. */
   disconnect(connection: number): void
@@ -91,6 +91,7 @@ export interface LedgerStore {
   /** Services that have asked at DATA or END-OF-MESSAGE, and those that asked at RCPT alone. */
   services(): Iterable<readonly [service: string, asksAtEnd: boolean]>
   rememberService(service: string, asksAtEnd: boolean): void
+  /** Throws if the disk takes nothing; what was to be written is kept for the next time. */
   settle(): void
 }
 
@@ -99,6 +100,8 @@ export const REMEMBERED_MILLISECONDS = 3_600_000
 export const REMEMBERED = 50_000
 /** A message without any event for this long is over. */
 export const UNFINISHED_MILLISECONDS = 3_600_000
+/** So many messages of a service in a row without a question at their end, and it no longer asks there. */
+export const MISSED_ENDS = 50
 /** Different services remembered; a service is a local address and port, so few exist. */
 const MOST_SERVICES = 1000
 
@@ -122,11 +125,12 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   /** The message each connection asked about last, and the scopes that reserved for it. */
   const current = new Map<number, { instance: string; keys: Set<string> }>()
   const services = new Map<string, boolean>(store.services())
+  /** Messages in a row that a service has not asked about at their end. */
+  const missedEnds = new Map<string, number>()
   // Two generations instead of an expiry per entry: the older one is dropped whole.
   let decided = new Map<string, Decided>()
   let decidedBefore = new Map<string, Decided>()
   let generationSince = now
-  let unsettled: string[] = []
 
   for (const entry of store.recall(now - REMEMBERED_MILLISECONDS, REMEMBERED)) {
     decided.set(keyOf(entry.scope, entry.instance), entry)
@@ -136,7 +140,9 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const key = keyOf(event.scope, event.instance)
     followConnection(event, key)
     noteService(event.service, event.stage !== 'RCPT')
-    const before = decided.get(key) ?? decidedBefore.get(key)
+    const known = decided.get(key) ?? decidedBefore.get(key)
+    // Another account under the same instance is another message, whatever made it so.
+    const before = known?.account === event.account ? known : undefined
     if (event.stage === 'RCPT') return before ? repeat(before) : reserve(event, key)
     if (before) {
       // DATA refused by a later rule leaves the message open: more RCPT and another DATA may follow.
@@ -229,7 +235,6 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       generationSince = entry.at
     }
     decided.set(key, entry)
-    unsettled.push(key)
   }
 
   /** A connection that asks about another message has finished or dropped the one before. */
@@ -250,6 +255,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
 
   function noteService(service: string, asksAtEnd: boolean): void {
     const known = services.get(service)
+    if (asksAtEnd) missedEnds.delete(service)
     if (known === true || known === asksAtEnd) return
     if (known === undefined && services.size >= MOST_SERVICES) return
     services.set(service, asksAtEnd)
@@ -262,9 +268,20 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     if (!message) return
     const count = message.recipients.size
     dropReservations(key)
+    if (services.get(message.service) === true) noteMissedEnd(message.service)
     if (services.get(message.service) === false) {
       store.addWithin(message.scope, message.account, message.day, count, Number.POSITIVE_INFINITY)
     }
+  }
+
+  /** Aborted messages are normal; nothing but aborted messages means that Postfix was set up anew. */
+  function noteMissedEnd(service: string): void {
+    const missed = (missedEnds.get(service) ?? 0) + 1
+    missedEnds.set(service, missed)
+    if (missed < MISSED_ENDS) return
+    missedEnds.delete(service)
+    services.set(service, false)
+    store.rememberService(service, false)
   }
 
   function dropReservations(key: string): void {
@@ -281,18 +298,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     judge,
 
     settle() {
-      const keys = unsettled
-      unsettled = []
-      try {
-        store.settle()
-      } catch (error) {
-        // What is not durable was never decided: the same message may be judged anew.
-        for (const key of keys) {
-          decided.delete(key)
-          decidedBefore.delete(key)
-        }
-        throw error
-      }
+      store.settle()
     },
 
     disconnect(connection) {

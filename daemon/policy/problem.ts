@@ -33,7 +33,9 @@ function problem(severity: Problem['severity'], place: Place, message: string): 
 /** `file:line:column: error: message`, as compilers and editors write it. */
 export function formatProblem({ severity, place, message }: Problem): string {
   const word = severity === 'warning' ? 'warning' : 'error'
-  return `${place.file}:${place.line}:${place.column}: ${word}: ${message}`
+  const line = `${place.file}:${place.line}:${place.column}: ${word}: ${message}`
+  // What is quoted from a file must not speak to the terminal.
+  return line.replace(/[[\p{Cc}]--[\t]]/gv, '\u{fffd}')
 }
 
 /** The candidate nearest to a misspelt name, or undefined if none is near (Damerau-free edit distance of at most a third). */

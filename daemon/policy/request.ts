@@ -32,11 +32,10 @@ export class PolicyRequest {
     return this.attributes.get(name) ?? ''
   }
 
-  /** A count or size: digits only, at most 2^53; anything else is 0, as Postfix sends for "unknown". */
+  /** A count or size: digits, at most 2^53 - 1; anything else is 0, as Postfix sends for "unknown". */
   count(name: string): number {
     const text = this.attributes.get(name)
-    if (text === undefined || !/^\d{1,16}$/.test(text)) return 0
-    const value = Number(text)
-    return Number.isSafeInteger(value) ? value : 0
+    if (text === undefined || !/^\d+$/.test(text)) return 0
+    return Math.min(Number(text), Number.MAX_SAFE_INTEGER)
   }
 }

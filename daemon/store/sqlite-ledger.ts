@@ -57,6 +57,16 @@ type DecidedTuple = readonly [
   at: number,
 ]
 
+/** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
+export class ForeignLedger extends LookupError {}
+
+/** Is this the error of a file that SQLite cannot make sense of? */
+export function isDamaged(error: unknown): boolean {
+  const cause = error instanceof LookupError ? error.cause : undefined
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT')
+}
+
 export type Durability = 'normal' | 'full'
 
 export interface SqliteLedgerStore extends LedgerStore {
@@ -85,7 +95,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
       if (version > SCHEMA_VERSION) {
-        throw new LookupError(
+        throw new ForeignLedger(
           `${path} was written by a newer version (schema ${version}, this program knows ${SCHEMA_VERSION})`,
         )
       }
@@ -98,7 +108,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     db.close()
     if (error instanceof LookupError) throw error
     if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') {
-      throw new LookupError(`${path} is in use by another daemon`, { cause: error })
+      throw new ForeignLedger(`${path} is in use by another daemon`, { cause: error })
     }
     throw asLookupError(path, error)
   }
@@ -112,6 +122,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     'INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?)',
   )
   const insertTurn = db.prepare<[number, number, string]>('INSERT INTO turn VALUES (?, ?, ?)')
+  const putService = db.prepare<[string, number]>('INSERT OR REPLACE INTO service VALUES (?, ?)')
   const setFolded = db.prepare<[number]>('UPDATE folded SET turn = ?')
 
   // Sums newer than their row in `usage`: of this turn, of earlier ones, and those being folded.
@@ -119,6 +130,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
   let decided: DecidedTuple[] = []
   let recent = new Map<string, Count>()
   let folding = new Map<string, Count>()
+  const newServices = new Map<string, boolean>()
   let lastTurn = 0
   let foldingTurn = 0
   let lastAt = 0
@@ -155,16 +167,25 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
   }
 
   function settle(): void {
+    if (newServices.size > 0) writeServices()
     if (counts.size === 0 && decided.length === 0) return
-    const settled = counts
-    const facts: Facts = { counts: Array.from(settled.values(), asTuple), decided }
-    counts = new Map()
-    lastAt = decided.at(-1)?.[7] ?? lastAt
-    decided = []
-    // One statement is one transaction. If it fails, nothing of this turn was ever counted.
-    guarded(() => insertTurn.run(lastTurn + 1, lastAt, JSON.stringify(facts)))
+    if (decided.length > REMEMBERED) decided = decided.slice(-REMEMBERED)
+    const facts: Facts = { counts: Array.from(counts.values(), asTuple), decided }
+    const at = decided.at(-1)?.[7] ?? lastAt
+    // One statement is one transaction. If it fails, this turn is written with the next one.
+    guarded(() => insertTurn.run(lastTurn + 1, at, JSON.stringify(facts)))
     lastTurn++
-    for (const [key, count] of settled) recent.set(key, count)
+    lastAt = at
+    for (const [key, count] of counts) recent.set(key, count)
+    counts = new Map()
+    decided = []
+  }
+
+  function writeServices(): void {
+    for (const [service, asksAtEnd] of newServices) {
+      guarded(() => putService.run(service, asksAtEnd ? 1 : 0))
+      newServices.delete(service)
+    }
   }
 
   /** Brings at most so many sums into `usage`. */
@@ -221,9 +242,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     },
 
     rememberService(service, asksAtEnd) {
-      guarded(() =>
-        db.prepare('INSERT OR REPLACE INTO service VALUES (?, ?)').run(service, asksAtEnd ? 1 : 0),
-      )
+      newServices.set(service, asksAtEnd)
     },
 
     settle,

@@ -9,6 +9,7 @@ import {
   type Judgement,
   type Ledger,
   type LedgerEvent,
+  MISSED_ENDS,
   openLedger,
   UNFINISHED_MILLISECONDS,
 } from '../../daemon/policy/ledger.ts'
@@ -289,27 +290,63 @@ t.test('where nobody asks at the end, a message over midnight counts on its last
 })
 
 t.test(
-  'a verdict that could not be made durable is no verdict: asked again, it is judged anew',
+  'a disk that is full for a while costs no count: memory holds it until there is room',
   async t => {
     const world = new World()
+    world.limit = 3
     let isFull = true
     const ledger = openLedger(
       {
         ...world.store,
         settle() {
-          if (!isFull) return world.store.settle()
-          throw new Error('disk full')
+          if (isFull) throw new Error('disk full')
+          world.store.settle()
         },
       },
       world.now,
     )
-    const message = world.ask({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 2 })
-    t.match(ledger.judge(message), { accepted: true, repeated: false })
+    const message = (instance: string) =>
+      world.ask({ stage: 'END-OF-MESSAGE', instance, recipients: 2 })
+    t.match(ledger.judge(message('a')), { accepted: true, used: 2 })
     t.throws(() => ledger.settle(), /disk full/)
+    t.match(ledger.judge(message('a')), { accepted: true, repeated: true })
+    t.match(ledger.judge(message('b')), { accepted: false, used: 2 })
     isFull = false
-    t.match(ledger.judge(message), { repeated: false })
     ledger.settle()
-    t.match(ledger.judge(message), { accepted: true, repeated: true })
+    world.restart()
+    t.equal(world.used(), 2)
+    t.match(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 2 }), {
+      repeated: true,
+    })
     world.store.close()
   },
 )
+
+t.test(
+  'a service that stops asking at the end is noticed, and counts at RCPT from then on',
+  async t => {
+    const world = new World()
+    world.limit = 1000
+    world.judge({ stage: 'END-OF-MESSAGE', instance: 'first' })
+    const before = world.used()
+    for (let message = 0; message <= MISSED_ENDS; message++) {
+      world.judge({ stage: 'RCPT', instance: `m${message}`, recipient: 'x@example.org' })
+    }
+    t.same(world.ledger.recipientOnlyServices(), ['192.0.2.1:587'])
+    const after = world.used()
+    world.judge({ stage: 'RCPT', instance: 'n', recipient: 'x@example.org' })
+    t.ok(after > before, 'the message that was the last straw is counted')
+    t.equal(world.used(), after + 1, 'and every one from then on')
+    world.store.close()
+  },
+)
+
+t.test('another account under a known instance is judged for itself', async t => {
+  const world = new World()
+  world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 1 })
+  t.match(
+    world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', account: 'mallory', recipients: 9 }),
+    { accepted: false, repeated: false },
+  )
+  world.store.close()
+})
