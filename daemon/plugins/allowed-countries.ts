@@ -21,8 +21,9 @@ import { isPublic } from '../policy/address.ts'
 import { countryCodes } from '../policy/country-codes.ts'
 import { fillTemplate } from '../policy/fields.ts'
 import { definePlugin } from '../policy/plugin.ts'
-import { choice, custom, readSettings, text } from '../policy/setting.ts'
+import { choice, custom, text } from '../policy/setting.ts'
 import { reject } from '../policy/verdict.ts'
+import { readUsers } from './user-blocks.ts'
 
 /** Undefined stands for all countries. */
 type Countries = ReadonlySet<string> | undefined
@@ -58,19 +59,12 @@ export const allowedCountries = definePlugin({
     }),
   },
   create(settings, { section, countries: database, observe, note, problems }) {
-    const everybody = settings.countries.allowed
-    const users = new Map<string, Countries>()
-    for (const block of section.blocks) {
-      const own = readSettings({ countries }, block, problems)
-      if (own && block.name !== undefined) {
-        users.set(accountName(block.name, settings.default_domain), own.countries.allowed)
-      }
-    }
+    const users = readUsers(section, { countries }, settings.default_domain, problems)
 
     return (request, { facts }) => {
       const account = accountName(request.text('sasl_username'), settings.default_domain)
       if (account === '') return undefined
-      const allowed = users.has(account) ? users.get(account) : everybody
+      const allowed = (users.get(account)?.countries ?? settings.countries).allowed
       const address = request.text('client_address')
       if (!isPublic(address)) return undefined
 

@@ -20,15 +20,17 @@
  *
  * Put it last: a message that a later plugin refuses has been counted here.
  *
- * `counter` names the count: blocks with the same counter share it.
+ * `counter` names the count, else the name of the block does: blocks with the same name, in several
+ * virtual hosts say, share it.
  */
 
 import { accountName } from '../policy/account.ts'
 import type { Judgement, LedgerEvent } from '../policy/ledger.ts'
 import { definePlugin, type Outcome } from '../policy/plugin.ts'
-import { custom, readSettings, text } from '../policy/setting.ts'
+import { custom, optional, text } from '../policy/setting.ts'
 import { reject } from '../policy/verdict.ts'
 import { calendarDays, type Day } from '../policy/window.ts'
+import { readUsers } from './user-blocks.ts'
 
 const MOST = 1_000_000_000
 
@@ -55,16 +57,10 @@ export const sendingLimit = definePlugin({
   settings: {
     threshold,
     default_domain: text({ doc: 'Domain cut from user names.', fallback: '' }),
-    counter: text({ doc: 'Name of the count.', fallback: 'default' }),
+    counter: optional(text({ doc: 'Name of the count; without one, the block’s own name.' })),
   },
-  create(settings, { section, clock, ledger, timezone, observe, problems }) {
-    const users = new Map<string, number>()
-    for (const block of section.blocks) {
-      const own = readSettings({ threshold }, block, problems)
-      if (own && block.name !== undefined) {
-        users.set(accountName(block.name, settings.default_domain), own.threshold)
-      }
-    }
+  create(settings, { name, section, clock, ledger, timezone, observe, problems }) {
+    const users = readUsers(section, { threshold }, settings.default_domain, problems)
     const dayOf = calendarDays(timezone)
     const turnText = turnFormatter(timezone)
     let anonymous = 0
@@ -73,12 +69,12 @@ export const sendingLimit = definePlugin({
       const account = accountName(request.text('sasl_username'), settings.default_domain)
       const stage = STAGES[request.text('protocol_state')]
       if (account === '' || stage === undefined) return undefined
-      const limit = users.get(account) ?? settings.threshold
+      const limit = users.get(account)?.threshold ?? settings.threshold
       const now = clock.now()
       const day = dayOf(now)
       const recipients = stage === 'RCPT' ? 1 : Math.max(1, request.count('recipient_count'))
       const event: LedgerEvent = {
-        scope: settings.counter,
+        scope: settings.counter ?? name,
         account,
         stage,
         // Without an instance nothing can be joined: such a request is a message of its own.

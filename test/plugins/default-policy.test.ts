@@ -186,7 +186,7 @@ t.test('SendingLimit: RCPT reserves, END-OF-MESSAGE counts', async t => {
   t.equal(await ask('RCPT', 'b@example.org'), 'dunno')
   t.match(await ask('RCPT', 'c@example.org'), /^reject .*none are left/)
   t.equal(await ask('END-OF-MESSAGE', '', '2'), 'dunno')
-  t.equal(world.ledger.used('default', 'alice', '2026-11-20'), 2)
+  t.equal(world.ledger.used('sendinglimit', 'alice', '2026-11-20'), 2)
 })
 
 t.test('SendingLimit: users with limits of their own, and with none', async t => {
@@ -236,7 +236,7 @@ t.test('SendingLimit: counters of two blocks are apart, or shared by name', asyn
     chain(block('a', 'threshold = 9') + block('b', 'threshold = 2\ncounter = other')),
   )
   t.equal(await separate.ask(endOfMessage({ instance: '1', recipient_count: '2' })), 'dunno')
-  t.equal(separate.ledger.used('default', 'alice', '2026-11-20'), 2)
+  t.equal(separate.ledger.used('a', 'alice', '2026-11-20'), 2)
   t.equal(separate.ledger.used('other', 'alice', '2026-11-20'), 2)
   const refused = await separate.ask(endOfMessage({ instance: '2' }))
   t.match(refused, /2 recipients per day/)
