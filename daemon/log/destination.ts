@@ -1,7 +1,7 @@
 /**
  * Where log lines go: a file descriptor, written to without ever waiting for it.
  *
- * All lines of one turn of the event loop are one write. While a write is under way lines are
+ * All lines of one turn of the event loop are one write, under load those of several. While a write is under way lines are
  * collected, up to a bound; what does not fit is dropped and counted, and the count is written as
  * soon as there is room: a blocked pipe costs log lines, never an answer.
  */
@@ -22,6 +22,8 @@ export interface Destination {
 const MOST_WAITING_CHARACTERS = 4 * 1024 * 1024
 const FLUSH_MILLISECONDS = 500
 const STEP_MILLISECONDS = 2
+/** After a write the next one waits this long: alone a line goes at once, under load many go together. */
+const REST_MILLISECONDS = 5
 
 export function openDestination(fd: number, droppedLine: (count: number) => string): Destination {
   let target = fd
@@ -29,8 +31,17 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
   let waitingLength = 0
   let isWriting = false
   let isDue = false
+  let restsUntil = 0
   let dropped = 0
   let unreported = 0
+
+  function schedule(): void {
+    if (isDue || isWriting) return
+    isDue = true
+    const rest = restsUntil - performance.now()
+    if (rest > 0) setTimeout(next, rest)
+    else setImmediate(next)
+  }
 
   function next(): void {
     isDue = false
@@ -43,6 +54,7 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
     waiting = []
     waitingLength = 0
     isWriting = true
+    restsUntil = performance.now() + REST_MILLISECONDS
     writeAll(bytes, 0)
   }
 
@@ -55,7 +67,7 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
       } else {
         // A log that cannot be written (disk full, reader gone) is no reason to stop.
         isWriting = false
-        next()
+        if (waiting.length > 0) schedule()
       }
     })
   }
@@ -69,18 +81,16 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
       }
       waiting.push(line)
       waitingLength += line.length
-      if (!isDue && !isWriting) {
-        isDue = true
-        setImmediate(next)
-      }
+      schedule()
     },
     get dropped() {
       return dropped
     },
     async flush() {
-      next()
       // A reader that is slow or gone must not hold the end for ever.
-      for (let waited = 0; isWriting && waited < FLUSH_MILLISECONDS; waited += STEP_MILLISECONDS) {
+      for (let waited = 0; waited < FLUSH_MILLISECONDS; waited += STEP_MILLISECONDS) {
+        next()
+        if (!isWriting) return
         await sleep(STEP_MILLISECONDS)
       }
     },

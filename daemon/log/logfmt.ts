@@ -8,12 +8,14 @@
 
 import type { Fields } from '../policy/log.ts'
 
+/** Most values: printable ASCII without quote, equals sign and backslash. */
+const SIMPLE = /^[!#-<>-[\]-~]+$/
 const PLAIN = /^[^\s"=\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u
 const SPECIAL = /["\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 export function logfmtValue(value: string | number | boolean): string {
   if (typeof value !== 'string') return String(value)
-  if (PLAIN.test(value)) return value
+  if (SIMPLE.test(value) || PLAIN.test(value)) return value
   return `"${value.toWellFormed().replace(SPECIAL, escapeCharacter)}"`
 }
 

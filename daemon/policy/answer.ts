@@ -129,9 +129,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
     const deadline = new Deadline()
     try {
       const outcome = withSession(options.sessions, request, log, session => {
-        const context = makeContext(session, facts, deadline, log)
-        const decision = host.run(request, context)
-        return decision
+        return host.run(request, new RequestContext(session, facts, deadline, log))
       })
       if (!(outcome instanceof Promise)) return conclude(outcome)
       return deadline
@@ -216,21 +214,31 @@ function withSession<T>(
   return session instanceof Promise ? session.catch(lost).then(use) : use(session)
 }
 
-function makeContext(session: Session, facts: Facts, deadline: Deadline, log: Log): Context {
-  return {
-    session,
-    facts,
-    get signal() {
-      return deadline.signal
-    },
-    timing(label, milliseconds) {
-      if (log.debug >= 4) log.trace('timing', { of: label, ms: round(milliseconds) })
-    },
+class RequestContext implements Context {
+  readonly session: Session
+  readonly facts: Facts
+  readonly #deadline: Deadline
+  readonly #log: Log
+
+  constructor(session: Session, facts: Facts, deadline: Deadline, log: Log) {
+    this.session = session
+    this.facts = facts
+    this.#deadline = deadline
+    this.#log = log
+  }
+
+  get signal(): AbortSignal {
+    return this.#deadline.signal
+  }
+
+  timing(label: string, milliseconds: number): void {
+    if (this.#log.debug >= 4) this.#log.trace('timing', { of: label, ms: round(milliseconds) })
   }
 }
 
 /** Does this action keep mail from going its way? */
 function isObjection(action: string): boolean {
+  if (action === dunno) return false
   return !/^\s*(?:dunno|ok|permit|prepend|warn|info|\d+(?![\s\S])|)(?:\s|$)/i.test(action)
 }
 

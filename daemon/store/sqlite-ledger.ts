@@ -34,12 +34,14 @@ interface Count {
   readonly scope: string
   readonly day: string
   readonly account: string
-  readonly used: number
+  used: number
+  /** Its place in the turn that wrote it. */
+  readonly index: number
 }
 
 /**
  * What is kept of one turn, as JSON. Tuples, because this is written with every turn: what is left
- * out of it is not written to the disk either.
+ * out of it is not written to the disk either. A decision names its account by the place in `counts`.
  */
 interface Facts {
   readonly counts: readonly CountTuple[]
@@ -47,14 +49,11 @@ interface Facts {
 }
 type CountTuple = readonly [scope: string, day: string, account: string, used: number]
 type DecidedTuple = readonly [
-  scope: string,
+  count: number,
   instance: string,
-  account: string,
-  day: string,
   accepted: 0 | 1,
   counted: number,
   final: 0 | 1,
-  at: number,
 ]
 
 /** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
@@ -152,6 +151,18 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     return newest?.used ?? guarded(() => selectUsed.get(scope, day, account)) ?? 0
   }
 
+  /** The account's sum as this turn will write it. */
+  function countOf(scope: string, day: string, account: string): Count {
+    const key = keyOf(scope, day, account)
+    let count = counts.get(key)
+    if (!count) {
+      const used = usedNow(scope, account, day)
+      count = { scope, day, account, used, index: counts.size }
+      counts.set(key, count)
+    }
+    return count
+  }
+
   function readUnfolded(): void {
     const rows = db.prepare<[], [number, string]>(
       'SELECT id, facts FROM turn WHERE id > (SELECT turn FROM folded) ORDER BY id',
@@ -160,7 +171,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     lastTurn = db.prepare<[], number>('SELECT turn FROM folded').pluck().get() ?? 0
     for (const [id, facts] of rows.raw().iterate()) {
       for (const [scope, day, account, used] of parseFacts(facts).counts) {
-        recent.set(keyOf(scope, day, account), { scope, day, account, used })
+        recent.set(keyOf(scope, day, account), { scope, day, account, used, index: 0 })
       }
       lastTurn = id
     }
@@ -171,11 +182,9 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     if (counts.size === 0 && decided.length === 0) return
     if (decided.length > REMEMBERED) decided = decided.slice(-REMEMBERED)
     const facts: Facts = { counts: Array.from(counts.values(), asTuple), decided }
-    const at = decided.at(-1)?.[7] ?? lastAt
     // One statement is one transaction. If it fails, this turn is written with the next one.
-    guarded(() => insertTurn.run(lastTurn + 1, at, JSON.stringify(facts)))
+    guarded(() => insertTurn.run(lastTurn + 1, lastAt, JSON.stringify(facts)))
     lastTurn++
-    lastAt = at
     for (const [key, count] of counts) recent.set(key, count)
     counts = new Map()
     decided = []
@@ -209,25 +218,29 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     used: usedNow,
 
     addWithin(scope, account, day, count, limit) {
-      const used = Math.max(0, usedNow(scope, account, day) + count)
+      const sum = countOf(scope, day, account)
+      const used = Math.max(0, sum.used + count)
       if (used > limit) return undefined
-      counts.set(keyOf(scope, day, account), { scope, day, account, used })
+      sum.used = used
       return used
     },
 
     remember({ scope, instance, account, day, accepted, counted, stage, at }) {
+      const { index } = countOf(scope, day, account)
       const isFinal = stage === 'END-OF-MESSAGE'
-      decided.push([scope, instance, account, day, accepted ? 1 : 0, counted, isFinal ? 1 : 0, at])
+      decided.push([index, instance, accepted ? 1 : 0, counted, isFinal ? 1 : 0])
+      lastAt = at
     },
 
     recall(since, most) {
       const rows = db
-        .prepare<[number], string>('SELECT facts FROM turn WHERE at >= ? ORDER BY id DESC')
-        .pluck()
+        .prepare<[number], [number, string]>(
+          'SELECT at, facts FROM turn WHERE at >= ? ORDER BY id DESC',
+        )
+        .raw()
       const newestFirst: Decided[] = []
-      for (const facts of rows.iterate(since)) {
-        const ofTurn = parseFacts(facts).decided.map(asDecided)
-        newestFirst.push(...ofTurn.filter(({ at }) => at >= since).toReversed())
+      for (const [at, facts] of rows.iterate(since)) {
+        newestFirst.push(...decidedOf(parseFacts(facts), at).reverse())
         if (newestFirst.length >= most) break
       }
       return newestFirst.slice(0, most).reverse()
@@ -291,8 +304,13 @@ function asTuple({ scope, day, account, used }: Count): CountTuple {
   return [scope, day, account, used]
 }
 
-function asDecided(tuple: DecidedTuple): Decided {
-  const [scope, instance, account, day, accepted, counted, final, at] = tuple
-  const stage = final === 1 ? 'END-OF-MESSAGE' : 'DATA'
-  return { scope, instance, account, day, accepted: accepted === 1, counted, stage, at }
+/** All decisions of a turn count as taken at its end. */
+function decidedOf({ counts, decided }: Facts, at: number): Decided[] {
+  return decided.flatMap(([index, instance, accepted, counted, final]) => {
+    const count = counts[index]
+    if (!count) return []
+    const [scope, day, account] = count
+    const stage = final === 1 ? 'END-OF-MESSAGE' : 'DATA'
+    return [{ scope, instance, account, day, accepted: accepted === 1, counted, stage, at }]
+  })
 }
