@@ -1,6 +1,8 @@
 # The people's entry. `make` alone prints this list.
 
 NODE := node_modules/.bin/node
+# The program itself: its wrapper package names platforms that not every mirror has.
+BIOME := node_modules/@biomejs/cli-linux-x64/biome
 SHELL := /bin/sh
 # Where `make run` keeps all it writes.
 RUN := .run
@@ -16,7 +18,7 @@ build: $(packages) dist/country.mmdb  ## everything that runs, into dist/
 	$(NODE) scripts/build.ts
 
 $(packages): package-lock.json
-	npm ci --no-audit --no-fund
+	npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # The GeoIP data comes from Debian's tor-geoipdb; no account is needed.
@@ -28,11 +30,11 @@ run: build  ## the daemon with its defaults, here, in the foreground
 	@exec dist/mtpolicyd --root $(RUN) -f
 
 check: $(packages)  ## format, lint, types; changes nothing
-	node_modules/.bin/biome check .
+	$(BIOME) check .
 	node_modules/.bin/tsc --noEmit
 
 fix: $(packages)  ## format and lint, mended
-	node_modules/.bin/biome check --write .
+	$(BIOME) check --write .
 
 test:  ## all checks and tests, with everything they need
 	scripts/test.sh
