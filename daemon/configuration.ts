@@ -49,8 +49,12 @@ export function checkConfiguration(
   return assembly.problems
 }
 
-/** A staged file, judged as if it stood where it will be put: includes are relative to that place. */
+/**
+ * A staged file, judged as if it stood where it will be put: includes are relative to that place.
+ * What is rendered for others than the daemon is not ours to judge.
+ */
 export function checkStaged(paths: Paths, staged: string, target: string): readonly Problem[] {
+  if (target !== paths.config) return []
   return checkConfiguration(paths, target, readFileSync(staged, 'utf8'))
 }
 

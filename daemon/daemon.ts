@@ -6,7 +6,7 @@
  * has arrived is answered first.
  */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { type Assembly, assemble } from './assemble.ts'
 import type { Source } from './configuration.ts'
@@ -25,6 +25,7 @@ import type { Log } from './policy/log.ts'
 import { formatProblem, type Problem } from './policy/problem.ts'
 import { dunno, type Verdict } from './policy/verdict.ts'
 import { calendarDays } from './policy/window.ts'
+import type { Supervisor } from './supervisor.ts'
 import { version } from './version.ts'
 import type { Conversation } from './wire/connection.ts'
 import { endpointKey, formatEndpoint } from './wire/endpoint.ts'
@@ -41,6 +42,7 @@ export interface DaemonOptions {
   readonly priorities: boolean
   /** Serve the control socket? Only the daemon of the default configuration does. */
   readonly control: boolean
+  readonly supervisor: Supervisor
 }
 
 export interface Daemon {
@@ -92,6 +94,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     say(event.replaceAll('_', ' '), Object.fromEntries(texts))
   })
   let current: Prepared & { readonly answer: Answer }
+  const started = Promise.withResolvers<void>()
+  /** One after the other: each ends with the file as it is then. */
+  let lastReload: Promise<unknown> = started.promise
+  // Before the configuration is read: who changes it from now on finds us, and waits.
+  const control = options.control ? await openControl() : undefined
 
   async function prepare(): Promise<Prepared> {
     const { file, text, origin, lines } = await options.source()
@@ -122,8 +129,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function openStore(assembly: Assembly): void {
     if (!assembly.loaded.usesLedger || slot.isOpen) return
-    mkdirSync(options.paths.state, { recursive: true, mode: 0o750 })
     slot.open(options.paths.ledger, assembly.loaded.globals.durability, clock.now())
+    if (slot.problem !== undefined) log.error(slot.problem)
   }
 
   /** What plugins do before their first request, such as making tables. A failure is theirs alone. */
@@ -172,9 +179,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }
   })
 
+  /** Said at once, and once a minute as long as it lasts. */
+  let unsettledSaidAt = Number.NEGATIVE_INFINITY
   function unsettled(error: unknown): false {
     tally.failures++
-    log.error(`counts of this moment are lost: ${describeError(error)}`)
+    if (clock.elapsed() - unsettledSaidAt > HOUSEKEEPING_MILLISECONDS) {
+      unsettledSaidAt = clock.elapsed()
+      log.error(`counts are kept in memory until they can be written: ${describeError(error)}`)
+    }
     return false
   }
 
@@ -208,6 +220,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     opened: (connection, peer) =>
       log.connection('connected', { connection: connection.id, peer, to: connection.endpoint }),
     refused: peer => log.warning('a client that is not in "clients" was sent away', { peer }),
+    inherited: options.supervisor.sockets,
+    note: message => log.warning(message),
   })
 
   const first = await prepare()
@@ -219,7 +233,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await server.listen(first.assembly.endpoints)
   const { pid_file } = first.assembly.loaded.globals
   const releasePidFile = pid_file === undefined ? undefined : claimPidFile(pid_file)
-  const control = options.control ? await openControl() : undefined
   // The original's word for it; start scripts wait for this line.
   log.notice('Parent ready for children.', {
     at: first.assembly.endpoints.map(formatEndpoint).join(','),
@@ -230,10 +243,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     HOUSEKEEPING_MILLISECONDS,
   )
   housekeeping.unref()
+  started.resolve()
+  options.supervisor.ready(summary())
+
+  function summary(): string {
+    return `answering at ${server.endpoints.map(formatEndpoint).join(', ')}`
+  }
 
   async function openControl(): Promise<Server | undefined> {
     try {
-      return await serveControl(options.paths.control, { status, reload })
+      return await serveControl(options.paths.control, {
+        status: () => started.promise.then(status),
+        reload,
+      })
     } catch (error) {
       // Mail goes on without it; mtpolicyctl will say that it finds no daemon.
       log.error(`no control socket: ${describeError(error)}`)
@@ -241,9 +263,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }
   }
 
-  async function reload(): Promise<readonly string[]> {
+  function reload(): Promise<readonly string[]> {
+    const next = lastReload.then(reloadNow)
+    lastReload = next.catch(() => undefined)
+    return next
+  }
+
+  async function reloadNow(): Promise<readonly string[]> {
+    options.supervisor.reloading()
+    let next: Prepared | undefined
     try {
-      const next = await prepare()
+      next = await prepare()
       const nextLog = await logOf(next.assembly)
       openStore(next.assembly)
       await startPlugins(next.assembly)
@@ -258,8 +288,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       log.notice('reloaded', { at: next.assembly.endpoints.map(formatEndpoint).join(',') })
       return next.assembly.problems.map(formatProblem)
     } catch (error) {
+      next?.assembly.close()
       log.error(`reload refused, the old configuration stays: ${describeError(error)}`)
       throw error
+    } finally {
+      options.supervisor.ready(summary())
     }
   }
 
@@ -278,7 +311,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...tally,
       store: {
         path: options.paths.ledger,
-        state: slot.isOpen ? 'ok' : loaded.usesLedger ? 'failed' : 'not used',
+        state: slot.problem ?? (slot.isOpen ? 'ok' : loaded.usesLedger ? 'failed' : 'not used'),
         durability: loaded.globals.durability,
       },
       geoip: {
@@ -317,6 +350,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     async stop(milliseconds) {
       clearInterval(housekeeping)
       log.notice('stopping')
+      options.supervisor.stopping()
       control?.close()
       await server.stop(milliseconds)
       try {

@@ -7,42 +7,24 @@
 
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { daemonOptions as options } from './cli/command-table.ts'
+import { optionList } from './cli/usage.ts'
 import { checkConfiguration, findConfiguration } from './configuration.ts'
 import { type Daemon, startDaemon, UnusableConfiguration } from './daemon.ts'
 import { type Paths, pathsBelow } from './paths.ts'
 import { describeError } from './policy/errors.ts'
 import { formatProblem } from './policy/problem.ts'
+import { addonNotify, supervisorOf } from './supervisor.ts'
 import { version } from './version.ts'
 
 const USAGE = `Usage: mtpolicyd [--root DIR] [-f] [-c FILE] [-l N]
 
 Answers Postfix's policy requests: may this mail be sent?
 
-  -f, --foreground    stay in the foreground and log to standard error
-  -c, --config FILE   this configuration; without it, the one made from the
-                      host variables (see mtpolicyctl)
-  -l, --loglevel N    1 a line per verdict, 2 start and stop, 3 connections,
-                      4 everything; errors are always logged
-      --root DIR      all of the program's own paths below DIR
-  -t, --cron LIST     run the periodic tasks (hourly,daily,...) and exit
-  -d, --dump_config   load the configuration, show what is wrong with it, exit
-      --version       the version
-  -h, --help          this text
-
+${optionList(options)}
 Signals: HUP reload, USR1 reopen the log file, TERM stop after answering.
+The manual: mtpolicyd(8), mtpolicyctl(8), mtpolicyd.conf(5).
 `
-
-const options = {
-  root: { type: 'string', default: '/' },
-  config: { type: 'string', short: 'c' },
-  foreground: { type: 'boolean', short: 'f' },
-  loglevel: { type: 'string', short: 'l' },
-  cron: { type: 'string', short: 't' },
-  dump_config: { type: 'boolean', short: 'd' },
-  dump_vhosts: { type: 'boolean' },
-  version: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const
 
 /** How long open connections may take to get their answers at a stop; Postfix waits 5 s. */
 const STOP_MILLISECONDS = 5000
@@ -85,37 +67,48 @@ async function run(
   file: string | undefined,
   debug: number | undefined,
 ): Promise<number | undefined> {
-  let daemon: Daemon
+  const starting = startDaemon({
+    paths,
+    source: () => findConfiguration(paths, file),
+    debug,
+    priorities: process.env.JOURNAL_STREAM !== undefined || process.env.MTPOLICYD_SYSLOG === '1',
+    control: file === undefined,
+    supervisor: supervisorOf({
+      env: process.env,
+      pid: process.pid,
+      notify: addonNotify(paths.notifiers),
+      warn: message => process.stderr.write(`mtpolicyd: ${message}\n`),
+    }),
+  })
+  // At once: a signal in the first moments waits for the daemon instead of ending it.
+  handleSignals(starting)
   try {
-    daemon = await startDaemon({
-      paths,
-      source: () => findConfiguration(paths, file),
-      debug,
-      priorities: process.env.JOURNAL_STREAM !== undefined || process.env.MTPOLICYD_SYSLOG === '1',
-      control: file === undefined,
-    })
+    await starting
   } catch (error) {
     const isExpected = error instanceof UnusableConfiguration
     process.stderr.write(isExpected ? `${error.message}\n` : `mtpolicyd: ${describeError(error)}\n`)
     return 1
   }
-  handleSignals(daemon)
   process.send?.('listening')
   return undefined
 }
 
-function handleSignals(daemon: Daemon): void {
+/** A start that fails ends the process by itself. */
+function handleSignals(starting: Promise<Daemon>): void {
+  const tell = (act: (daemon: Daemon) => unknown): void => {
+    void starting.then(act).catch(() => undefined)
+  }
   let isStopping = false
   const stop = (milliseconds: number): void => {
     if (isStopping) return
     isStopping = true
-    void daemon.stop(milliseconds).then(() => process.exit(0))
+    tell(daemon => daemon.stop(milliseconds).then(() => process.exit(0)))
   }
   process.on('SIGTERM', () => stop(STOP_MILLISECONDS))
   process.on('SIGINT', () => stop(STOP_MILLISECONDS))
   process.on('SIGQUIT', () => stop(STOP_MILLISECONDS))
-  process.on('SIGHUP', () => void daemon.reload().catch(() => undefined))
-  process.on('SIGUSR1', () => daemon.reopenLog())
+  process.on('SIGHUP', () => tell(daemon => daemon.reload()))
+  process.on('SIGUSR1', () => tell(daemon => daemon.reopenLog()))
   // The original died of these; nothing here needs them.
   for (const signal of ['SIGUSR2', 'SIGTTIN', 'SIGTTOU', 'SIGPIPE'] as const) {
     process.on(signal, () => undefined)

@@ -16,6 +16,8 @@ export interface Paths {
   readonly templates: string
   /** The GeoIP databases of the host and of the program; the first that exists is used. */
   readonly countries: readonly string[]
+  /** The addon that speaks to systemd, of a bundle or of the sources. */
+  readonly notifiers: readonly string[]
 }
 
 /** The program's folder: of a bundle (its chunks lie one below), or of the sources. */
@@ -41,5 +43,6 @@ export function pathsBelow(root: string): Paths {
       join(program, 'country.mmdb'),
       join(program, 'dist/country.mmdb'),
     ],
+    notifiers: [join(program, 'notify.node'), join(program, 'dist/notify.node')],
   }
 }

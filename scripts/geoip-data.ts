@@ -46,12 +46,16 @@ interface DataHeader {
   readonly text: string
 }
 
+/** The date of the data, from the texts of geoip and geoip6: the older of both is the honest one. */
+export function dateOfSources({ geoip, geoip6 }: Sources): Date {
+  const dates = [parseHeader(geoip, 'geoip'), parseHeader(geoip6, 'geoip6')]
+  return new Date(Math.min(...dates.map(({ builtAt }) => builtAt.getTime())))
+}
+
 /** The database and its notice, from the texts of geoip and geoip6. */
 export function convert({ geoip, geoip6 }: Sources): { mmdb: Buffer; notice: string } {
   const header = parseHeader(geoip, 'geoip')
-  const header6 = parseHeader(geoip6, 'geoip6')
-  // The older of both is the honest date.
-  const builtAt = new Date(Math.min(header.builtAt.getTime(), header6.builtAt.getTime()))
+  const builtAt = dateOfSources({ geoip, geoip6 })
   const attribution = `${header.vendor}, ${header.source}, ${header.license}`
   const mmdb = writeMmdb(rangesOf(geoip, geoip6), {
     builtAt,

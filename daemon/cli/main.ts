@@ -5,44 +5,41 @@
  * refused or failed, 2 a value against its type, 64 a wrong call.
  */
 
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { checkConfiguration, checkStaged, findConfiguration } from '../configuration.ts'
 import { askDaemon } from '../control/client.ts'
 import { type Paths, pathsBelow } from '../paths.ts'
 import { describeError } from '../policy/errors.ts'
-import { formatProblem } from '../policy/problem.ts'
+import { formatProblem, nearestName } from '../policy/problem.ts'
 import { runProgram } from '../postfix/external-program.ts'
-import { openRegistry } from '../registry/registry.ts'
+import { follow } from '../postfix/register.ts'
+import type { UcrAccess } from '../postfix/registration.ts'
+import { openRegistry, type Registry } from '../registry/registry.ts'
+import { isGenerated } from '../registry/render.ts'
+import { findUcr } from '../registry/ucr.ts'
+import { truth } from '../registry/value-types.ts'
 import { version } from '../version.ts'
+import { commandGroups, commands, controlOptions } from './command-table.ts'
+import { geoipCommand } from './geoip-command.ts'
 import { postfixCommand } from './postfix-command.ts'
+import { readyCommand } from './ready-command.ts'
 import { registryActions, runRegistryCommand } from './registry-commands.ts'
 import { statusCommand } from './status-command.ts'
+import { checkDropIn, takeEffect } from './take-effect.ts'
+import { takeOver } from './takeover.ts'
+import { takeoverCommand } from './takeover-command.ts'
+import { ucrCommand } from './ucr-command.ts'
+import { commandHelp, commandList, optionList } from './usage.ts'
 
 const USAGE = `Usage: mtpolicyctl [--root DIR] COMMAND ...
 
-The daemon
-  status [--json]       is it alive, does it count, does Postfix ask it
-  check [FILE] [--json] what is wrong with the configuration
-  reload                take over a changed configuration
-
-The host variables
-  set NAME=VALUE ...    e.g. set mtpolicyd/threshold=200; takes effect at once
-  unset NAME ...        back to the default
-  get NAME              the value
-  search [TEXT]         variables with their meaning
-  info NAME ...         one variable in full
-  dump | shell          all values, for people | for a shell
-  commit                write the configuration from the variables anew
-  update                take over new defaults
-
-Postfix
-  postfix register      ask the daemon about every message
-  postfix unregister    take exactly that back
-  postfix status        what Postfix asks now
-
-  --root DIR            all paths of the program below DIR
-  --version, --help
-
+${commandList(commandGroups)}
+Options
+${optionList(controlOptions)}
+For one command: mtpolicyctl COMMAND --help. The manual: mtpolicyctl(8).
 Exit status: 0 done, 1 refused or failed, 2 a value against its type, 64 usage.
 `
 
@@ -65,6 +62,13 @@ async function main(argv: readonly string[]): Promise<number> {
     out(`mtpolicyctl ${version}\n`)
     return 0
   }
+  if (
+    command === 'help' ||
+    rest.includes('--help') ||
+    rest[rest.indexOf(command ?? '') + 1] === '-h'
+  ) {
+    return help(rest.filter(word => !word.startsWith('-') && word !== 'help'))
+  }
   const rawArguments = rest.filter(
     (argument, at) => !(argument === command && at === rest.indexOf(command)),
   )
@@ -77,24 +81,88 @@ async function main(argv: readonly string[]): Promise<number> {
       return reload(paths)
     case 'postfix':
       return postfixCommand(rawArguments, { out, err, ...postfixIo(paths) })
+    case 'ucr':
+      return ucrCommand(rawArguments, { out, err, run: runProgram, ucr: findUcr(paths.root) })
+    case 'ready':
+      return readyCommand(rawArguments, { err, ...paths, endpoint: postfixIo(paths).endpoint })
+    case 'geoip':
+      return geoipCommand(rawArguments, { out, err, paths, reload: () => reloadIfRunning(paths) })
+    case 'takeover':
+      return takeoverCommand(rawArguments, {
+        out,
+        err,
+        takeOver: () =>
+          takeOver({
+            paths,
+            isChanged: text => isChangedConffile(paths, text),
+            check: (file, text) => checkConfiguration(paths, file, text),
+            isGenerated,
+          }),
+        set: async assignments => (await registryCommand(paths, ['set', ...assignments])) === 0,
+      })
     default:
       if (command !== undefined && !registryActions.some(action => action === command)) {
-        return usage(`unknown command "${command}"`)
+        return usage(unknownCommand(command))
       }
-      return runRegistryCommand(rest, {
-        root: paths.root,
-        env: process.env,
-        templates: paths.templates,
-        stdout: out,
-        stderr: err,
-        check: (staged, target) => checkStaged(paths, staged, target),
-        reload: () => reloadIfRunning(paths),
-      })
+      return registryCommand(paths, rest)
   }
 }
 
+function registryCommand(paths: Paths, argv: readonly string[]): Promise<number> {
+  return runRegistryCommand(argv, {
+    root: paths.root,
+    env: process.env,
+    templates: paths.templates,
+    stdout: out,
+    stderr: err,
+    check: async (staged, target) => [
+      ...checkStaged(paths, staged, target),
+      ...(await checkDropIn(staged, target, { root: paths.root, isBooted: isBooted() })),
+    ],
+    reload: changed =>
+      takeEffect(changed, {
+        root: paths.root,
+        isBooted: isBooted(),
+        run: runProgram,
+        reload: () => reloadIfRunning(paths),
+        follow: () => follow(postfixIo(paths)),
+        err,
+      }),
+  })
+}
+
+/** sd_booted(3) */
+const isBooted = (): boolean => existsSync('/run/systemd/system')
+
+/** What Debian's mtpolicyd brought, by dpkg's own record, is nobody's decision. */
+async function isChangedConffile({ root }: Paths, text: string): Promise<boolean> {
+  const database = join(root, 'var/lib/dpkg')
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
+  const show = ['--show', '--showformat=${Conffiles}', 'mtpolicyd']
+  const { stdout } = await runProgram(['dpkg-query', `--admindir=${database}`, ...show])
+  const shipped = /^ ?\/etc\/mtpolicyd\/mtpolicyd\.conf ([0-9a-f]{32})/m.exec(stdout)?.[1]
+  return shipped !== createHash('md5').update(text).digest('hex')
+}
+
+/** Of the command that these words begin with; `postfix` alone means all that begin with it. */
+function help([first = '', second = '']: readonly string[]): number {
+  const exact = commands.filter(({ name }) => name === first || name === `${first} ${second}`)
+  const found =
+    exact.length > 0 ? exact : commands.filter(({ name }) => name.split(' ')[0] === first)
+  if (found.length === 0 && first !== '') return usage(unknownCommand(first))
+  out(found.length === 0 ? USAGE : found.map(one => commandHelp('mtpolicyctl', one)).join('\n'))
+  return 0
+}
+
+function unknownCommand(word: string): string {
+  const second = commands.find(({ name }) => name.split(' ')[1] === word)
+  if (second !== undefined) return `unknown command "${word}"; did you mean ${second.name}?`
+  const near = nearestName(word, new Set(commands.map(({ name }) => name.split(' ')[0] ?? '')))
+  return `unknown command "${word}"${near === undefined ? '' : `; did you mean ${near}?`}`
+}
+
 function usage(message: string): number {
-  err(`mtpolicyctl: ${message}; see mtpolicyctl --help\n`)
+  err(`mtpolicyctl: ${message}\nSee mtpolicyctl --help.\n`)
   return USAGE_ERROR
 }
 
@@ -108,7 +176,8 @@ function takeRoot(argv: readonly string[]): { root: string | undefined; rest: re
 }
 
 function postfixIo(paths: Paths) {
-  const values = openRegistry({ root: paths.root, env: process.env }).values()
+  const registry = openRegistry({ root: paths.root, env: process.env })
+  const values = registry.values()
   const host = values.get('mtpolicyd/host') ?? 'localhost'
   const port = Number(values.get('mtpolicyd/port') ?? 12345)
   return {
@@ -117,7 +186,13 @@ function postfixIo(paths: Paths) {
     stateFile: `${paths.state}/postfix.json`,
     // Below another root there is another Postfix, or none: the host's own is not ours to change.
     ...(paths.root === '/' ? {} : { configDirs: [`${paths.root}/etc/postfix`] }),
+    ...(registry.ucr === undefined ? {} : { ucr: ucrAccess(registry, registry.ucr) }),
   }
+}
+
+function ucrAccess(registry: Registry, program: string): UcrAccess {
+  const mayComplete = truth(registry.values().get('mtpolicyd/postfix/register')) !== false
+  return { program, root: registry.root, view: () => registry.snapshot(), mayComplete }
 }
 
 async function check(paths: Paths, argv: readonly string[]): Promise<number> {
@@ -129,7 +204,8 @@ async function check(paths: Paths, argv: readonly string[]): Promise<number> {
       allowPositionals: true,
     })
   } catch (error) {
-    return usage(describeError(error))
+    // What Node adds about positional arguments helps nobody here.
+    return usage(describeError(error).replace(/\. To specify .*$/s, ''))
   }
   const [file, ...more] = parsed.positionals
   if (more.length > 0) return usage('check takes one file')
@@ -151,8 +227,17 @@ function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 
+/** How long a daemon may take from its exec to its control socket. */
+const START_MILLISECONDS = 1500
+
 async function reload(paths: Paths): Promise<number> {
-  const reply = await askDaemon<readonly string[]>(paths.control, 'reload')
+  const deadline = Date.now() + START_MILLISECONDS
+  let reply = await askDaemon<readonly string[]>(paths.control, 'reload')
+  // One that was started just now is about to be there.
+  while (!reply && Date.now() < deadline) {
+    await new Promise(resolve => setTimeout(resolve, 50))
+    reply = await askDaemon<readonly string[]>(paths.control, 'reload')
+  }
   if (!reply) {
     err('mtpolicyctl: no daemon is running\n')
     return 1

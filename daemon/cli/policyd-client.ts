@@ -10,18 +10,15 @@ import { randomUUID } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { clientOptions } from './command-table.ts'
+import { optionList } from './usage.ts'
 
 const USAGE = `Usage: policyd-client [-h HOST:PORT | -s SOCKET] [-k] [-v]
 
 Asks a policy server. Attributes (name=value) on standard input, an empty line
 sends them; prints the action of each answer.
 
-  -h, --host HOST:PORT   where it listens (localhost:12345)
-  -s, --socket_path P    a unix socket instead
-  -k, --keepalive        all requests on one connection
-  -v, --verbose          show what is sent and received
-      --help             this text
-
+${optionList(clientOptions)}
 Example:  printf 'sasl_username=alice\\nclient_address=192.0.2.1\\n\\n' |
             policyd-client
 `
@@ -34,17 +31,11 @@ function fail(message: string): never {
 function readOptions() {
   try {
     return parseArgs({
-      options: {
-        host: { type: 'string', short: 'h', default: 'localhost:12345' },
-        socket_path: { type: 'string', short: 's' },
-        keepalive: { type: 'boolean', short: 'k' },
-        verbose: { type: 'boolean', short: 'v' },
-        help: { type: 'boolean', short: '?' },
-        usage: { type: 'boolean' },
-      },
+      options: clientOptions,
     }).values
   } catch (error) {
-    return fail(`${error instanceof Error ? error.message : error}; see --help`)
+    const message = error instanceof Error ? error.message : String(error)
+    return fail(`${message.replace(/\. To specify .*$/s, '')}; see --help`)
   }
 }
 

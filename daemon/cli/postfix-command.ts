@@ -4,13 +4,18 @@
  * Puts the daemon's item into Postfix's end-of-data list, takes it back exactly, or shows what
  * Postfix asks now. Exit 0: done, or nothing to do; 1: refused or failed, and for `status` that
  * Postfix does not ask; 64: usage. Human text fits 80 columns except where a path does not.
+ *
+ * `mtpolicyctl postfix follow [KEY]…` is for hooks: the daemon's endpoint has changed, or these
+ * variables of Postfix's lists were just set in UCR. It says something only if it changed something.
  */
 
 import { parseArgs } from 'node:util'
 import type { Run } from '../postfix/external-program.ts'
 import { inspect, type PostfixStatus } from '../postfix/inspect.ts'
-import { type RegistrationResult, register, unregister } from '../postfix/register.ts'
+import { follow, type RegistrationResult, register, unregister } from '../postfix/register.ts'
+import type { UcrAccess } from '../postfix/registration.ts'
 import type { Endpoint } from '../postfix/restriction-list.ts'
+import { wrap } from './wrap.ts'
 
 export interface PostfixCommandIo {
   readonly out: (text: string) => void
@@ -21,9 +26,12 @@ export interface PostfixCommandIo {
   readonly stateFile: string
   /** Instances when no --config-dir is given; absent: Postfix's primary one. */
   readonly configDirs?: readonly string[]
+  /** Where UCR is the registry. */
+  readonly ucr?: UcrAccess
 }
 
-const USAGE = `usage: mtpolicyctl postfix register|unregister|status [--config-dir DIR]... [--json]
+const USAGE = `usage: mtpolicyctl postfix register|unregister|status
+           [--config-dir DIR]... [--json]
 
   register     ask the daemon at the end of every message (main.cf)
   unregister   take that back, byte for byte
@@ -55,17 +63,31 @@ export async function postfixCommand(
     return 0
   }
   const configDirs = parsed.configDirs ?? io.configDirs
-  const { run, endpoint, stateFile } = io
-  const options = { run, endpoint, stateFile, ...(configDirs ? { configDirs } : {}) }
+  const { run, endpoint, stateFile, ucr } = io
+  const options = {
+    run,
+    endpoint,
+    stateFile,
+    ...(configDirs ? { configDirs } : {}),
+    ...(ucr ? { ucr } : {}),
+  }
   if (parsed.verb === 'status') {
     const instances = await inspect(options)
     io.out(parsed.json ? json(instances) : instances.map(statusText).join('\n'))
     return instances.every(({ item }) => item !== undefined) ? 0 : 1
   }
-  const results = await (parsed.verb === 'register' ? register : unregister)(options)
+  const results =
+    parsed.verb === 'follow'
+      ? (await follow(options, parsed.keys)).filter(isNews)
+      : await (parsed.verb === 'register' ? register : unregister)(options)
   if (parsed.json) io.out(json(results))
   else for (const result of results) (result.ok ? io.out : io.err)(resultText(result))
   return results.every(({ ok }) => ok) ? 0 : 1
+}
+
+/** A hook runs often; where nothing had to be done nothing is said. */
+function isNews({ outcome, reasons }: RegistrationResult): boolean {
+  return !['already', 'nothing', 'no-postfix'].includes(outcome) || reasons.length > 0
 }
 
 function parse(argv: readonly string[]) {
@@ -82,12 +104,13 @@ function parse(argv: readonly string[]) {
     const [verb, ...more] = positionals
     const { json, help } = values
     const configDirs = values['config-dir']
-    if (help) return { verb: 'status', json, help, configDirs } as const
+    if (help) return { verb: 'status', json, help, configDirs, keys: [] } as const
+    if (verb === 'follow') return { verb, json, help, configDirs, keys: more } as const
     if (more.length > 0) return `unexpected “${more[0]}”`
     if (verb === 'register' || verb === 'unregister' || verb === 'status') {
-      return { verb, json, help, configDirs } as const
+      return { verb, json, help, configDirs, keys: [] } as const
     }
-    return verb === undefined ? 'what to do?' : `unknown “${verb}”`
+    return verb === undefined ? 'expected register, unregister or status' : `unknown “${verb}”`
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     return error.message.split('\n')[0] ?? 'wrong usage'
@@ -99,6 +122,9 @@ function resultText(result: RegistrationResult): string {
   if (result.item) lines.push(...field('item', result.item))
   if (result.outcome === 'registered' || result.outcome === 'unregistered') {
     lines.push(...field('Postfix', result.reloaded ? 'reloaded' : 'not running, not started'))
+  }
+  for (const variable of result.variables ?? []) {
+    lines.push(...field(variable.includes('=') ? 'ucr set' : 'ucr unset', variable))
   }
   for (const reason of result.reasons) lines.push(...field(result.ok ? 'note' : 'why', reason))
   if (result.lineToAdd) {
@@ -132,19 +158,6 @@ function field(name: string, text: string): string[] {
   const label = `  ${name.padEnd(10)} `
   const [first = '', ...rest] = wrap(text, 80 - label.length)
   return [label + first, ...rest.map(line => ' '.repeat(label.length) + line)]
-}
-
-function wrap(text: string, columns: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= columns) {
-      lines[lines.length - 1] = `${last} ${word}`
-    } else {
-      lines.push(word)
-    }
-  }
-  return lines
 }
 
 function json(value: unknown): string {

@@ -11,6 +11,7 @@
 import { isErrno } from '../registry/layers.ts'
 import { LockTimeout } from '../registry/lock.ts'
 import { openRegistry } from '../registry/registry.ts'
+import { commands } from './command-table.ts'
 import type { Call, RegistryIo } from './registry-call.ts'
 import { runCommit, runSet, runUnset, runUpdate } from './registry-change.ts'
 import { runDump, runGet, runInfo, runSearch, runShell } from './registry-show.ts'
@@ -34,43 +35,41 @@ type Action = (typeof registryActions)[number]
 interface ActionRules {
   readonly run: (call: Call) => number | Promise<number>
   readonly leastArguments: number
-  /** Action options, those with an argument as `--name=`. */
-  readonly options: readonly string[]
-  /** Global options that mean something here. */
-  readonly filters: readonly string[]
 }
-
-const SCOPE_OPTIONS = ['--force', '--forced', '--ldap-policy', '--schedule']
-const ALL_FILTERS = ['--shell', '--keys-only', '--sort', '--json']
-const SEARCH_OPTIONS = [
-  '--key',
-  '--value',
-  '--all',
-  '--brief',
-  '--non-empty',
-  '--verbose',
-  '--category=',
-]
 
 const actions: Readonly<Record<Action, ActionRules>> = {
-  set: {
-    run: runSet,
-    leastArguments: 1,
-    options: [...SCOPE_OPTIONS, '--ignore-check'],
-    filters: [],
-  },
-  unset: { run: runUnset, leastArguments: 1, options: SCOPE_OPTIONS, filters: [] },
-  get: { run: runGet, leastArguments: 1, options: [], filters: ['--shell', '--json'] },
-  search: { run: runSearch, leastArguments: 0, options: SEARCH_OPTIONS, filters: ALL_FILTERS },
-  dump: { run: runDump, leastArguments: 0, options: [], filters: ALL_FILTERS },
-  info: { run: runInfo, leastArguments: 1, options: [], filters: ['--json'] },
-  shell: { run: runShell, leastArguments: 0, options: [], filters: [] },
-  commit: { run: runCommit, leastArguments: 0, options: ['--force-template'], filters: [] },
-  update: { run: runUpdate, leastArguments: 0, options: [], filters: [] },
+  set: { run: runSet, leastArguments: 1 },
+  unset: { run: runUnset, leastArguments: 1 },
+  get: { run: runGet, leastArguments: 1 },
+  search: { run: runSearch, leastArguments: 0 },
+  dump: { run: runDump, leastArguments: 0 },
+  info: { run: runInfo, leastArguments: 1 },
+  shell: { run: runShell, leastArguments: 0 },
+  commit: { run: runCommit, leastArguments: 0 },
+  update: { run: runUpdate, leastArguments: 0 },
 }
 
-/** Runs one registry command; `argv` begins with the global options or the action. */
-export async function runRegistryCommand(argv: readonly string[], io: RegistryIo): Promise<number> {
+const ALL_FILTERS = ['--shell', '--keys-only', '--sort', '--json']
+
+/** As the table says: filters stand before the action, options with an argument are `--name=`. */
+function optionsOf(action: Action): { options: readonly string[]; filters: readonly string[] } {
+  const declared = Object.entries(commands.find(({ name }) => name === action)?.options ?? {})
+  const written = (isFilter: boolean): string[] =>
+    declared
+      .filter(([, option]) => (option.isFilter === true) === isFilter)
+      .map(([name, { argument }]) => `--${name}${argument === undefined ? '' : '='}`)
+  return { options: written(false), filters: written(true) }
+}
+
+/** Runs one registry command; `given` begins with the global options or the action. */
+export async function runRegistryCommand(
+  given: readonly string[],
+  io: RegistryIo,
+): Promise<number> {
+  // Ours, not UCR's: it may stand anywhere, and no variable is called that.
+  const argv = given.includes('--json')
+    ? ['--json', ...given.filter(argument => argument !== '--json')]
+    : given
   const fail = (line: string): number => {
     io.stderr(`${line}\n`)
     return 1
@@ -84,8 +83,8 @@ export async function runRegistryCommand(argv: readonly string[], io: RegistryIo
     if (unknown !== undefined) return fail(`E: unknown option ${unknown}`)
     const name = argv[globals.length]
     if (name === undefined) return fail('E: missing action, see --help')
-    const rules = isAction(name) ? actions[name] : undefined
-    if (rules === undefined) return fail(`E: unknown action "${name}", see --help`)
+    if (!isAction(name)) return fail(`E: unknown action "${name}", see --help`)
+    const rules = { ...actions[name], ...optionsOf(name) }
     const foreign = globals.find(option => !rules.filters.includes(option) && option !== '--sort')
     if (foreign !== undefined) return fail(`E: invalid option ${foreign} for command ${name}`)
 

@@ -10,6 +10,7 @@ import { describeError } from '../policy/errors.ts'
 import type { Run } from '../postfix/external-program.ts'
 import { inspect, type PostfixStatus } from '../postfix/inspect.ts'
 import type { Endpoint } from '../postfix/restriction-list.ts'
+import { wrap } from './wrap.ts'
 
 export interface StatusIo {
   readonly paths: Paths
@@ -25,6 +26,8 @@ export interface StatusIo {
 
 /** The GeoIP data counts as too old from here on. */
 const OLD_DAYS = 365
+
+const COLUMNS = 79
 
 const ORIGINS: Readonly<Record<DaemonStatus['origin'], string>> = {
   variables: 'from the host variables',
@@ -54,7 +57,9 @@ export async function statusCommand(argv: readonly string[], io: StatusIo): Prom
   } else {
     const width = Math.max(...lines.map(({ what }) => what.length))
     for (const { what, isWell: well, text } of lines) {
-      io.out(`${well ? 'ok  ' : 'BAD '} ${what.padEnd(width)}  ${text}\n`)
+      const head = `${well ? 'ok  ' : 'BAD '} ${what.padEnd(width)}  `
+      const more = `\n${' '.repeat(head.length)}`
+      io.out(`${head}${wrap(text, COLUMNS - head.length).join(more)}\n`)
     }
   }
   return isWell ? 0 : 1
@@ -94,7 +99,7 @@ function daemonLines(daemon: DaemonStatus | string): Line[] {
     },
     {
       what: 'counts',
-      isWell: store.state !== 'failed',
+      isWell: store.state === 'ok' || store.state === 'not used',
       text: `${store.state} (${store.path})`,
     },
     {

@@ -1,7 +1,7 @@
 /** The daemon's end of the control socket. A client that says nothing sensible is told so, and nothing else happens. */
 
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { type ControlCommand, type ControlReply, MOST_COMMAND_BYTES } from './protocol.ts'
 
@@ -9,9 +9,10 @@ export type ControlHandlers = Readonly<Record<ControlCommand, () => unknown | Pr
 
 const SILENCE_MILLISECONDS = 10_000
 
-/** Rejects if the socket cannot be made. A socket that is left over is replaced: the state's lock keeps two daemons apart. */
+/** Rejects if the socket cannot be made, or is another daemon's. One that is left over is replaced. */
 export async function serveControl(path: string, handlers: ControlHandlers): Promise<Server> {
   mkdirSync(dirname(path), { recursive: true })
+  if (await isServed(path)) throw new Error(`another daemon answers at ${path}`)
   rmSync(path, { force: true })
   const server = createServer(socket => {
     let text = ''
@@ -34,6 +35,17 @@ export async function serveControl(path: string, handlers: ControlHandlers): Pro
   })
   chmodSync(path, 0o660)
   return server
+}
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const probe = connect(path)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
 }
 
 async function reply(line: string, handlers: ControlHandlers): Promise<ControlReply> {

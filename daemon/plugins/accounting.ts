@@ -3,7 +3,7 @@
  *
  *   <Connection db>
  *     module = "Sql"
- *     dsn    = "dbi:SQLite:dbname=/var/lib/univention-mtpolicyd/accounting.sqlite"
+ *     dsn = "dbi:SQLite:dbname=/var/lib/univention-mtpolicyd/acct.sqlite"
  *   </Connection>
  *   ...
  *   <Plugin acct>

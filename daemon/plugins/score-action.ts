@@ -4,7 +4,7 @@
  *   <Plugin limit>
  *     module    = "ScoreAction"
  *     threshold = 10
- *     action    = "reject your mail looks bad (score %SCORE%%SCORE_DETAIL%)"
+ *     action    = "reject this looks bad (score %SCORE%%SCORE_DETAIL%)"
  *   </Plugin>
  *
  * `match = gt` (the default) reacts at the threshold and above, `lt` at the threshold and below.

@@ -5,10 +5,17 @@
  */
 
 import path from 'node:path'
-import { otherConfigDirs, primaryConfigDir, readInstance, type SmtpdService } from './instance.ts'
-import { type RegistrationOptions, serviceNotes } from './register.ts'
+import {
+  otherConfigDirs,
+  type PostfixInstance,
+  primaryConfigDir,
+  readInstance,
+  type SmtpdService,
+} from './instance.ts'
+import { type RegistrationOptions, serviceNotes } from './registration.ts'
 import { openRecords } from './registration-record.ts'
-import { END_OF_DATA, recognise } from './restriction-list.ts'
+import { END_OF_DATA, type Endpoint, recognise } from './restriction-list.ts'
+import { onUcs, postfixDirectory, statusOnUcs, type UcsOptions } from './ucs.ts'
 
 export interface PostfixStatus {
   readonly configDir: string
@@ -28,6 +35,8 @@ export interface PostfixStatus {
 }
 
 export async function inspect(options: RegistrationOptions): Promise<PostfixStatus[]> {
+  const ucs = await onUcs(options)
+  if (ucs) return [await inspectUcs(ucs)]
   const primary = await primaryConfigDir(options.run)
   const configDirs = (options.configDirs ?? [primary]).map(dir => path.resolve(dir))
   const all = await Promise.all(configDirs.map(configDir => inspectOne(options, configDir)))
@@ -36,6 +45,29 @@ export async function inspect(options: RegistrationOptions): Promise<PostfixStat
   const others = await otherConfigDirs(options.run, primary)
   const hint = others.map(dir => `another instance, not looked at: --config-dir ${dir}`)
   return all.map(status => ({ ...status, notes: [...status.notes, ...hint] }))
+}
+
+/** On UCS the services have lists of their own, from variables; main.cf has none. */
+async function inspectUcs(options: UcsOptions): Promise<PostfixStatus> {
+  const { run, endpoint } = options
+  const configDir = postfixDirectory(options.ucr.root)
+  const base = { configDir, parameter: END_OF_DATA, isRunning: false, isRecorded: false }
+  const instance = await readInstance(run, configDir)
+  if ('absent' in instance) return { ...base, absent: instance.reason, services: [], notes: [] }
+  return {
+    ...base,
+    version: instance.version,
+    isRunning: instance.isRunning,
+    ...statusOnUcs(options, instance),
+    services: withAnswers(instance, endpoint),
+  }
+}
+
+function withAnswers({ services, endOfData }: PostfixInstance, endpoint: Endpoint) {
+  return services.map(service => ({
+    ...service,
+    asks: recognise(service.override ?? endOfData, [endpoint]).length > 0,
+  }))
 }
 
 async function inspectOne(
@@ -60,10 +92,7 @@ async function inspectOne(
     ...(item === undefined ? {} : { item }),
     isRecorded: record !== undefined && item !== undefined && !isStale,
     ...(isStale ? { staleItem: record.item } : {}),
-    services: instance.services.map(service => ({
-      ...service,
-      asks: recognise(service.override ?? instance.endOfData, [endpoint]).length > 0,
-    })),
+    services: withAnswers(instance, endpoint),
     notes,
   }
 }

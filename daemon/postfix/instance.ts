@@ -90,14 +90,31 @@ function smtpdServices(
   overrides: ReadonlyMap<string, string>,
   authInMain: string,
 ): SmtpdService[] {
-  return lines(masterLines).flatMap(line => {
+  const rows = lines(masterLines).map(line => {
     const columns = line.trim().split(/\s+/)
-    if (columns[7] !== 'smtpd') return []
-    const name = `${columns[0]}/${columns[1]}`
-    const auth = overrides.get(`${name}/smtpd_sasl_auth_enable`) ?? authInMain
-    const override = overrides.get(`${name}/${END_OF_DATA}`)
+    return { line, name: `${columns[0]}/${columns[1]}`, program: columns[7] }
+  })
+  // Of two entries for one service Postfix uses the last, but `postconf -P` mixes them.
+  const last = new Map(rows.map(row => [row.name, row]))
+  const isDouble = (name: string) => rows.filter(row => row.name === name).length > 1
+  return [...last.values()].flatMap(({ line, name, program }) => {
+    if (program !== 'smtpd') return []
+    const option = (parameter: string) =>
+      isDouble(name) ? optionOf(line, parameter) : overrides.get(`${name}/${parameter}`)
+    const auth = option('smtpd_sasl_auth_enable') ?? authInMain
+    const override = option(END_OF_DATA)
     return [{ name, authenticates: auth.toLowerCase() === 'yes', override }]
   })
+}
+
+/** `-o NAME=VALUE` or `-o { NAME = VALUE }` of one line of master.cf; the last counts. */
+function optionOf(line: string, parameter: string): string | undefined {
+  const pattern = new RegExp(
+    `\\s-o\\s+(?:${parameter}=(\\S*)|\\{\\s*${parameter}\\s*=\\s*(.*?)\\s*\\}(?=\\s|$))`,
+    'g',
+  )
+  const found = [...line.matchAll(pattern)].at(-1)
+  return found && (found[1] ?? found[2] ?? '')
 }
 
 /** `name = value` lines, as postconf prints them. */

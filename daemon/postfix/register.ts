@@ -1,5 +1,6 @@
 /**
- * Registers the daemon with Postfix on plain Debian, and undoes it exactly.
+ * Registers the daemon with Postfix, and undoes it exactly: on UCS through variables (`ucs.ts`), on
+ * plain Debian as follows. Which of the two is seen from the host.
  *
  * One item, first in `smtpd_end_of_data_restrictions` of main.cf: there it sees every message once,
  * whatever the permits in front of other lists and the `-o` overrides of the stock services. The
@@ -13,60 +14,75 @@
 
 import fs from 'node:fs'
 import path from 'node:path'
-import type { Run } from './external-program.ts'
-import { type PostfixInstance, primaryConfigDir, readInstance } from './instance.ts'
+import { primaryConfigDir, readInstance } from './instance.ts'
 import { insertItem, removeInserted, removeRestrictions } from './main-cf.ts'
 import { changeMainCf, findGenerator } from './main-cf-file.ts'
+import {
+  answer,
+  inTurn,
+  mentions,
+  type RegistrationOptions,
+  type RegistrationResult,
+  reloadIfRunning,
+  serviceNotes,
+} from './registration.ts'
 import {
   openRecords,
   type RecordFile,
   type RegistrationRecord,
   sha256,
 } from './registration-record.ts'
-import { asks, END_OF_DATA, type Endpoint, recognise, restrictionItem } from './restriction-list.ts'
+import { asks, END_OF_DATA, endpointName, recognise, restrictionItem } from './restriction-list.ts'
+import {
+  followOnUcs,
+  hasUcsRecord,
+  onUcs,
+  postfixDirectory,
+  registerOnUcs,
+  unregisterOnUcs,
+} from './ucs.ts'
 
-export interface RegistrationOptions {
-  readonly run: Run
-  readonly endpoint: Endpoint
-  readonly stateFile: string
-  /** Instances; default: the primary one (`unregister`: every recorded one as well). */
-  readonly configDirs?: readonly string[]
-}
-
-export type Outcome =
-  | 'registered'
-  | 'already'
-  | 'unregistered'
-  | 'nothing'
-  | 'no-postfix'
-  | 'refused'
-  | 'failed'
-
-export interface RegistrationResult {
-  readonly configDir: string
-  readonly outcome: Outcome
-  /** False for what an administrator has to look at; then `reasons` says why. */
-  readonly ok: boolean
-  readonly reasons: readonly string[]
-  readonly notes: readonly string[]
-  readonly item?: string
-  /** Where a file is generated: what to add at its source. */
-  readonly lineToAdd?: string
-  readonly reloaded: boolean
-}
+export type { RegistrationOptions, RegistrationResult } from './registration.ts'
 
 export async function register(options: RegistrationOptions): Promise<RegistrationResult[]> {
+  const ucs = await onUcs(options)
+  if (ucs) return inTurn([postfixDirectory(ucs.ucr.root)], () => registerOnUcs(ucs))
   const configDirs = options.configDirs ?? [await primaryConfigDir(options.run)]
   return inTurn(configDirs, configDir => registerOne(options, path.resolve(configDir)))
 }
 
 export async function unregister(options: RegistrationOptions): Promise<RegistrationResult[]> {
+  const ucs = await onUcs(options)
+  const { ucr } = options
+  if (ucr && (ucs || hasUcsRecord(options))) {
+    return inTurn([postfixDirectory(ucr.root)], () => unregisterOnUcs({ ...options, ucr }))
+  }
   const configDirs = options.configDirs ?? [await primaryConfigDir(options.run)]
   const all = new Set(configDirs.map(configDir => path.resolve(configDir)))
   if (!options.configDirs) {
     for (const configDir of recordedDirs(options.stateFile)) all.add(configDir)
   }
   return inTurn([...all], configDir => unregisterOne(options, configDir))
+}
+
+/**
+ * After a change of the daemon's endpoint, or of an entry of the recipient list on UCS: what is
+ * registered goes where the daemon is. What is not registered stays that way.
+ */
+export async function follow(
+  options: RegistrationOptions,
+  justSet: readonly string[] = [],
+): Promise<RegistrationResult[]> {
+  const ucs = await onUcs(options)
+  if (ucs) return inTurn([postfixDirectory(ucs.ucr.root)], () => followOnUcs(ucs, justSet))
+  const records = openOrDoubt(options.stateFile).records?.all() ?? []
+  const elsewhere = records.filter(
+    ({ endpoint }) => endpointName(endpoint) !== endpointName(options.endpoint),
+  )
+  return inTurn(
+    elsewhere.map(({ configDir }) => configDir),
+    configDir => registerOne(options, configDir),
+  )
 }
 
 async function registerOne(
@@ -185,37 +201,6 @@ function openOrDoubt(stateFile: string): { records?: RecordFile; doubt?: string 
   }
 }
 
-/** Every place of an instance that asks one of these endpoints: `NAME: item`. */
-export function mentions(
-  instance: PostfixInstance,
-  endpoints: readonly Endpoint[],
-  withEndOfData = false,
-): string[] {
-  const lists = [...instance.settings]
-  if (withEndOfData) lists.unshift([END_OF_DATA, instance.endOfData])
-  return lists.flatMap(([name, value]) =>
-    recognise(value, endpoints).map(item => `${name}: ${item}`),
-  )
-}
-
-/** What an administrator should know about services that do not use main.cf's end-of-data list. */
-export function serviceNotes(instance: PostfixInstance, endpoint: Endpoint): string[] {
-  const notes = instance.services.flatMap(({ name, authenticates, override }) => {
-    // Empty is how a re-injection service says that it wants no second look.
-    if (!override || !authenticates || recognise(override, [endpoint]).length > 0) return []
-    const item = restrictionItem(endpoint, instance.version).replace(/,? +/g, ',')
-    const blankFree = item.replace('{,', '{').replace(',}', '}')
-    return [
-      `${name} has its own ${END_OF_DATA} in master.cf and does not ask the daemon; ` +
-        `put there: -o ${END_OF_DATA}=${blankFree},${override.replace(/,?\s+/g, ',')}`,
-    ]
-  })
-  const elsewhere = mentions(instance, [endpoint]).filter(
-    place => !place.includes(`/${END_OF_DATA}:`),
-  )
-  return [...notes, ...elsewhere.map(place => `also asked from ${place}`)]
-}
-
 /** main.cf without our text: the saved file if nobody touched ours since, else ours cut out. */
 function withoutOurs(text: string, record: RegistrationRecord, records: RecordFile): string {
   if (sha256(text) === record.sha256After) {
@@ -238,40 +223,6 @@ function withoutItem(text: string, item: string): string {
   )
 }
 
-async function reloadIfRunning(run: Run, instance: PostfixInstance) {
-  if (!instance.isRunning) return { reloaded: false, reasons: [] }
-  const { status, stderr } = await run(['postfix', '-c', instance.configDir, 'reload'])
-  if (status === 0) return { reloaded: true, reasons: [] }
-  return { reloaded: false, reasons: [`postfix reload failed: ${stderr.trim() || status}`] }
-}
-
 function recordedDirs(stateFile: string): string[] {
   return (openOrDoubt(stateFile).records?.all() ?? []).map(({ configDir }) => configDir)
-}
-
-/** One after the other: instances share the record. What the system refuses is a result, too. */
-async function inTurn(
-  configDirs: readonly string[],
-  act: (configDir: string) => Promise<RegistrationResult>,
-): Promise<RegistrationResult[]> {
-  const results: RegistrationResult[] = []
-  for (const configDir of configDirs) {
-    try {
-      results.push(await act(configDir))
-    } catch (error) {
-      if (!(error instanceof Error)) throw error
-      results.push(answer(configDir, 'failed', [error.message]))
-    }
-  }
-  return results
-}
-
-function answer(
-  configDir: string,
-  outcome: Outcome,
-  reasons: readonly string[] = [],
-  notes: readonly string[] = [],
-): RegistrationResult {
-  const isGood = !['no-postfix', 'refused', 'failed'].includes(outcome)
-  return { configDir, outcome, ok: isGood && reasons.length === 0, reasons, notes, reloaded: false }
 }

@@ -2,14 +2,15 @@
  * What we changed in which main.cf: the record that makes an exact undo possible.
  *
  * One JSON file for all instances, mode 0600, and beside it a 0600 copy of each main.cf as it was.
- * Both are used as root later on, and the state directory may belong to the daemon's own user: a
- * record or copy that somebody else owns or may write is not believed.
+ * Both are used as root later on, so neither is believed if somebody else owns or may write it
+ * (`private-file.ts`).
  */
 
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import * as v from 'valibot'
+import { readOwn, writePrivately } from './private-file.ts'
 
 const recordSchema = v.object({
   configDir: v.string(),
@@ -95,30 +96,4 @@ function load(file: string): RegistrationRecord[] {
   } catch (cause) {
     throw new Error(`${file} is not a record of Postfix registrations`, { cause })
   }
-}
-
-function readOwn(file: string): string | undefined {
-  let descriptor: number
-  try {
-    descriptor = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-  try {
-    const { uid, mode } = fs.fstatSync(descriptor)
-    if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
-      throw new Error(`${file} belongs to, or may be written by, somebody else: not trusted`)
-    }
-    return fs.readFileSync(descriptor, 'latin1')
-  } finally {
-    fs.closeSync(descriptor)
-  }
-}
-
-function writePrivately(file: string, bytes: Buffer): void {
-  const temporary = `${file}.${process.pid}.new`
-  fs.rmSync(temporary, { force: true })
-  fs.writeFileSync(temporary, bytes, { mode: 0o600, flag: 'wx', flush: true })
-  fs.renameSync(temporary, file)
 }

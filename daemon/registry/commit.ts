@@ -72,7 +72,7 @@ async function finish(options: CommitOptions, staging: Staging): Promise<CommitR
   const result = { refused, files, changed, lines, reloadFailed: false }
   if (changed.length === 0) return result
   try {
-    await options.reload()
+    await options.reload(changed)
     return result
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)

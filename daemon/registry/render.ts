@@ -6,11 +6,12 @@
  * place before anything is rendered. One value is one line: control characters never get through.
  * Helpers: `var` a value, `quote` the same as a quoted text of the configuration's grammar, `users`
  * the user overrides of a pattern, `block` a name for `<User ...>`, `listeners` host and port as the
- * daemon's list. Logic stops at `if` and `each`.
+ * daemon's list, `streams` the same as systemd's. Logic stops at `if` and `each`.
  */
 
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import Handlebars from 'handlebars'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
@@ -46,6 +47,7 @@ export function readTemplates(
   const templates: Template[] = []
   const problems: Problem[] = []
   for (const name of templateNames(directory)) {
+    if (!isAtHome(name, root)) continue
     const file = join(directory, name)
     const source = readFileSync(file, 'utf8')
     const { needs, problems: found } = templateNeeds(source, file, descriptions)
@@ -53,6 +55,13 @@ export function readTemplates(
     templates.push({ name, file, source, needs, target: join(root, name.replace(/\.hbs$/, '')) })
   }
   return { templates, problems }
+}
+
+const SYSTEMD = 'etc/systemd/system'
+
+/** Files for systemd are made only where it has its place. */
+function isAtHome(name: string, root: string): boolean {
+  return !name.startsWith(`${SYSTEMD}/`) || existsSync(join(root, SYSTEMD))
 }
 
 function templateNames(directory: string): string[] {
@@ -74,7 +83,7 @@ export function needsKey(template: Template, key: string): boolean {
   })
 }
 
-const HELPERS = ['var', 'quote', 'users', 'block', 'listeners']
+const HELPERS = ['var', 'quote', 'users', 'block', 'listeners', 'streams']
 const BUILT_IN = ['if', 'unless', 'each', 'with', 'lookup']
 
 /** What a template names, read off its syntax tree. */
@@ -178,6 +187,7 @@ export function renderTemplate(
     },
     block: (name: unknown) => blockName(String(name)),
     listeners: (host: unknown, port: unknown) => listeners(String(host), String(port)),
+    streams: (host: unknown, port: unknown) => streams(String(host), String(port)),
   })
   const render = engine.compile(template.source, {
     strict: true,
@@ -231,6 +241,15 @@ function userValues(pattern: string, values: Values): Array<{ user: string; valu
 function listeners(host: string, port: string): string {
   if (host === 'localhost') return `127.0.0.1:${port},[::1]:${port}`
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * systemd knows addresses only. A name is looked up and bound by the daemon itself at its start; the
+ * unit, which needs a socket, then gets one that nobody asks.
+ */
+function streams(host: string, port: string): string[] {
+  if (host !== 'localhost' && isIP(host) === 0) return ['@univention-mtpolicyd']
+  return listeners(host, port).split(',')
 }
 
 const GENERATED = '# Written by mtpolicyctl from templates/'

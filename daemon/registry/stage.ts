@@ -24,7 +24,7 @@ export interface CommitOptions {
     target: string,
   ) => readonly Problem[] | Promise<readonly Problem[]>
   /** Tells a running daemon; no daemon is no error. What it throws is shown, and is no rollback. */
-  readonly reload: () => void | Promise<void>
+  readonly reload: (changed: readonly string[]) => void | Promise<void>
   /** Replace hand-written targets, keeping them beside. */
   readonly forceTemplate?: boolean
 }

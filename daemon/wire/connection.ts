@@ -28,6 +28,10 @@ export interface Conversation {
 }
 
 export interface OpenConnection {
+  /** Something has been asked that is not answered yet. */
+  readonly isBusy: boolean
+  /** Nothing has been asked yet, so something is about to be. */
+  readonly isNew: boolean
   /** Closes as soon as nothing is under way. */
   finish(): void
   destroy(): void
@@ -44,6 +48,7 @@ export function serveConnection(
 ): OpenConnection {
   const parser = new RequestParser()
   const waiting: ReadonlyMap<string, string>[] = []
+  let isNew = true
   let isAnswering = false
   let unsent = 0
   let served = 0
@@ -66,6 +71,7 @@ export function serveConnection(
   }
 
   function receive(chunk: Buffer): void {
+    isNew = false
     let requests: ReadonlyMap<string, string>[]
     try {
       requests = parser.push(chunk)
@@ -131,9 +137,11 @@ export function serveConnection(
     })
   }
 
+  const isBusy = (): boolean => isAnswering || unsent > 0 || waiting.length > 0
+
   function finish(): void {
     isFinishing = true
-    if (!isAnswering && unsent === 0 && waiting.length === 0) {
+    if (!isBusy()) {
       reason = 'stop'
       // Postfix holds its end of an idle connection for minutes: there is nothing to wait for.
       socket.destroySoon()
@@ -156,5 +164,14 @@ export function serveConnection(
   })
   armKeepalive()
 
-  return { finish, destroy: () => socket.destroy() }
+  return {
+    get isBusy() {
+      return isBusy()
+    },
+    get isNew() {
+      return isNew
+    },
+    finish,
+    destroy: () => socket.destroy(),
+  }
 }

@@ -3,6 +3,8 @@
  * names them: `12345`, `addr:port`, `[::1]:12345`, `/path/sock|unix`.
  */
 
+import { isIPv6, SocketAddress } from 'node:net'
+
 export type Endpoint =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -18,6 +20,15 @@ export function formatEndpoint(endpoint: Endpoint): string {
   return endpoint.host.includes(':')
     ? `[${endpoint.host}]:${endpoint.port}`
     : `${endpoint.host}:${endpoint.port}`
+}
+
+/** The same for every spelling of an address, so that a bound socket can be recognised. */
+export function bindingName(endpoint: Endpoint): string {
+  if (endpoint.kind === 'unix' || !isIPv6(endpoint.host) || endpoint.host.includes('%')) {
+    return formatEndpoint(endpoint)
+  }
+  const { address } = new SocketAddress({ address: endpoint.host, family: 'ipv6' })
+  return formatEndpoint({ ...endpoint, host: address })
 }
 
 /** The endpoints of a `port` option, or a message that says which part is not one. */

@@ -2,21 +2,27 @@
  * The listening sockets and the connections that came in through them.
  *
  * `listen` may be called again with other endpoints: those that stay are not touched, new ones are
- * bound before old ones are closed, and open connections live on.
+ * bound before old ones are closed, and open connections live on. Sockets that the service manager
+ * opened are used where their bound address is one of the endpoints; they outlive this process, so
+ * that nobody is refused while it is replaced.
  */
 
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Connection } from '../policy/request.ts'
 import { type Conversation, type OpenConnection, serveConnection } from './connection.ts'
-import { type Endpoint, endpointKey, formatEndpoint } from './endpoint.ts'
+import { bindingName, type Endpoint, endpointKey, formatEndpoint } from './endpoint.ts'
+import { boundAddress } from './inherited-socket.ts'
 
 export interface PolicyServer {
   /** Binds what is new, closes what is gone. Rejects, with nothing changed, if an endpoint cannot be bound. */
   listen(endpoints: readonly Endpoint[]): Promise<void>
   readonly endpoints: readonly Endpoint[]
   readonly connections: number
-  /** Stops listening and ends once every connection has got its answers, at the latest after `milliseconds`. */
+  /**
+   * Answers what has been asked, then accepts nobody any more and closes all connections; at the
+   * latest after `milliseconds`.
+   */
   stop(milliseconds: number): Promise<void>
 }
 
@@ -26,12 +32,25 @@ export interface ServerOptions {
   admits(address: string): boolean
   opened(connection: Connection, peer: string): void
   refused(peer: string): void
+  /** Listening sockets that were open when the process began. */
+  readonly inherited?: readonly number[]
+  /** For the log: a listener that is not as configured. */
+  note?(message: string): void
+}
+
+interface Listener {
+  readonly endpoint: Endpoint
+  readonly server: Server
 }
 
 const BACKLOG = 4096
+/** How long a stop waits for the first request of those who have just connected. */
+const FIRST_REQUEST_MILLISECONDS = 100
 
 export function makeServer(options: ServerOptions): PolicyServer {
-  const servers = new Map<string, { endpoint: Endpoint; server: Server }>()
+  const servers = new Map<string, Listener>()
+  const inherited = [...(options.inherited ?? [])]
+  const note = (message: string): void => options.note?.(message)
   const open = new Map<number, OpenConnection>()
   let nextId = 1
 
@@ -81,13 +100,63 @@ export function makeServer(options: ServerOptions): PolicyServer {
     return server
   }
 
+  /** Listens on a socket that is there already, if it is one of those we want. */
+  async function adopt(fd: number, wanted: ReadonlyMap<string, Endpoint>): Promise<void> {
+    let endpoint: Endpoint | undefined
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
+      if (endpoint) accept(socket, endpoint)
+      else socket.destroy()
+    })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ fd, backlog: BACKLOG }, () => resolve())
+      })
+    } catch (error) {
+      note(`descriptor ${fd} was handed over and is no listening socket: ${describe(error)}`)
+      return
+    }
+    server.on('error', () => undefined)
+    const name = boundAddress(server, fd)
+    endpoint = wanted.get(name)
+    if (endpoint) {
+      servers.set(name, { endpoint, server })
+      return
+    }
+    server.close()
+    note(`${name} was handed over and is not in the configuration: not used`)
+  }
+
+  /** Undefined: this host has no such address and can do without. */
+  async function bindIfThere(
+    endpoint: Endpoint,
+    wanted: ReadonlyMap<string, Endpoint>,
+  ): Promise<Server | undefined> {
+    try {
+      return await bind(endpoint)
+    } catch (error) {
+      // Where IPv6 is switched off, "localhost" is 127.0.0.1 alone.
+      const isAbsent =
+        error instanceof Error &&
+        'code' in error &&
+        (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')
+      if (!isAbsent || endpoint.kind !== 'tcp' || endpoint.host !== '::1') throw error
+      if (!wanted.has(bindingName({ ...endpoint, host: '127.0.0.1' }))) throw error
+      note(`this host has no IPv6: not listening on ${formatEndpoint(endpoint)}`)
+      return undefined
+    }
+  }
+
   return {
     async listen(endpoints) {
-      const wanted = new Map(endpoints.map(endpoint => [formatEndpoint(endpoint), endpoint]))
-      const bound: [string, { endpoint: Endpoint; server: Server }][] = []
+      const wanted = new Map(endpoints.map(endpoint => [bindingName(endpoint), endpoint]))
+      for (const fd of inherited.splice(0)) await adopt(fd, wanted)
+      const bound: [string, Listener][] = []
       try {
         for (const [name, endpoint] of wanted) {
-          if (!servers.has(name)) bound.push([name, { endpoint, server: await bind(endpoint) }])
+          if (servers.has(name)) continue
+          const server = await bindIfThere(endpoint, wanted)
+          if (server) bound.push([name, { endpoint, server }])
         }
       } catch (error) {
         for (const [, { server }] of bound) server.close()
@@ -110,16 +179,29 @@ export function makeServer(options: ServerOptions): PolicyServer {
     },
 
     async stop(milliseconds) {
+      const deadline = Date.now() + milliseconds
+      const firstRequestsUntil = Date.now() + FIRST_REQUEST_MILLISECONDS
+      const isDue = (): boolean => Date.now() >= deadline
+      // A closed connection costs Postfix a second, and who connects now waits for the next daemon:
+      // until what is under way is answered, all goes on as ever. At least one turn reads what has
+      // arrived.
+      let underWay = [...open.values()]
+      do {
+        await new Promise(resolve => setTimeout(resolve, 5))
+        underWay = underWay.filter(
+          one => one.isBusy || (one.isNew && Date.now() < firstRequestsUntil),
+        )
+      } while (underWay.length > 0 && !isDue())
       for (const { server } of servers.values()) server.close()
       for (const connection of open.values()) connection.finish()
-      const deadline = Date.now() + milliseconds
-      while (open.size > 0 && Date.now() < deadline) {
-        await new Promise(resolve => setTimeout(resolve, 5))
-      }
+      while (open.size > 0 && !isDue()) await new Promise(resolve => setTimeout(resolve, 5))
       for (const connection of open.values()) connection.destroy()
     },
   }
 }
+
+const describe = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
 
 /** Removes the socket of a daemon that is gone. A living one answers, and keeps its socket. */
 async function clearStaleSocket(path: string): Promise<void> {

@@ -5,6 +5,7 @@ modules of registered .info files inside "set" and "unset", and renders
 ROOT/etc/postfix/main.cf and master.cf from *.base as UCS does: the recipient
 entries sorted by name and joined, options appended unquoted, *.local at the
 end. Modules run before the files, which is the worse of UCR's random orders.
+Listfilter and greylisting are whatever listens at fake/neighbour.
 """
 
 import configparser
@@ -20,7 +21,10 @@ LAYERS = ["base-defaults", "base", "base-ldap", "base-schedule", "base-forced"]
 OPTIONS = {"--force": "base-forced", "--ldap-policy": "base-ldap", "--schedule": "base-schedule"}
 RECIPIENT = "mail/postfix/smtpd/restrictions/recipient/"
 TRUE = ("yes", "true", "1", "enable", "enabled", "on")
-FILES = {"/etc/postfix/main.cf": lambda: render_main(), "/etc/postfix/master.cf": lambda: render_master()}
+FILES = {
+    "/etc/postfix/main.cf": ("mail/postfix/(smtpd|policy|greylisting)", lambda: render_main()),
+    "/etc/postfix/master.cf": ("mail/postfix/mastercf", lambda: render_master()),
+}
 
 
 def load(layer):
@@ -61,9 +65,9 @@ def render_main():
     values = merged()
     entries = [(key[len(RECIPIENT):], value) for key, value in values.items() if key.startswith(RECIPIENT)]
     if values.get("mail/postfix/policy/listfilter") in TRUE:
-        entries.append(("05-listfilter", "check_policy_service unix:private/listfilter"))
+        entries.append(("05-listfilter", "check_policy_service " + values["fake/neighbour"]))
     if values.get("mail/postfix/greylisting") in TRUE:
-        entries.append(("40-greylisting", "check_policy_service inet:127.0.0.1:10023"))
+        entries.append(("40-greylisting", "check_policy_service " + values["fake/neighbour"]))
     joined = ",\n        ".join(value for _, value in sorted(entries))
     text = read(os.path.join(POSTFIX, "main.cf.base"))
     finish("main.cf", text + "smtpd_recipient_restrictions = " + joined + "\n")
@@ -110,8 +114,8 @@ def changed(changes):
     for name, patterns in modules():
         if any(re.match(pattern, key) for pattern in patterns for key in changes):
             run_module(name, changes)
-    if any(key.startswith("mail/postfix/") for key in changes):
-        for file, render in FILES.items():
+    for file, (pattern, render) in FILES.items():
+        if any(re.match(pattern, key) for key in changes):
             print("File:", file)
             render()
 
@@ -191,7 +195,7 @@ def main():
         print(merged().get(ARGS[0], ""))
     elif ACTION == "commit":
         for file in ARGS or FILES:
-            FILES[file]()
+            FILES[file][1]()
     elif ACTION == "register":
         register(ARGS[0])
     elif ACTION == "unregister":

@@ -39,7 +39,7 @@ export interface FakeUcs {
   /** The normal layer anew; everything is rendered. */
   reset(values?: Readonly<Record<string, string>>): void
   /** What must be as before after an undo: UCR's values, main.cf and master.cf. */
-  files(): Readonly<Record<string, string>>
+  files(): { readonly main: string; readonly master: string; readonly normal: string }
 }
 
 export function fakeUcsMissing(): string | false {
@@ -68,7 +68,17 @@ export async function createFakeUcs(): Promise<FakeUcs> {
   const program = path.join(root, 'usr/sbin/ucr')
   const control = path.join(root, 'usr/sbin/mtpolicyctl')
   script(program, 'python3', path.join(import.meta.dirname, 'fake-ucr.py'), root)
-  script(control, process.execPath, path.join(top, 'daemon/cli/main.ts'), '--root', root)
+  // Started two dozen times: what one start has compiled the next one need not.
+  const cache = `NODE_COMPILE_CACHE=${path.join(rig.directory, 'cache')}`
+  script(
+    control,
+    'env',
+    cache,
+    process.execPath,
+    path.join(top, 'daemon/cli/main.ts'),
+    '--root',
+    root,
+  )
   makeBases(rig)
 
   const registry = openRegistry({ root, env: {} })
@@ -105,7 +115,7 @@ export async function createFakeUcs(): Promise<FakeUcs> {
   return ucs
 }
 
-/** Where debian/univention-mtpolicyd.install puts it. */
+/** Where debian/rules puts it. */
 function installPackage(etc: string): void {
   const ucr = path.join(top, 'debian/ucr')
   const places = {

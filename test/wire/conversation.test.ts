@@ -280,7 +280,7 @@ t.test('keepalive_timeout ends a connection that says nothing, not one that work
   t.equal(await busy.answer(), 'action=1', 'a request that takes longer is still answered')
 })
 
-t.test('a stop answers what is under way, then closes; nobody new gets in', async t => {
+t.test('a stop answers what is under way, as ever, and closes only then', async t => {
   const slow = heldAnswers()
   const { client, server, path, reasons } = await serve(t, { answer: slow.answer })
   const busy = await client()
@@ -288,17 +288,21 @@ t.test('a stop answers what is under way, then closes; nobody new gets in', asyn
   busy.send('a=1\n\na=2\n\n')
   await until(() => slow.held.has('1'))
   const stopped = server.stop(5000)
-  await idle.ended
-  await t.rejects(policyClient({ path }))
+  const late = await client()
+  late.send('a=3\n\n')
+  await until(() => slow.held.has('3'))
   slow.release('1')
   t.equal(await busy.answer(), 'action=1')
   await until(() => slow.held.has('2'))
   slow.release('2')
   t.equal(await busy.answer(), 'action=2')
-  idle.close()
-  busy.close()
+  await idle.ended
+  await t.rejects(policyClient({ path }), 'nobody new gets in')
+  slow.release('3')
+  t.equal(await late.answer(), 'action=3', 'whoever came meanwhile is answered')
+  for (const one of [idle, busy, late]) one.close()
   await stopped
-  t.same(reasons, ['stop', 'stop'])
+  t.same(reasons, ['stop', 'stop', 'stop'])
   t.equal(existsSync(path), false, 'the socket is removed')
 })
 

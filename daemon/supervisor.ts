@@ -1,0 +1,115 @@
+/**
+ * What systemd hands over and wants to know: listening sockets (sd_listen_fds(3)), readiness, one
+ * line of status, and a sign of life from the event loop (sd_notify(3), sd_watchdog_enabled(3)).
+ *
+ * Where nothing supervises us all of this does nothing. A message that cannot be sent is said in the
+ * log and ends nothing. Messages go through notify.c, because Node has no datagram sockets of the
+ * unix kind; systemd-notify(1) would be a process for each and need NotifyAccess=all.
+ */
+
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
+
+export interface Supervisor {
+  /** Descriptors of listening sockets. */
+  readonly sockets: readonly number[]
+  /** We answer, at the start or after a reload. */
+  ready(status: string): void
+  reloading(): void
+  stopping(): void
+}
+
+/** Sends lines such as `READY=1`; throws if they did not arrive. */
+export type Notify = (socket: string, text: string) => void
+
+export interface SupervisorOptions {
+  /** What is meant for this process alone is taken out, so that no child believes itself meant. */
+  readonly env: NodeJS.ProcessEnv
+  readonly pid: number
+  readonly notify: Notify
+  readonly warn: (message: string) => void
+}
+
+/** SD_LISTEN_FDS_START */
+const FIRST_SOCKET = 3
+const OURS = [
+  'LISTEN_PID',
+  'LISTEN_FDS',
+  'LISTEN_FDNAMES',
+  'LISTEN_PIDFDID',
+  'NOTIFY_SOCKET',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+]
+const TRIES = 20
+const AGAIN_MILLISECONDS = 250
+
+export function supervisorOf({ env, pid, notify, warn }: SupervisorOptions): Supervisor {
+  const count = Number(env.LISTEN_PID) === pid ? Number(env.LISTEN_FDS) || 0 : 0
+  const socket = env.NOTIFY_SOCKET ?? ''
+  const isWatched = env.WATCHDOG_PID === undefined || Number(env.WATCHDOG_PID) === pid
+  const watchdogMilliseconds = isWatched ? (Number(env.WATCHDOG_USEC) || 0) / 1000 : 0
+  for (const name of OURS) delete env[name]
+
+  let timer: NodeJS.Timeout | undefined
+  let newest = 0
+
+  /** systemd may be busy for a moment; a newer message makes an older one pointless. */
+  function tell(lines: readonly string[], tries = TRIES, number = ++newest): void {
+    if (socket === '' || number !== newest) return
+    try {
+      notify(socket, lines.join('\n'))
+    } catch (error) {
+      if (tries > 1) {
+        setTimeout(tell, AGAIN_MILLISECONDS, lines, tries - 1, number).unref()
+        return
+      }
+      const why = error instanceof Error ? error.message : String(error)
+      warn(`systemd was not told ${lines.join(' ')}: ${why}`)
+    }
+  }
+
+  /** From a timer of the event loop, so that a loop that hangs falls silent. */
+  function watch(): void {
+    if (watchdogMilliseconds <= 0 || timer !== undefined) return
+    timer = setInterval(() => {
+      try {
+        notify(socket, 'WATCHDOG=1')
+      } catch {
+        // The next one is due before systemd acts.
+      }
+    }, watchdogMilliseconds / 3)
+    timer.unref()
+  }
+
+  return {
+    sockets: Array.from({ length: count }, (_, at) => FIRST_SOCKET + at),
+    ready(status) {
+      if (socket !== '') watch()
+      tell(['READY=1', `STATUS=${status.replace(/\s+/g, ' ')}`])
+    },
+    reloading() {
+      tell(['RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`])
+    },
+    stopping() {
+      clearInterval(timer)
+      tell(['STOPPING=1'], 1)
+    },
+  }
+}
+
+/** Through the first addon that is there. It is loaded with the first message, so only under systemd. */
+export function addonNotify(addons: readonly string[]): Notify {
+  let send: ((socket: string, text: string) => number) | undefined
+  return (socket, text) => {
+    if (!send) {
+      const path = addons.find(addon => existsSync(addon))
+      if (path === undefined) throw new Error('notify.node is missing: built without a C compiler?')
+      // Our own: notify.c says what it is.
+      send = (createRequire(import.meta.url)(path) as { send: typeof send }).send
+    }
+    const error = send?.(socket, text) ?? 0
+    if (error !== 0) throw new Error(getSystemErrorName(-error))
+  }
+}

@@ -1,0 +1,102 @@
+#!/bin/bash
+# Makes the base systems in which test-deb.sh works, once, and says where they are.
+#
+#   scripts/test-deb-base.sh SUITE        bookworm, trixie, jammy, noble; as root
+#
+# Leaves $cache/SUITE (minimal system with a stock Postfix) and $cache/SUITE-mtpolicyd (the same
+# with Debian's mtpolicyd, where the suite has one). Debian comes from the mirror that this machine's
+# apt uses; Ubuntu's is named in UBUNTU_MIRROR. Exit 0 made or there already, 1 failed, 77 no mirror.
+set -euo pipefail
+
+suite=$1
+cache=${XDG_CACHE_HOME:-/var/cache}/univention-mtpolicyd-test
+say() { printf '%s\n' "test-deb: $*"; }
+
+# dpkg waits for the disk after every file; a tree that is thrown away when it fails need not.
+in_tree() {
+  local tree=$1
+  shift
+  unshare --mount --pid --fork --kill-child /bin/sh -ec '
+    tree=$1; shift
+    mount -t proc proc "$tree/proc"
+    export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+    exec chroot "$tree" "$@"' sh "$tree" "$@"
+}
+
+host_mirror() {
+  apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
+    awk '$2 ~ /^[a-z]+$/ { print $1; exit }'
+}
+
+case $suite in
+  jammy | noble) mirror=${UBUNTU_MIRROR:-} components=main,universe sysusers=systemd ;;
+  *) mirror=$(host_mirror) components=main sysusers=systemd-standalone-sysusers ;;
+esac
+[ -n "$mirror" ] || exit 77
+mkdir -p "$cache"
+
+# Kept under a name of its own until it is whole.
+finish() {
+  chmod 755 "$1"
+  mv -T "$1" "$2"
+}
+making=$(mktemp -d "$cache/making.XXXXXX")
+trap 'rm -rf --one-file-system "$making"' EXIT
+
+make_stock() {
+  local fresh=$making/stock http_proxy options=()
+  # Proxies and the like belong to the machine.
+  http_proxy=$(apt-config shell p Acquire::http::Proxy | sed "s/^p='\(.*\)'$/\1/")
+  if [ "$components" != main ]; then
+    (cd "$making" && apt-get download -q ubuntu-keyring && dpkg-deb -x ubuntu-keyring_*.deb keyring)
+    options+=(--keyring "$making/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg")
+  fi
+  # All Ubuntu suites are made by one script; a new one may not be known by its name yet.
+  local script=()
+  [ -e "/usr/share/debootstrap/scripts/$suite" ] || script=(/usr/share/debootstrap/scripts/gutsy)
+  env ${http_proxy:+http_proxy="$http_proxy"} debootstrap --variant=minbase \
+    --components="$components" --include="$sysusers" "${options[@]}" \
+    "$suite" "$fresh" "$mirror" "${script[@]}"
+  cp -a /etc/apt/apt.conf.d/. "$fresh/etc/apt/apt.conf.d/"
+  cp /etc/resolv.conf "$fresh/etc/resolv.conf"
+  echo force-unsafe-io > "$fresh/etc/dpkg/dpkg.cfg.d/test"
+  printf '#!/bin/sh\nexit 101\n' > "$fresh/usr/sbin/policy-rc.d"
+  chmod 755 "$fresh/usr/sbin/policy-rc.d"
+  printf 'mail.example.org\n' > "$fresh/etc/mailname"
+  printf '%s\n' 'postfix postfix/main_mailer_type select Internet Site' \
+    'postfix postfix/mailname string mail.example.org' | chroot "$fresh" debconf-set-selections
+  in_tree "$fresh" apt-get update -q
+  in_tree "$fresh" apt-get install -q -y --no-install-recommends postfix
+  in_tree "$fresh" apt-get clean
+  # For the test in which Postfix comes last.
+  in_tree "$fresh" sh -c 'cd /root && apt-get download -q -o APT::Sandbox::User=root postfix'
+  finish "$fresh" "$cache/$suite"
+}
+
+# A suite that no longer has it: none is made, and the test says so.
+make_with_mtpolicyd() {
+  local fresh=$making/with-mtpolicyd
+  cp -a --reflink=auto "$cache/$suite" "$fresh"
+  if in_tree "$fresh" apt-cache show mtpolicyd > /dev/null 2>&1; then
+    in_tree "$fresh" apt-get install -q -y --no-install-recommends mtpolicyd
+    in_tree "$fresh" apt-get clean
+    finish "$fresh" "$cache/$suite-mtpolicyd"
+  else
+    mkdir -p "$cache/$suite-mtpolicyd"
+    touch "$cache/$suite-mtpolicyd/none"
+  fi
+}
+
+log=$cache/base-$suite.log
+: > "$log"
+for step in make_stock:$suite make_with_mtpolicyd:$suite-mtpolicyd; do
+  [ -d "$cache/${step#*:}" ] && continue
+  say "making a base system in $cache/${step#*:} (once)"
+  # In a process of its own: set -e does not hold within a condition.
+  (set -e; "${step%%:*}") >> "$log" 2>&1 &
+  if ! wait $!; then
+    tail -n 15 "$log" >&2
+    say "no base system $suite (all of it: $log)" >&2
+    exit 1
+  fi
+done

@@ -1,0 +1,336 @@
+/** What the manual says: everything has its page, and every example and command works. */
+
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { commands, daemonOptions } from '../../daemon/cli/command-table.ts'
+import { globalSettings } from '../../daemon/config/globals.ts'
+import { parseConfig } from '../../daemon/config/parser.ts'
+import { plugins } from '../../daemon/plugins/index.ts'
+import { declarations, isPattern } from '../../daemon/registry/variables.ts'
+import { allPages, pageName, writeManual } from '../../scripts/man-pages.ts'
+import { manPage } from '../../scripts/roff.ts'
+import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
+import { makeWorld } from '../support/world.ts'
+
+const top = join(import.meta.dirname, '../..')
+const pages = allPages()
+const quickStart = readFileSync(join(top, 'debian/README.Debian'), 'utf8')
+
+function pageOf(name: string): { text: string } {
+  const page = pages.find(one => one.name === name)
+  if (!page) throw new Error(`there is no page ${name}`)
+  return page
+}
+
+/** The indented blocks of a text, without their indentation. */
+function examplesOf(text: string): string[] {
+  return (text.match(/(?:^(?: {2}.*)?\n)*^ {2}.*$/gm) ?? []).map(block => {
+    const lines = block.split('\n').filter(line => line.trim() !== '')
+    const least = Math.min(...lines.map(line => line.search(/\S/)))
+    return lines.map(line => line.slice(least)).join('\n')
+  })
+}
+
+/** Commands as somebody would type them; a line that ends with | or \ goes on in the next. */
+function commandsOf(text: string): string[] {
+  return examplesOf(text)
+    .flatMap(block =>
+      block.replace(/([|\\])\n\s*/g, (_, end) => (end === '|' ? '| ' : '')).split('\n'),
+    )
+    .filter(line => /^(mtpolicyctl|mtpolicyd|policyd-client|printf|grep|journalctl) /.test(line))
+}
+
+t.test('every command, option, variable and plugin has its words in the manual', async t => {
+  const control = pageOf('mtpolicyctl').text
+  for (const { name, options } of commands) {
+    t.match(control, `: \`${name}\``, name)
+    for (const [option, { isHidden }] of Object.entries(options)) {
+      if (!isHidden) t.match(control, `\`--${option}\``, `${name} --${option}`)
+    }
+  }
+  const main = readFileSync(join(top, 'daemon/cli/main.ts'), 'utf8')
+  for (const [, word] of main.matchAll(/^ {4}case '(\w+)':/gm)) {
+    t.ok(
+      commands.some(({ name }) => name.split(' ')[0] === word),
+      `${word} is in the table`,
+    )
+  }
+  for (const option of Object.keys(daemonOptions).filter(name => name !== 'dump_vhosts')) {
+    t.match(pageOf('mtpolicyd').text, `\`--${option}\``)
+  }
+  for (const option of Object.keys(globalSettings)) {
+    t.match(pageOf('mtpolicyd.conf').text, `\n: \`${option}\` = `)
+  }
+  for (const { name } of declarations) {
+    const [before = ''] = name.split('.*')
+    t.match(pageOf('mtpolicyd-variables').text, `\n: \`${before}\``, name)
+  }
+  for (const plugin of plugins) {
+    const { text } = pageOf(pageName(plugin))
+    for (const option of Object.keys(plugin.settings)) t.match(text, `: \`${option}\` = `)
+    t.match(pageOf('mtpolicyd.conf').text, `${pageName(plugin)}(7)`)
+  }
+})
+
+t.test('no page points to one that is missing', async t => {
+  const ours = new Set(pages.map(({ name, section }) => `${name}(${section})`))
+  for (const { name, text } of pages) {
+    for (const [reference] of text.matchAll(/\b(?:mtpolicy[\w.-]*|policyd-client)\(\d\)/g)) {
+      t.ok(ours.has(reference), `${name} points to ${reference}`)
+    }
+  }
+  for (const [reference] of quickStart.matchAll(/\b(?:mtpolicy[\w.-]*)\(\d\)/g)) {
+    t.ok(ours.has(reference), `README.Debian points to ${reference}`)
+  }
+})
+
+t.test('the same sources give the same pages, with the date of the changelog', async t => {
+  const folder = t.testdir()
+  writeManual(folder)
+  const written = /^ -- .*> {2}(.+)$/m.exec(
+    readFileSync(join(top, 'debian/changelog'), 'utf8'),
+  )?.[1]
+  const day = new Date(written ?? '').toISOString().slice(0, 10)
+  for (const page of pages) {
+    const file = `man/man${page.section}/${page.name}.${page.section}`
+    const text = readFileSync(join(folder, file), 'utf8')
+    t.equal(text, manPage(page))
+    t.match(text, `"${day}"`)
+    t.match(text, /^[\n -~]*$/, `${page.name} is ASCII`)
+  }
+})
+
+t.test('groff and mandoc find nothing wrong, and no line is wider than 80 columns', async t => {
+  const has = (program: string): boolean => spawnSync(program, ['--version']).error === undefined
+  const hasMandoc = spawnSync('mandoc', [], { input: '' }).error === undefined
+  if (!has('groff')) {
+    if (process.env.CI) t.fail('groff is missing: apt install groff-base')
+    else t.pass('', { skip: 'groff is not installed: the pages were not checked' })
+    return
+  }
+  for (const page of pages) {
+    const input = manPage(page)
+    const argv = ['-man', '-ww', '-Tascii', '-P-c', '-P-b', '-P-o', '-P-u', '-rLL=79n']
+    const { stdout, stderr } = spawnSync('groff', argv, { input, encoding: 'utf8' })
+    t.equal(stderr, '', page.name)
+    t.same(
+      stdout.split('\n').filter(line => line.length > 80),
+      [],
+      `${page.name} is narrow`,
+    )
+    t.notMatch(stdout, /\{\{|\[u[0-9A-F]{4}\]|`/, `${page.name} has no leftovers of the markup`)
+    if (hasMandoc) {
+      const lint = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning'], { input, encoding: 'utf8' })
+      t.equal(lint.stdout, '', `${page.name}: mandoc`)
+    }
+  }
+})
+
+t.test('help fits 80 columns, for all programs and all commands', async t => {
+  const all = [
+    ['mtpolicyd', '--help'],
+    ['mtpolicyctl', '--help'],
+    ['policyd-client', '--help'],
+    ...commands.map(({ name }) => ['mtpolicyctl', ...name.split(' '), '--help']),
+    ['mtpolicyctl', 'help', 'postfix'],
+  ]
+  for (const [program = '', ...argv] of all) {
+    const { status, stdout } = await runProgram(join(dist, program), ...argv)
+    t.equal(status, 0, argv.join(' '))
+    t.match(stdout, /^Usage: /)
+    t.same(
+      stdout.split('\n').filter(line => line.length > 80),
+      [],
+      `${program} ${argv.join(' ')}`,
+    )
+  }
+  const json = await runProgram(join(dist, 'mtpolicyctl'), '--root', t.testdir(), 'dump', '--json')
+  t.match(JSON.parse(json.stdout), { 'mtpolicyd/port': '12345' }, '--json may stand at the end')
+  const typo = await runProgram(join(dist, 'mtpolicyctl'), 'register')
+  t.equal(typo.status, 64)
+  t.match(typo.stderr, 'did you mean postfix register?')
+})
+
+t.test('every configuration in mtpolicyd.conf(5) is understood', async t => {
+  const examples = examplesOf(pageOf('mtpolicyd.conf').text)
+  const whole = examples.find(text => text.startsWith('port = "127')) ?? ''
+  const folder = t.testdir({ 'my.conf': `${whole}\n` })
+  const check = await runProgram(join(dist, 'mtpolicyctl'), 'check', join(folder, 'my.conf'))
+  t.match(check, { status: 0, stdout: /: nothing wrong\n$/ }, check.stderr)
+
+  const parse = (text: string) => {
+    const file = '/etc/mtpolicyd.conf'
+    const { root, problems } = parseConfig(file, {
+      read: path => (path === file ? `${text}\n` : ''),
+      list: () => [],
+    })
+    t.same(
+      problems.filter(({ message }) => !message.includes('more than once')),
+      [],
+      text,
+    )
+    return root
+  }
+  for (const example of examples) parse(example)
+  const three = examples.find(text => text.startsWith('port = 12345')) ?? ''
+  t.equal(three.split('\n').length, 3)
+  for (const line of three.split('\n')) t.match(parse(line).options, [{ value: '12345' }])
+  const document = examples.find(text => text.startsWith('description')) ?? ''
+  t.match(parse(document).options, [{ name: 'description', value: 'first line\nsecond line' }])
+
+  const isChain = (text: string): boolean => /^<Plugin \w+>/.test(text) && !text.includes('...')
+  const isService = (text: string): boolean => /^<(Connection|SessionCache)/.test(text)
+  const services = examples
+    .filter(isService)
+    .map(text => text.replace(/dbname=[^"]*/, 'dbname=:memory:'))
+  t.equal(services.length, 2)
+  const chains = examples.filter(isChain)
+  t.equal(chains.length, 1)
+  const world = await makeWorld(
+    `${services.join('\n')}\n<VirtualHost 12345>\nname = x\n${chains.join('\n')}\n</VirtualHost>\n`,
+  )
+  t.teardown(() => world.close())
+  t.same(world.messages, [])
+  t.equal(await world.ask({ stress: 'yes' }), 'reject not today', 'uc_ takes the noted value')
+})
+
+/** These need a Postfix, a journal or a mail log; the package's own tests run them. */
+const ELSEWHERE = /^(mtpolicyctl postfix (un)?register|journalctl|grep) ?/
+
+t.test('every command of the manual and of the quick start works', async t => {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  const folder = t.testdir({
+    'my.conf':
+      examplesOf(pageOf('mtpolicyd.conf').text)
+        .find(text => text.startsWith('port = "127'))
+        ?.replaceAll('12345', String(await freePort())) ?? '',
+  })
+  const lines = [
+    ...['mtpolicyctl', 'mtpolicyd', 'policyd-client', 'mtpolicyd-variables'].flatMap(name =>
+      commandsOf(pageOf(name).text),
+    ),
+    ...commandsOf(quickStart),
+  ]
+  t.ok(lines.length > 25, `${lines.length} commands`)
+  const environment = { ...process.env, PATH: `${dist}:${process.env.PATH}` }
+  for (const line of lines.filter(one => !ELSEWHERE.test(one))) {
+    const here = line
+      .replace(/\bmtpolicyctl /, `mtpolicyctl --root '${daemon.root}' `)
+      .replace('/etc/univention-mtpolicyd/', `${daemon.root}/etc/univention-mtpolicyd/`)
+      .replace(/policyd-client$/, `policyd-client -h localhost:${daemon.port}`)
+    if (/^mtpolicyd -f/.test(line)) {
+      t.ok(await startsAndStops(here, folder, environment), line)
+      continue
+    }
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', here], {
+      cwd: folder,
+      env: environment,
+      encoding: 'utf8',
+    })
+    // There is no Postfix below this root, and status says so.
+    t.equal(status, line.startsWith('mtpolicyctl status') ? 1 : 0, `${line}\n${stdout}${stderr}`)
+    if (line.endsWith('policyd-client')) t.match(stdout, /^(dunno|reject .*)\n$/, line)
+  }
+})
+
+/** True if it says that it listens, and ends well after SIGTERM. */
+function startsAndStops(line: string, cwd: string, env: NodeJS.ProcessEnv): Promise<boolean> {
+  const child = spawn('sh', ['-c', `exec ${line}`], {
+    cwd,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', text => {
+    const isNew = !log.includes('ready')
+    log += text
+    if (isNew && log.includes('ready')) child.kill('SIGTERM')
+  })
+  return new Promise(resolve => child.once('exit', status => resolve(status === 0)))
+}
+
+t.test('the fields of a log line are those that the manual explains, in that order', async t => {
+  const daemon = await installDaemon({
+    'mtpolicyd/mode': 'observe',
+    'mtpolicyd/threshold': '2',
+    'mtpolicyd/allowedcountries': 'AT',
+  })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  await askPort(daemon.port, {
+    request: 'smtpd_access_policy',
+    protocol_state: 'END-OF-MESSAGE',
+    instance: 'a',
+    client_address: '193.99.144.80',
+    sasl_username: 'alice',
+    recipient_count: '3',
+    size: '100',
+  })
+  await daemon.stop()
+  const line =
+    daemon
+      .log()
+      .split('\n')
+      .find(one => one.includes('instance=a')) ?? ''
+  const fields = [...line.matchAll(/ (\w+)=(?:"(?:[^"\\]|\\.)*"|\S*)/g)].map(match => match[1])
+  t.ok(fields.includes('observed') && fields.includes('country'), line)
+  const section = /^# THE LOG\n([\s\S]*?)^# /m.exec(pageOf('mtpolicyd').text)?.[1] ?? ''
+  const inManual = [...section.matchAll(/^: (.*)$/gm)].flatMap(([, terms = '']) =>
+    [...terms.matchAll(/`(\w+)`/g)].map(match => match[1]),
+  )
+  t.same(inManual, fields)
+  const list = /^Reading the log\n([\s\S]*?)^A field/m.exec(quickStart)?.[1] ?? ''
+  t.same(
+    [...list.matchAll(/^ {4}(\w+) {2,}\S/gm)].map(match => match[1]),
+    fields,
+  )
+})
+
+/** What bash offers for a line with the cursor at its end. */
+function offered(program: string, line: string): string[] {
+  const script = `
+    source '${dist}/bash-completion/${program}'
+    COMP_LINE='${line}' COMP_POINT=${line.length}
+    ${program.startsWith('policyd') ? '_policyd_client' : `_${program}`} 2> /dev/null
+    printf '%s\\n' "\${COMPREPLY[@]}"`
+  const env = { ...process.env, PATH: `${dist}:${process.env.PATH}` }
+  return execFileSync('bash', ['-c', script], { encoding: 'utf8', env }).split('\n').filter(Boolean)
+}
+
+t.test('the shell offers what there is', async t => {
+  const words = new Set(commands.map(({ name }) => name.split(' ')[0] ?? ''))
+  for (const word of words) t.ok(offered('mtpolicyctl', 'mtpolicyctl ').includes(word), word)
+  t.same(offered('mtpolicyctl', 'mtpolicyctl che'), ['check'])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl --root /tmp postfix re'), ['register'])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl status --j'), ['--json'])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl commit --'), ['--force-template', '--help'])
+  for (const { name } of declarations.filter(one => !isPattern(one.name))) {
+    t.ok(offered('mtpolicyctl', 'mtpolicyctl get mtpolicyd/').includes(name), name)
+    t.ok(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/').includes(`${name}=`), name)
+  }
+  t.same(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/mo'), ['mtpolicyd/mode='])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/mode='), ['enforce', 'observe'])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/mode=o'), ['observe'])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/debug='), ['0', '1', '2', '3', '4'])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/user/bob/'), [
+    'mtpolicyd/user/bob/threshold=',
+    'mtpolicyd/user/bob/allowedcountries=',
+  ])
+  t.same(offered('mtpolicyctl', 'mtpolicyctl set mtpolicyd/user/bob/threshold=u'), ['unlimited'])
+  t.same(offered('mtpolicyd', 'mtpolicyd --log'), ['--loglevel'])
+  t.same(offered('mtpolicyd', 'mtpolicyd -l '), ['1', '2', '3', '4'])
+  t.same(offered('policyd-client', 'policyd-client --s'), ['--socket_path'])
+
+  const folder = mkdtempSync(join(tmpdir(), 'mtpolicyd-complete-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  mkdirSync(join(folder, 'some'))
+  writeFileSync(join(folder, 'some.conf'), '')
+  t.same(offered('mtpolicyd', `mtpolicyd -f -c ${folder}/some.`), [join(folder, 'some.conf')])
+  t.same(offered('mtpolicyctl', `mtpolicyctl check ${folder}/some.`), [join(folder, 'some.conf')])
+  t.same(offered('mtpolicyctl', `mtpolicyctl --root ${folder}/`), [join(folder, 'some')])
+})
