@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-database groff-base gcc libc6-dev"
+packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-database groff-base python3 gcc libc6-dev"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=$(for package in $packages; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || echo "$package"
