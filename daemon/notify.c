@@ -1,7 +1,7 @@
 /*
  * notify.node: one datagram to systemd's notification socket (sd_notify(3)), which Node has no
- * means to send. `send(socket, text)` returns 0 or errno. It never waits: the event loop is worth more
- * than a message. An address that begins with @ is of the abstract kind (unix(7)).
+ * means to send. `send(socket, text)` returns 0 or errno. It never waits: the event loop is worth
+ * more than a message. An address that begins with @ is of the abstract kind (unix(7)).
  */
 
 #include <errno.h>
@@ -40,7 +40,8 @@ static napi_value send_message(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   napi_value function;
-  if (napi_create_function(env, "send", NAPI_AUTO_LENGTH, send_message, NULL, &function) != napi_ok ||
+  if (napi_create_function(env, "send", NAPI_AUTO_LENGTH, send_message, NULL, &function) !=
+          napi_ok ||
       napi_set_named_property(env, exports, "send", function) != napi_ok)
     return NULL;
   return exports;

@@ -2,8 +2,8 @@
  * What systemd hands over and wants to know: listening sockets (sd_listen_fds(3)), readiness, one
  * line of status, and a sign of life from the event loop (sd_notify(3), sd_watchdog_enabled(3)).
  *
- * Where nothing supervises us all of this does nothing. A message that cannot be sent is said in the
- * log and ends nothing. Messages go through notify.c, because Node has no datagram sockets of the
+ * Where nothing supervises us all of this does nothing. A message that cannot be sent is said in
+ * the log and ends nothing. Messages go through notify.c, because Node has no datagram sockets of the
  * unix kind; systemd-notify(1) would be a process for each and need NotifyAccess=all.
  */
 
@@ -99,7 +99,7 @@ export function supervisorOf({ env, pid, notify, warn }: SupervisorOptions): Sup
   }
 }
 
-/** Through the first addon that is there. It is loaded with the first message, so only under systemd. */
+/** Through the first addon that is there, loaded with the first message: only under systemd. */
 export function addonNotify(addons: readonly string[]): Notify {
   let send: ((socket: string, text: string) => number) | undefined
   return (socket, text) => {

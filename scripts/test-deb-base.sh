@@ -43,12 +43,22 @@ finish() {
 making=$(mktemp -d "$cache/making.XXXXXX")
 trap 'rm -rf --one-file-system "$making"' EXIT
 
+# Debian does not have Ubuntu's keys. From the mirror itself: good enough for what is thrown away.
+fetch_keyring() {
+  local index=dists/$suite/main/binary-amd64/Packages.gz path
+  /usr/lib/apt/apt-helper download-file "$mirror/$index" "$making/Packages.gz"
+  path=$(zcat "$making/Packages.gz" |
+    awk '$1 == "Package:" { ours = $2 == "ubuntu-keyring" } ours && $1 == "Filename:" { print $2 }')
+  /usr/lib/apt/apt-helper download-file "$mirror/$path" "$making/keyring.deb"
+  dpkg-deb -x "$making/keyring.deb" "$making/keyring"
+}
+
 make_stock() {
   local fresh=$making/stock http_proxy options=()
   # Proxies and the like belong to the machine.
   http_proxy=$(apt-config shell p Acquire::http::Proxy | sed "s/^p='\(.*\)'$/\1/")
   if [ "$components" != main ]; then
-    (cd "$making" && apt-get download -q ubuntu-keyring && dpkg-deb -x ubuntu-keyring_*.deb keyring)
+    fetch_keyring
     options+=(--keyring "$making/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg")
   fi
   # All Ubuntu suites are made by one script; a new one may not be known by its name yet.

@@ -237,6 +237,10 @@ stock() {
 
   check 'installs again' apt_get install /tmp/quick.deb
   check 'and is registered again' is_registered
+  check 'an administrator takes it out' ctl postfix unregister
+  check 'removal works' apt_get remove "$package"
+  check 'installs once more' apt_get install /tmp/quick.deb
+  check 'and leaves Postfix as the administrator has it' same_sums
   check 'purge works' apt_get purge "$package"
   check 'main.cf and master.cf are byte for byte as before' same_sums
   check 'no file is left, none is gone' diff <(printf '%s\n' "$files_before") <(files)
@@ -323,7 +327,8 @@ END
   check 'answers at the port of before' comes_up 12350
   check 'the counter of before counts' answers 'action=defer quota of the month*' 12350 a 1
   check 'another user may go on' answers 'action=dunno' 12350 b 1 bob
-  check 'status says that the variables rest' grep -qF 'hand-written' <(ctl status || true)
+  check 'status finds all well' ctl status
+  check 'and says that the variables rest' grep -qF 'hand-written' <(ctl status)
   check 'the original is purged' apt_get purge mtpolicyd
   check 'its places are gone' [ ! -e "$root/etc/mtpolicyd" -a ! -e "$root/var/lib/mtpolicyd" ]
   check 'ours is installed still' is_configured
@@ -342,7 +347,7 @@ END
 # What Debian's mtpolicyd brings, which this version cannot do all of and which nobody decided on.
 shipped_configuration() {
   check "installs over an unchanged mtpolicyd" apt_get install /tmp/quick.deb
-  check 'says that its configuration is not used' said 'not used: /etc/mtpolicyd/mtpolicyd.conf'
+  check 'says that its configuration is not used' said 'mtpolicyd.conf is as its package brought it'
   check 'keeps a copy of it' [ -s "$root/etc/$package/mtpolicyd.conf.from-mtpolicyd" ]
   check 'is registered' is_registered
   start_daemon

@@ -1,8 +1,8 @@
 #!/bin/bash
 # The package in a booted Debian, in a container: scripts/test-systemd.sh [--suite SUITE] [DEB]
 #
-# Needs root, systemd-nspawn, and the base system that scripts/test-deb.sh keeps; systemd is added to a
-# copy of that, once. The container has no network but its own loopback; when this script ends, in
+# Needs root, systemd-nspawn, and the base system that scripts/test-deb.sh keeps; systemd is added to
+# a copy of that, once. The container has no network but its own loopback; when this script ends, in
 # whatever way, it is gone.
 set -euo pipefail
 
@@ -171,6 +171,12 @@ if inside mtpolicyctl set mtpolicyd/port=25 > "$work/log" 2>&1; then fail 'the p
 grep -q 'in use by another program' "$work/log" || { cat "$work/log"; fail 'no clear message'; }
 expect 23456 alice dunno
 inside mtpolicyctl set mtpolicyd/port=12345 > /dev/null || fail 'set port back'
+expect 12345 alice dunno
+inside mtpolicyctl set mtpolicyd/clients=192.0.2.0/24 mtpolicyd/host=0.0.0.0 > /dev/null ||
+  fail 'set host'
+show Listen "$name.socket" | grep -q '^0\.0\.0\.0:12345 ' || fail 'not opened to the network'
+expect 12345 alice dunno
+inside mtpolicyctl unset mtpolicyd/host mtpolicyd/clients > /dev/null || fail 'unset host'
 expect 12345 alice dunno
 say 'port: moved and back, Postfix with it, the old endpoint gone; a port in use is refused'
 

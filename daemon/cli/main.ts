@@ -74,7 +74,14 @@ async function main(argv: readonly string[]): Promise<number> {
   )
   switch (command) {
     case 'status':
-      return statusCommand(rawArguments, { paths, out, err, postfix: () => postfixIo(paths) })
+      return statusCommand(rawArguments, {
+        paths,
+        out,
+        err,
+        postfix: () => postfixIo(paths),
+        leavesPostfixAlone: () =>
+          !wantsRegistration(openRegistry({ root: paths.root, env: process.env })),
+      })
     case 'check':
       return check(paths, rawArguments)
     case 'reload':
@@ -191,8 +198,12 @@ function postfixIo(paths: Paths) {
 }
 
 function ucrAccess(registry: Registry, program: string): UcrAccess {
-  const mayComplete = truth(registry.values().get('mtpolicyd/postfix/register')) !== false
+  const mayComplete = wantsRegistration(registry)
   return { program, root: registry.root, view: () => registry.snapshot(), mayComplete }
+}
+
+function wantsRegistration(registry: Registry): boolean {
+  return truth(registry.values().get('mtpolicyd/postfix/register')) !== false
 }
 
 async function check(paths: Paths, argv: readonly string[]): Promise<number> {

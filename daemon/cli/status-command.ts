@@ -22,6 +22,8 @@ export interface StatusIo {
     readonly stateFile: string
     readonly configDirs?: readonly string[]
   }
+  /** Is Postfix the administrator's own affair (mtpolicyd/postfix/register)? */
+  leavesPostfixAlone(): boolean
 }
 
 /** The GeoIP data counts as too old from here on. */
@@ -49,7 +51,7 @@ export async function statusCommand(argv: readonly string[], io: StatusIo): Prom
   }
   const daemon = await daemonStatus(io.paths)
   const postfix = await postfixStatus(io)
-  const lines = [...daemonLines(daemon), ...postfixLines(postfix)]
+  const lines = [...daemonLines(daemon), ...postfixLines(postfix, io.leavesPostfixAlone())]
   const isWell = lines.every(line => line.isWell)
   if (argv.includes('--json')) {
     const running = typeof daemon === 'object' ? daemon : undefined
@@ -126,8 +128,12 @@ function daemonLines(daemon: DaemonStatus | string): Line[] {
   return lines
 }
 
-function postfixLines(instances: readonly PostfixStatus[]): Line[] {
+function postfixLines(instances: readonly PostfixStatus[], isLeftAlone: boolean): Line[] {
   return instances.map(instance => {
+    if (isLeftAlone && instance.item === undefined) {
+      const text = 'left alone, asks as its configuration says (mtpolicyd/postfix/register)'
+      return { what: 'Postfix', isWell: true, text }
+    }
     if (instance.absent !== undefined) {
       return { what: 'Postfix', isWell: false, text: instance.absent }
     }

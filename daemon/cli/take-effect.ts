@@ -1,7 +1,7 @@
 /**
  * What a changed file brings about on the host: the daemon reloads; where systemd holds the
- * listening sockets and they move, the units are stopped and started, which ends the old endpoint; then
- * Postfix's items follow.
+ * listening sockets and they move, the units are stopped and started, which ends the old endpoint;
+ * then Postfix's items follow.
  *
  * Below another root than / only the daemon there is told. A port that somebody else has is refused
  * before anything is stored.
@@ -67,12 +67,14 @@ export async function checkDropIn(
   { root, isBooted }: Pick<EffectIo, 'root' | 'isBooted'>,
 ): Promise<readonly Problem[]> {
   if (root !== '/' || !isBooted || target !== join(root, DROP_IN)) return []
-  const now = new Set(streamsOf(target).map(({ stream }) => stream))
+  const portOf = (stream: string): string => stream.slice(stream.lastIndexOf(':'))
+  const ports = new Set(streamsOf(target).map(({ stream }) => portOf(stream)))
   // The first one says what holds already: it may be our own daemon that listens there.
-  if (now.size === 0) return []
+  if (ports.size === 0) return []
   const problems: Problem[] = []
   for (const { stream, line } of streamsOf(staged)) {
-    if (now.has(stream)) continue
+    // On this port it is us.
+    if (ports.has(portOf(stream))) continue
     const message = await occupied(stream)
     const place = { file: staged, line, column: 1 }
     if (message !== undefined) problems.push({ severity: 'error', place, message })

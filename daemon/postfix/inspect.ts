@@ -12,10 +12,11 @@ import {
   readInstance,
   type SmtpdService,
 } from './instance.ts'
-import { type RegistrationOptions, serviceNotes } from './registration.ts'
+import { type RegistrationOptions, serviceNotes, type UcsOptions } from './registration.ts'
 import { openRecords } from './registration-record.ts'
 import { END_OF_DATA, type Endpoint, recognise } from './restriction-list.ts'
-import { onUcs, postfixDirectory, statusOnUcs, type UcsOptions } from './ucs.ts'
+import { onUcs, postfixDirectory } from './ucs.ts'
+import { statusOnUcs } from './ucs-status.ts'
 
 export interface PostfixStatus {
   readonly configDir: string

@@ -19,6 +19,11 @@ export interface RegistrationOptions {
   readonly ucr?: UcrAccess
 }
 
+/** Where that is so, and Postfix's files come from it. */
+export interface UcsOptions extends RegistrationOptions {
+  readonly ucr: UcrAccess
+}
+
 /** UCR of a host: read from its own files, written by its own program. */
 export interface UcrAccess {
   readonly program: string

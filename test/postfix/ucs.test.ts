@@ -308,6 +308,8 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     ucs.reset({ [`${INBOUND}/79`]: wiki })
     const before = ucs.files()
     const forbidden = { ...quick, ucr: { ...ucs.access, mayComplete: false } }
+    t.match(await follow(quick), [{ outcome: 'nothing' }], 'nor to one from before, by a hook')
+    t.strictSame(ucs.files(), before)
     t.match(await follow(forbidden, [`${INBOUND}/79`]), [{ outcome: 'already' }])
     t.strictSame(ucs.files(), before)
     // Its port is followed all the same.
