@@ -191,12 +191,14 @@ t.test('the address of a country can not be forged into a text of our own', asyn
 
 t.test('counts that are none do no harm', async t => {
   const client = await open(t)
-  for (const recipient_count of ['-5', 'NaN', '1e9', '99999999999999999999', '٣', '0x10', '']) {
+  for (const recipient_count of ['-5', 'NaN', '1e9', '٣', '0x10', '']) {
     client.send(message({ recipient_count, sasl_username: `count${recipient_count}` }))
     t.equal(await client.answer(), 'action=dunno', `"${recipient_count}" counts as one`)
   }
-  client.send(message({ recipient_count: '9007199254740991', sasl_username: 'most' }))
-  t.match(await client.answer(), /^action=reject/)
+  for (const recipient_count of ['9007199254740991', '99999999999999999999']) {
+    client.send(message({ recipient_count, sasl_username: 'most' }))
+    t.match(await client.answer(), /^action=reject/, `${recipient_count} is more than any limit`)
+  }
   client.send(message({ recipient_count: '1', sasl_username: 'most' }))
   t.equal(await client.answer(), 'action=dunno', 'what was refused was not counted')
 })

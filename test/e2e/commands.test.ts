@@ -104,7 +104,7 @@ t.test('in observe mode everything is counted and logged, and nothing refused', 
   t.equal(await askPort(daemon.port, message('a', 3)), 'action=dunno')
   const far = { ...message('b', 1), client_address: '223.5.5.5' }
   t.equal(await askPort(daemon.port, far), 'action=dunno')
-  t.ok(await eventually(() => /observed="reject .*\(CN,.*used=4 limit=2/.test(daemon.log())))
+  t.ok(await daemon.logged(/observed="reject .*\(CN,.*used=4 limit=2/))
   t.match(daemon.log(), /verdict=dunno observed="reject 5\.7\.1 You may send to 2 .*used=3 limit=2/)
 })
 
@@ -170,7 +170,7 @@ t.test('signals: HUP reloads, TERM answers and ends with 0, the rest does no har
   if (pid === undefined) throw new Error('no process')
   for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGTTIN'] as const) process.kill(pid, signal)
   process.kill(pid, 'SIGHUP')
-  t.ok(await eventually(() => /reloaded/.test(daemon.log())))
+  t.ok(await daemon.logged(/reloaded/))
   t.equal(await askPort(daemon.port, message('a', 1)), 'action=dunno')
   t.equal(await daemon.stop(), 0)
 })

@@ -36,6 +36,8 @@ export interface InstalledDaemon {
   ctl(...argv: string[]): Promise<Finished>
   /** Everything logged since the installation. */
   log(): string
+  /** Waits for a line: under load lines are written a few milliseconds after the answer. */
+  logged(pattern: RegExp): Promise<boolean>
   remove(): Promise<void>
 }
 
@@ -108,6 +110,13 @@ export async function installDaemon(
       await end('SIGKILL')
     },
     log: () => readFileSync(logFile, 'utf8'),
+    async logged(pattern) {
+      for (let tries = 0; tries < 100; tries++) {
+        if (pattern.test(readFileSync(logFile, 'utf8'))) return true
+        await sleep(20)
+      }
+      return false
+    },
     async remove() {
       await end('SIGKILL')
       rmSync(root, { recursive: true, force: true })
