@@ -76,9 +76,9 @@ outside() {
 }
 
 run_suite() {
-  local suite=$1 scenario began=$SECONDS from failed=0
+  local suite=$1 scenario began=$SECONDS now from times= failed=0
   for scenario in ${scenarios//,/ }; do
-    from=$suite
+    from=$suite now=$SECONDS
     case $scenario in taken_over | shipped_configuration) from=$suite-mtpolicyd ;; esac
     if [ -e "$cache/$from/none" ]; then
       say "$suite: SKIPPED, this suite has no mtpolicyd: $scenario"
@@ -87,8 +87,9 @@ run_suite() {
     unshare --mount --net --pid --fork --kill-child \
       /bin/bash "$0" --inside "$suite" "$cache/$from" "$work" "$scenario" || failed=1
     rm -rf --one-file-system "$work/layer"
+    times+=", $scenario $((SECONDS - now))"
   done
-  say "$suite: done in $((SECONDS - began)) s"
+  say "$suite: $((SECONDS - began)) s (${times#, })"
   return "$failed"
 }
 

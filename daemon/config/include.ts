@@ -46,7 +46,7 @@ export function createOpener(main: string, io: ConfigIo, report: (problem: Probl
   }
 
   /** The file's text; 'missing' if there is none of that name; undefined if reported. */
-  function open(file: string, place: Place, ifDirectory?: Problem['severity']) {
+  function open(file: string, place: Place, ifDirectory?: Problem['severity'], isLast = true) {
     const key = normalize(file)
     if (seen.has(key)) {
       const message = `"${excerpt(file, pathLength)}" has been read already and is skipped here: a file is read only once`
@@ -64,6 +64,8 @@ export function createOpener(main: string, io: ConfigIo, report: (problem: Probl
     } catch (error) {
       const code = codeOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing'
+      // A daemon started from a directory that it may not read: the file is looked for elsewhere.
+      if (code === 'EACCES' && !isLast) return 'missing'
       const reason = code === 'EISDIR' ? 'it is a directory, expected a file' : reasonOf(error)
       report({
         severity: code === 'EISDIR' ? (ifDirectory ?? 'fatal') : 'fatal',
@@ -107,7 +109,7 @@ export function createOpener(main: string, io: ConfigIo, report: (problem: Probl
     }
     const candidates = isAbsolute(path) ? [path] : bases.map(base => join(base, path))
     for (const candidate of candidates) {
-      const source = open(candidate, place)
+      const source = open(candidate, place, undefined, candidate === candidates.at(-1))
       if (source !== 'missing') return source ? [source] : []
     }
     if (/[*?]/.test(path)) return openMatching(candidates, place)
@@ -125,7 +127,7 @@ export function createOpener(main: string, io: ConfigIo, report: (problem: Probl
         )
         return []
       }
-      const names = list(directory, place)
+      const names = list(directory, place, pattern === patterns.at(-1))
       const matching = names.filter(name => matchesName(name, basename(pattern))).sort()
       if (matching.length === 0) continue
       return matching
@@ -136,12 +138,13 @@ export function createOpener(main: string, io: ConfigIo, report: (problem: Probl
   }
 
   /** Empty if there is no such directory. */
-  function list(directory: string, place: Place): readonly string[] {
+  function list(directory: string, place: Place, isLast: boolean): readonly string[] {
     try {
       return io.list(directory)
     } catch (error) {
       const code = codeOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR') return []
+      if (code === 'EACCES' && !isLast) return []
       fail(place, `cannot list "${excerpt(directory, pathLength)}": ${reasonOf(error)}`)
       return []
     }

@@ -327,3 +327,29 @@ t.test('no input makes the reader throw, hang or grow', async t => {
   read(`<${'n'.repeat(size / 2)}>\n${'</m>\n'.repeat(size / 12)}`)
   t.equal(read('a\n'.repeat(5000)).problems.length, 1001, 'and no more messages than one can read')
 })
+
+t.test(
+  'a working directory that may not be read hides no file beside the configuration',
+  async t => {
+    const files = described({
+      '/etc/main.conf': '<<include conf.d/*.conf>>\n<<include more>>\n',
+      '/etc/conf.d/a.conf': 'a = 1\n',
+      '/etc/more': 'b = 2\n',
+    })
+    const denied = (): never => {
+      throw Object.assign(new Error('permission denied'), { code: 'EACCES' })
+    }
+    const parsed = parseConfig('/etc/main.conf', {
+      read: path => (path.startsWith('/') ? files.read(path) : denied()),
+      list: directory => (directory.startsWith('/') ? files.list(directory) : denied()),
+    })
+    says(t, parsed)
+    t.same(plain(parsed.root), { a: '1', b: '2' })
+
+    const closed = parseConfig('/etc/main.conf', {
+      read: path => (path === '/etc/main.conf' ? files.read(path) : denied()),
+      list: denied,
+    })
+    says(t, closed, /cannot list "\/etc\/conf\.d": permission denied/, /cannot read "\/etc\/more"/)
+  },
+)
