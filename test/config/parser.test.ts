@@ -350,6 +350,11 @@ t.test(
       read: path => (path === '/etc/main.conf' ? files.read(path) : denied()),
       list: denied,
     })
-    says(t, closed, /cannot list "\/etc\/conf\.d": permission denied/, /cannot read "\/etc\/more"/)
+    says(
+      t,
+      closed,
+      /cannot read "\/etc\/conf\.d\/\*\.conf": permission/,
+      /cannot read "\/etc\/more"/,
+    )
   },
 )
