@@ -29,7 +29,7 @@ deb=${1:-$(ls -t "$top"/build/deb/*.deb 2> /dev/null | head -n 1)}
 make_bootable() {
   local fresh
   fresh=$(mktemp -d "$cache/making.XXXXXX")
-  say "adding systemd to a copy of $cache/$suite (once)"
+  say "adding systemd and mail clients to a copy of $cache/$suite (once)"
   cp -a --reflink=auto "$cache/$suite/." "$fresh/"
   rm -f "$fresh/usr/sbin/policy-rc.d"
   cp /etc/resolv.conf "$fresh/etc/resolv.conf"
@@ -37,17 +37,18 @@ make_bootable() {
     mount -t proc proc "$1/proc"
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
     chroot "$1" apt-get update -q
-    chroot "$1" apt-get install -q -y --no-install-recommends systemd systemd-sysv
+    chroot "$1" apt-get install -q -y --no-install-recommends systemd systemd-sysv \
+      sasl2-bin libsasl2-modules swaks
     chroot "$1" apt-get clean' sh "$fresh" > "$cache/bootable.log" 2>&1 || {
     tail -n 20 "$cache/bootable.log" >&2
     rm -rf --one-file-system "$fresh"
     fail "systemd cannot be added (all of it: $cache/bootable.log)"
   }
   chmod 755 "$fresh"
-  mv -T "$fresh" "$cache/$suite-booted"
+  mv -T "$fresh" "$cache/$suite-with-mail"
 }
 
-[ -d "$cache/$suite-booted" ] || make_bootable
+[ -d "$cache/$suite-with-mail" ] || make_bootable
 work=$(mktemp -d "${TMPDIR:-/tmp}/test-systemd.XXXXXX")
 nspawn='' leader=''
 clean_up() {
@@ -58,7 +59,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'fail "line $LINENO"' ERR
 chmod 755 "$work"
-cp -a --reflink=auto "$cache/$suite-booted/." "$work/"
+cp -a --reflink=auto "$cache/$suite-with-mail/." "$work/"
 cp "$deb" "$work/root/$name.deb"
 cp "$top/test/support/restart-load.ts" "$work/root/"
 
@@ -205,6 +206,12 @@ say "newer schema: $(grep -m 1 'newer version' "$work/log")"
 user_version "$schema" > /dev/null
 inside systemctl start "$name"
 expect 12345 alice dunno
+
+# Real mail with a login, through the package's own test: counted, refused over the limit.
+cp "$top/debian/tests/counted-mail" "$work/root/"
+inside sh /root/counted-mail > "$work/log" 2>&1 || { cat "$work/log"; fail 'counted-mail'; }
+grep -q 'You may send to 2 recipients per day' "$work/log" || { cat "$work/log"; fail 'no refusal'; }
+say 'authenticated mail is counted, the third of two is refused, unregistered it passes'
 
 inside dpkg --purge "$name" > "$work/log" 2>&1 || { cat "$work/log"; fail 'purge'; }
 left=$(inside sh -c "ls -d /etc/systemd/system/$name* /etc/systemd/system/*/$name* /run/$name 2> /dev/null" || true)

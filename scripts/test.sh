@@ -1,25 +1,43 @@
 #!/bin/sh
 # All checks and tests. As root on Debian it installs what they need; elsewhere what is missing is
-# skipped aloud. With CI set nothing may be skipped.
+# skipped aloud. With CI set nothing may be skipped, and the package itself is installed, too.
+#
+#   scripts/test.sh [TEST-FILE ...]
 set -eu
 cd "$(dirname "$0")/.."
 
 packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-database groff-base python3 gcc libc6-dev"
+if [ -n "${CI:-}" ]; then
+  packages="$packages debhelper debootstrap systemd-container iproute2"
+fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=$(for package in $packages; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || echo "$package"
   done)
   if [ -n "$missing" ]; then
-    # shellcheck disable=SC2086 # one word each
-    set -- $missing
-    echo "Installing for the tests: $*"
+    echo "Installing for the tests:" $missing
     # Without a main.cf of its own: the tests bring theirs, and nothing is started.
-    echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+    if command -v debconf-set-selections >/dev/null; then
+      echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+    fi
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    # One word each.
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
   fi
 fi
 
 make --no-print-directory build
 make --no-print-directory check
+
+if [ -z "${CI:-}" ]; then
+  echo "Not run here: the Debian package (make test-deb, as root)."
+elif [ "$(id -u)" = 0 ]; then
+  DEB_COMPRESS="xz -0" make --no-print-directory deb
+  scripts/test-deb.sh --suites bookworm
+else
+  echo "The Debian package can only be tested as root, and on CI nothing may be skipped." >&2
+  exit 1
+fi
+
 node_modules/.bin/node scripts/test-report.ts "$@"

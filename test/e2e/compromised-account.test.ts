@@ -105,6 +105,24 @@ t.test('a compromised account is stopped', { skip }, async t => {
     t.notOk((await send('alice', 1)).accepted)
   })
 
+  await t.test(
+    'with the daemon hanging mail passes after two timeouts, and Postfix says so',
+    async t => {
+      const { pid } = daemon
+      if (pid === undefined) throw new Error('no process')
+      const asked = Date.now()
+      process.kill(pid, 'SIGSTOP')
+      const passed = await send('alice', 1)
+      process.kill(pid, 'SIGCONT')
+      t.ok(passed.accepted)
+      t.comment(
+        `after ${Date.now() - asked} ms; two timeouts of 5 s and 1 s between them are allowed`,
+      )
+      await rig.logged(/warning: .*problem talking to server/)
+      t.notOk((await send('alice', 1)).accepted, 'and it goes on where it was')
+    },
+  )
+
   await t.test('with the daemon gone mail passes, and Postfix says so', async t => {
     await daemon.stop()
     t.ok((await send('alice', 1)).accepted)
