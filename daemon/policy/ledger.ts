@@ -4,7 +4,7 @@
  * A message is known by Postfix's `instance`. At RCPT its recipients are reserved, at DATA or
  * END-OF-MESSAGE the true number is committed and the reservations go; a message that is never
  * completed gives its reservations back. The same question asked again gets the same verdict and
- * counts nothing, also after a restart. The table in DESIGN §5 is the specification and
+ * counts nothing, also after a restart. The state table in daemon/README.md is the specification and
  * test/policy/ledger.test.ts its executable form.
  *
  * Reservations live in memory alone. Commitments and decided messages go to the LedgerStore and

@@ -4,7 +4,7 @@
  * Readers of files collect problems and go on, so that all of them are shown in one go; nothing
  * here throws. An `error` says the thing cannot mean what was written; a `warning` says it is
  * taken as written but probably not meant. `fatal` marks errors with which the daemon refuses to
- * start (DESIGN §6): other errors start, and the part they sit in counts as failed.
+ * start: other errors start, and the part they sit in counts as failed.
  */
 
 export interface Place {
