@@ -181,7 +181,11 @@ function prepare(root: string, isDescribed: boolean) {
   // In one pass: what we put in must not be taken for theirs again.
   const theirs =
     /\/etc\/univention\/registry\.info\/variables|\/etc\/univention|\/tmp\/oracle|\/var\/log\/univention\/config-registry\.replog/g
-  const here = (text: string) => text.replace(theirs, place => new Map(places).get(place) ?? place)
+  const another = /setpriv --reuid=(\d+) --regid=\d+ --clear-groups env /g
+  const here = (text: string) =>
+    text
+      .replace(another, 'env REGISTRY_USER=$1 ')
+      .replace(theirs, place => new Map(places).get(place) ?? place)
   const there = (text: string) =>
     places.reduce((all, [place, ours]) => all.replaceAll(ours, place), text)
 

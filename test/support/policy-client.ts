@@ -17,7 +17,8 @@ export interface PolicyClient {
 export async function policyClient(
   to: { readonly port: number; readonly host?: string } | { readonly path: string },
 ): Promise<PolicyClient> {
-  const socket = connect({ ...to, allowHalfOpen: true })
+  // Not localhost: which address that is differs from host to host.
+  const socket = connect({ host: '127.0.0.1', ...to, allowHalfOpen: true })
   let received = ''
   let hasEnded = false
   const waiting: (() => void)[] = []
