@@ -61,6 +61,11 @@ trap 'fail "line $LINENO"' ERR
 chmod 755 "$work"
 cp -a --reflink=auto "$cache/$suite-with-mail/." "$work/"
 cp "$deb" "$work/root/$name.deb"
+# The same package as a next version, for the upgrade.
+dpkg-deb -R "$deb" "$work/root/next"
+sed -i 's/^Version: .*/&+1/' "$work/root/next/DEBIAN/control"
+dpkg-deb -Znone -b "$work/root/next" "$work/root/next.deb" > /dev/null
+rm -rf "$work/root/next"
 cp "$top/test/support/restart-load.ts" "$work/root/"
 
 # --- boot ----------------------------------------------------------------------------------------
@@ -187,7 +192,12 @@ load() {
   say "1,000 connections during $1 × ${*:2}: $(cat "$work/load")"
 }
 load 3 systemctl restart "$name"
-load 1 dpkg -i "/root/$name.deb"
+load 1 apt-get install -q -y --no-install-recommends /root/next.deb
+case $(inside dpkg-query -W -f '${Version}' "$name") in *+1) ;; *) fail 'the second build is not installed' ;; esac
+inside mtpolicyctl set mtpolicyd/threshold=5 > /dev/null || fail 'set'
+expect 12345 bob reject
+say '  and the counts of before the upgrade stand'
+inside mtpolicyctl set mtpolicyd/threshold=1000000 > /dev/null || fail 'set threshold'
 
 inside systemctl stop "$name.socket" "$name.service"
 user_version() {

@@ -9,10 +9,13 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
+
+export { freePort }
 
 export const dist = join(import.meta.dirname, '../../dist')
 
@@ -39,16 +42,6 @@ export interface InstalledDaemon {
   /** Waits for a line: under load lines are written a few milliseconds after the answer. */
   logged(pattern: RegExp): Promise<boolean>
   remove(): Promise<void>
-}
-
-/** A port of 127.0.0.1 and ::1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 export function runProgram(program: string, ...argv: string[]): Promise<Finished> {

@@ -20,6 +20,7 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
 
 export interface PostfixRigOptions {
   /** Accounts that may log in; default `alice` and `bob`. */
@@ -87,8 +88,11 @@ export async function createPostfixRig(options: PostfixRigOptions = {}): Promise
   const queue = path.join(directory, 'queue')
   const logFile = path.join(directory, 'mail.log')
   const pidFile = path.join(queue, 'pid/master.pid')
-  const [smtp = 0, submission = 0, smtps = 0] = await freePorts(3)
-  const ports = { smtp, submission, smtps }
+  const ports = {
+    smtp: await freePort(),
+    submission: await freePort(),
+    smtps: await freePort(),
+  }
 
   fs.mkdirSync(path.join(configDirectory, 'sasl'), { recursive: true })
   fs.mkdirSync(queue)
@@ -131,8 +135,21 @@ export async function createPostfixRig(options: PostfixRigOptions = {}): Promise
     ports,
     login: user => `${user}@${HOSTNAME}`,
     async start() {
-      cool()
-      run('timeout', '20', 'postfix', '-c', configDirectory, 'start')
+      const begin = (): void => {
+        cool()
+        run('timeout', '20', 'postfix', '-c', configDirectory, 'start')
+      }
+      try {
+        begin()
+      } catch {
+        // Seen on a busy machine: a port, or the lock of the master before, was still taken.
+        await sleep(1000)
+        try {
+          begin()
+        } catch (error) {
+          throw new Error(`${error}\n${log().slice(-2000)}`)
+        }
+      }
       for (const port of Object.values(ports)) await untilListening(port)
     },
     async stop() {
@@ -287,24 +304,6 @@ function makeUsers(etc: string, users: readonly string[]): void {
   }
   run('chown', 'root:postfix', database)
   fs.chmodSync(database, 0o640)
-}
-
-async function freePorts(wanted: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: wanted }, async () => {
-      const server = net.createServer()
-      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  return Promise.all(
-    servers.map(async server => {
-      const address = server.address()
-      await new Promise(resolve => server.close(resolve))
-      if (address === null || typeof address === 'string') throw new Error('no port')
-      return address.port
-    }),
-  )
 }
 
 async function untilListening(port: number): Promise<void> {

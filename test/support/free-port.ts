@@ -1,0 +1,32 @@
+/**
+ * A port for a server of a test.
+ *
+ * Not from the range that the kernel takes for outgoing connections (32768 and up): between our
+ * choice and the server's bind, another test's client could get it. Seen with Postfix, which then
+ * does not start.
+ */
+
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
+
+const LOWEST = 15_000
+const HIGHEST = 32_000
+
+/** A port of 127.0.0.1 and ::1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(LOWEST, HIGHEST)
+    if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) return port
+  }
+}
+
+function isFree(port: number, host: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', error =>
+      // Without IPv6 there is nobody to have taken it there.
+      resolve('code' in error && error.code !== 'EADDRINUSE'),
+    )
+    server.listen(port, host, () => server.close(() => resolve(true)))
+  })
+}
