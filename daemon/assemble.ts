@@ -11,6 +11,7 @@ import { BlockList, isIP } from 'node:net'
 import { configFiles } from './config/files.ts'
 import { type Loaded, loadConfig } from './config/load.ts'
 import { parseConfig } from './config/parser.ts'
+import { findOption } from './config/tree.ts'
 import type { CountryPool } from './lookup/country-pool.ts'
 import type { CountryDatabase } from './lookup/geoip.ts'
 import type { Paths } from './paths.ts'
@@ -69,15 +70,14 @@ export function assemble(options: AssemblyOptions): Assembly {
     return database
   }
 
-  const written = parsed.root.options.find(option => option.name === 'geoip_database')?.value
+  const own = findOption(parsed.root, 'geoip_database')
   const builtIn = paths.countries.find(path => existsSync(path)) ?? paths.countries[0] ?? ''
-  const standard = openCountries(written === undefined || written === '' ? builtIn : written)
+  const standard = openCountries(own?.value || builtIn)
   const report = failureReporter(log, clock)
 
-  if (written !== undefined && written !== '' && standard.state.status === 'absent') {
-    const option = parsed.root.options.find(({ name }) => name === 'geoip_database')
+  if (own?.value && standard.state.status === 'absent') {
     const message = `"geoip_database": ${standard.state.problem ?? 'it cannot be read'}`
-    problems.push(error(option?.valuePlace ?? parsed.root.place, message))
+    problems.push(error(own.valuePlace, message))
   }
 
   const loaded = loadConfig(

@@ -6,10 +6,6 @@
 
 export type ControlCommand = 'status' | 'reload'
 
-export interface ControlRequest {
-  readonly command: ControlCommand
-}
-
 export type ControlReply<T = unknown> =
   | { readonly ok: true; readonly result: T }
   | { readonly ok: false; readonly message: string }

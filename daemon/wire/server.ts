@@ -74,6 +74,11 @@ export function makeServer(options: ServerOptions): PolicyServer {
     open.set(connection.id, served)
   }
 
+  /** A listener that fails once it listens is no reason to end: its connections live on. */
+  function watch(server: Server): void {
+    server.on('error', error => note(`a listener has failed: ${describe(error)}`))
+  }
+
   async function bind(endpoint: Endpoint): Promise<Server> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, socket =>
       accept(socket, endpoint),
@@ -96,7 +101,7 @@ export function makeServer(options: ServerOptions): PolicyServer {
     })
     // Anybody who may reach the socket's directory may ask, as over TCP.
     if (endpoint.kind === 'unix') chmodSync(endpoint.path, 0o666)
-    server.on('error', () => undefined)
+    watch(server)
     return server
   }
 
@@ -116,7 +121,7 @@ export function makeServer(options: ServerOptions): PolicyServer {
       note(`descriptor ${fd} was handed over and is no listening socket: ${describe(error)}`)
       return
     }
-    server.on('error', () => undefined)
+    watch(server)
     const name = boundAddress(server, fd)
     endpoint = wanted.get(name)
     if (endpoint) {
