@@ -6,7 +6,7 @@
  * ledger is given. What was opened is closed with `close`.
  */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { configFiles } from './config/files.ts'
 import { type Loaded, loadConfig } from './config/load.ts'
@@ -14,14 +14,14 @@ import { parseConfig } from './config/parser.ts'
 import { findOption } from './config/tree.ts'
 import type { CountryPool } from './lookup/country-pool.ts'
 import type { CountryDatabase } from './lookup/geoip.ts'
+import { openOutside } from './outside.ts'
 import type { Paths } from './paths.ts'
 import { plugins } from './plugins/index.ts'
 import type { Clock } from './policy/clock.ts'
+import type { Resolver } from './policy/dns.ts'
 import type { Ledger } from './policy/ledger.ts'
 import type { Log } from './policy/log.ts'
 import { error, fatal, type Place, type Problem, warning } from './policy/problem.ts'
-import { sqlConnection } from './store/dsn.ts'
-import { memorySessions } from './store/memory-sessions.ts'
 import { type Endpoint, parseEndpoints } from './wire/endpoint.ts'
 
 export interface Assembly {
@@ -44,13 +44,14 @@ export interface AssemblyOptions {
   readonly paths: Paths
   readonly clock: Clock
   readonly ledger: Ledger
+  readonly dns: Resolver
   readonly countries: CountryPool
   /** The log to be; it exists only once the file has said how it should look. */
   readonly log: () => Log
 }
 
 export function assemble(options: AssemblyOptions): Assembly {
-  const { file, text, paths, clock, ledger, countries, log } = options
+  const { file, text, paths, clock, ledger, dns, countries, log } = options
   const read = (path: string): string =>
     text !== undefined && path === file ? text : configFiles.read(path)
   const parsed = parseConfig(
@@ -62,17 +63,10 @@ export function assemble(options: AssemblyOptions): Assembly {
     },
   )
   const problems: Problem[] = [...parsed.problems]
-  const closers: (() => void)[] = []
-
-  function openCountries(path: string): CountryDatabase {
-    const { database, release } = countries.open(path)
-    closers.push(release)
-    return database
-  }
-
   const own = findOption(parsed.root, 'geoip_database')
   const builtIn = paths.countries.find(path => existsSync(path)) ?? paths.countries[0] ?? ''
-  const standard = openCountries(own?.value || builtIn)
+  const outside = openOutside({ clock, dns, countries, countryFile: own?.value || builtIn })
+  const standard = outside.countries
   const report = failureReporter(log, clock)
 
   if (own?.value && standard.state.status === 'absent') {
@@ -86,16 +80,8 @@ export function assemble(options: AssemblyOptions): Assembly {
       plugins,
       clock,
       ledger,
-      countries: standard,
-      openCountries,
-      openSql: dsn => {
-        const connection = sqlConnection(dsn)
-        closers.push(() => connection.close())
-        return connection
-      },
-      memorySessions: (expireSeconds, lockSeconds) =>
-        memorySessions({ expireSeconds, lockSeconds }, clock.now),
-      readFile: path => readFileSync(path, 'utf8'),
+      outside,
+      ...outside.services,
       note(level, message) {
         const to = log()
         if (to.debug >= level) to.trace(message())
@@ -121,9 +107,7 @@ export function assemble(options: AssemblyOptions): Assembly {
     problems: inOrder(problems),
     isUsable: !problems.some(problem => problem.severity === 'fatal'),
     countries: standard,
-    close() {
-      for (const close of closers) close()
-    },
+    close: () => outside.close(),
   }
 }
 

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { assemble } from './assemble.ts'
 import { ledgerSlot } from './ledger-slot.ts'
 import { countryPool } from './lookup/country-pool.ts'
+import { openResolver } from './lookup/resolver.ts'
 import type { Paths } from './paths.ts'
 import { systemClock } from './policy/clock.ts'
 import type { Log } from './policy/log.ts'
@@ -44,8 +45,11 @@ export function checkConfiguration(
   const { ledger } = ledgerSlot()
   const clock = systemClock
   const countries = countryPool(nothing)
-  const assembly = assemble({ file, text, paths, clock, ledger, countries, log: () => silentLog })
+  const dns = openResolver({ env: process.env, clock, log: nothing })
+  const log = () => silentLog
+  const assembly = assemble({ file, text, paths, clock, ledger, dns, countries, log })
   assembly.close()
+  dns.close()
   return assembly.problems
 }
 

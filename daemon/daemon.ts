@@ -16,6 +16,7 @@ import { type LedgerSlot, ledgerSlot } from './ledger-slot.ts'
 import { openDestination } from './log/destination.ts'
 import { openLog } from './log/logger.ts'
 import { countryPool } from './lookup/country-pool.ts'
+import { openResolver } from './lookup/resolver.ts'
 import type { Paths } from './paths.ts'
 import { claimPidFile } from './pid-file.ts'
 import { type Answer, makeAnswer, newAnswerTally } from './policy/answer.ts'
@@ -93,6 +94,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const texts = Object.entries(fields).map(([name, value]) => [name, String(value)])
     say(event.replaceAll('_', ' '), Object.fromEntries(texts))
   })
+  const dns = openResolver({ env: process.env, clock, log: message => log.warning(message) })
   let current: Prepared & { readonly answer: Answer }
   const started = Promise.withResolvers<void>()
   /** One after the other: each ends with the file as it is then. */
@@ -108,6 +110,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       paths: options.paths,
       clock,
       ledger: slot.ledger,
+      dns,
       countries,
       log: () => log,
     })
@@ -146,6 +149,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function answerOf({ loaded }: Assembly, to: Log): Answer {
     const { globals } = loaded
+    dns.setDeadline(globals.dns_timeout.value * 1000)
     return makeAnswer({
       hosts: loaded.hosts,
       retiredKeys,
@@ -360,6 +364,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         log.error(`the ledger could not be closed in order: ${describeError(error)}`)
       }
       current.assembly.close()
+      dns.close()
       releasePidFile?.()
       await destination.flush()
     },

@@ -12,6 +12,7 @@ import {
   choice,
   integer,
   list,
+  number,
   optional,
   type Section,
   type SettingValues,
@@ -41,6 +42,10 @@ export const globalSettings = {
     { doc: 'Seconds for all plugins of a request; 0 without limit.', fallback: 4 },
     { min: 0 },
   ),
+  dns_timeout: number({
+    doc: 'Seconds a question to the DNS may take in all.',
+    fallback: { text: '2', value: 2 },
+  }),
   vhost_by_policy_context: boolean({
     doc: 'Choose the virtual host by policy_context.',
     fallback: false,

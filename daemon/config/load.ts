@@ -11,8 +11,8 @@ import { type ChainOptions, type Link, makeChain, newTally } from '../policy/cha
 import type { Clock } from '../policy/clock.ts'
 import { describeError, LookupError } from '../policy/errors.ts'
 import type { Ledger } from '../policy/ledger.ts'
-import type { Check, Plugin, Surroundings } from '../policy/plugin.ts'
-import type { CountryDatabase, SqlConnection } from '../policy/ports.ts'
+import type { Connections, Outside } from '../policy/outside.ts'
+import type { Check, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
 import { error, fatal, nearestName, type Place, type Problem, warning } from '../policy/problem.ts'
 import type { SessionCache } from '../policy/session.ts'
 import { integer, readSettings, type Section } from '../policy/setting.ts'
@@ -23,12 +23,16 @@ export interface LoadOptions extends ServiceOptions {
   readonly plugins: readonly Plugin[]
   readonly clock: Clock
   readonly ledger: Ledger
-  readonly countries: CountryDatabase
-  openCountries(path: string): CountryDatabase
-  readFile(path: string): string
+  readonly outside: Outside
   note(level: number, message: () => string): void
   /** A plugin has failed; see ChainOptions. */
   report: ChainOptions['report']
+}
+
+/** Something a plugin does apart from requests. */
+export interface Work {
+  readonly path: string
+  run(): MaybePromise<void>
 }
 
 export interface Loaded {
@@ -37,7 +41,9 @@ export interface Loaded {
   readonly links: readonly { readonly host: string; readonly path: string; readonly link: Link }[]
   readonly sessions: SessionCache | undefined
   /** What plugins do once, before the first request. */
-  readonly starts: readonly { readonly path: string; run(): void | Promise<void> }[]
+  readonly starts: readonly Work[]
+  /** What plugins do when they are told to, by name: `hourly`. */
+  readonly tasks: readonly (Work & { readonly task: string })[]
   /** Does any plugin count in the ledger? */
   readonly usesLedger: boolean
 }
@@ -68,18 +74,20 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     hosts,
     links: loader.links,
     starts: loader.starts,
-    sessions: readSessions(root, options, problems),
+    tasks: loader.tasks,
+    sessions: readSessions(root, connections, options, problems),
     usesLedger: loader.usesLedger,
   }
 }
 
 class Loader {
   readonly links: { host: string; path: string; link: Link }[] = []
-  readonly starts: { path: string; run(): void | Promise<void> }[] = []
+  readonly starts: Work[] = []
+  readonly tasks: (Work & { readonly task: string })[] = []
   usesLedger = false
   readonly #timezone: string | undefined
   readonly #observe: boolean
-  readonly #connections: ReadonlyMap<string, SqlConnection>
+  readonly #connections: Connections
   readonly #options: LoadOptions
   readonly #problems: Problem[]
   readonly #chain: ChainOptions
@@ -87,7 +95,7 @@ class Loader {
   constructor(
     globals: Globals,
     timezone: string | undefined,
-    connections: ReadonlyMap<string, SqlConnection>,
+    connections: Connections,
     options: LoadOptions,
     problems: Problem[],
   ) {
@@ -169,12 +177,17 @@ class Loader {
     const noteLevel = this.#commonLevel(block)
     if (!settings) return undefined
 
-    const surroundings = this.#surroundings(block, name, path, noteLevel, nestedLinks)
+    let ahead: Link['ahead']
+    const surroundings = this.#surroundings(block, name, path, noteLevel, nestedLinks, ask => {
+      ahead = ask
+    })
     if (plugin.usesLedger) this.usesLedger = true
+    const check = this.#create(plugin, settings, surroundings)
     const link: Link = {
       name,
       module: plugin.name,
-      check: this.#create(plugin, settings, surroundings),
+      check,
+      ahead,
       onError: own('on_error') === 'continue' ? 'continue' : 'fail',
       tally: newTally(),
     }
@@ -235,6 +248,7 @@ class Loader {
     path: string,
     noteLevel: number,
     nestedLinks: readonly Link[],
+    ahead: Surroundings['ahead'],
   ): Surroundings {
     const problems = this.#problems
     const options = this.#options
@@ -244,15 +258,14 @@ class Loader {
     const text = (message: string, option: string | undefined): string =>
       `${option === undefined ? '' : `"${option}" in `}<Plugin ${block.name}>: ${message}`
     return {
+      ...options.outside,
+      ...this.#connections,
       name,
       path,
       section: block,
       clock: options.clock,
       ledger: options.ledger,
-      countries: options.countries,
-      openCountries: options.openCountries,
-      sql: connection => this.#connections.get(connection),
-      readFile: options.readFile,
+      ahead,
       nested:
         nestedLinks.length === 0
           ? undefined
@@ -266,6 +279,7 @@ class Loader {
       observe: this.#observe,
       note: message => options.note(noteLevel, () => `${path}: ${message()}`),
       atStart: run => this.starts.push({ path, run }),
+      atTask: (task, run) => this.tasks.push({ task, path, run }),
       problems,
       warn: (message, option) => problems.push(warning(placeOf(option), text(message, option))),
       fail: (message, option) => problems.push(error(placeOf(option), text(message, option))),

@@ -25,6 +25,8 @@ export interface Link {
   readonly name: string
   readonly module: string
   readonly check: Check
+  /** Puts the plugin's slow questions early; its answers are asked for again later. */
+  readonly ahead?: ((request: PolicyRequest, context: Context) => void) | undefined
   readonly onError: 'fail' | 'continue'
   readonly tally: Tally
 }
@@ -72,6 +74,7 @@ export function makeChain(
     first: number,
     request: PolicyRequest,
     context: Context,
+    waitsForFirst = true,
   ): MaybePromise<Decision | undefined> {
     for (let i = first; i < links.length; i++) {
       const link = links[i]
@@ -84,6 +87,7 @@ export function makeChain(
         outcome = failed(link, error)
       }
       if (outcome instanceof Promise) {
+        if (waitsForFirst) askAhead(i + 1, request, context)
         return outcome
           .catch(error => failed(link, error))
           .then(action => {
@@ -91,7 +95,7 @@ export function makeChain(
             // A request past its deadline has been answered: nothing more is asked on its behalf.
             if (context.signal.aborted) return undefined
             return action === undefined
-              ? runFrom(i + 1, request, context)
+              ? runFrom(i + 1, request, context, false)
               : { action, by: link.name }
           })
       }
@@ -99,6 +103,15 @@ export function makeChain(
       if (outcome !== undefined) return { action: outcome, by: link.name }
     }
     return undefined
+  }
+
+  /** A failure here is found again, and reported, when the plugin itself runs. */
+  function askAhead(from: number, request: PolicyRequest, context: Context): void {
+    for (let i = from; i < links.length; i++) {
+      try {
+        links[i]?.ahead?.(request, context)
+      } catch {}
+    }
   }
 
   function settle(link: Link, started: number, context: Context): void {

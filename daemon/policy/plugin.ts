@@ -9,13 +9,14 @@
 
 import type { Clock } from './clock.ts'
 import type { Ledger } from './ledger.ts'
-import type { CountryDatabase, SqlConnection } from './ports.ts'
+import type { Connections, Outside } from './outside.ts'
+import type { MaybePromise } from './ports.ts'
 import type { Problem } from './problem.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Session } from './session.ts'
 import type { Section, Settings, SettingValues } from './setting.ts'
 
-export type MaybePromise<T> = T | Promise<T>
+export type { MaybePromise }
 
 /** An action of access(5), or nothing: the chain goes on. */
 export type Outcome = string | undefined
@@ -43,7 +44,7 @@ export interface Facts {
 }
 
 /** What a plugin is given when it is created. */
-export interface Surroundings {
+export interface Surroundings extends Outside, Connections {
   /** The operator's name of this block. */
   readonly name: string
   /** The block's place in the configuration, e.g. `default/outer/inner`: unique, for keys. */
@@ -52,14 +53,6 @@ export interface Surroundings {
   readonly section: Section
   readonly clock: Clock
   readonly ledger: Ledger
-  /** The built-in or configured GeoIP database of the default policy. */
-  readonly countries: CountryDatabase
-  /** A database of the plugin's own. */
-  openCountries(path: string): CountryDatabase
-  /** The SQL connection of that name; undefined if the file has none. */
-  sql(name: string): SqlConnection | undefined
-  /** A file the plugin needs at load. Throws with a message for the operator. */
-  readFile(path: string): string
   /** The <Plugin> blocks inside this one; undefined if there are none. */
   readonly nested: Check | undefined
   /** Time zone of calendar windows, IANA name; undefined is the host's. */
@@ -68,6 +61,13 @@ export interface Surroundings {
   readonly observe: boolean
   /** Work to be done before the first request, and not when a file is only checked. */
   atStart(run: () => MaybePromise<void>): void
+  /** Work for `mtpolicyd --cron TASK`, which the package runs with `hourly`. */
+  atTask(task: string, run: () => MaybePromise<void>): void
+  /**
+   * Called while an earlier plugin of the same chain waits: the place to put slow questions early,
+   * so that lists are asked at the same time. The answers are asked for again, and found, later.
+   */
+  ahead(ask: (request: PolicyRequest, context: Context) => void): void
   /** A message at the plugin's own log level; it costs nothing when that level is not logged. */
   note(message: () => string): void
   /** Where mistakes are collected; `warn`, `fail` and `refuse` add to it. */

@@ -3,6 +3,9 @@
  * implement; the comments are the contract.
  */
 
+/** Where a method says so, an answer that is at hand comes at once, without a promise. */
+export type MaybePromise<T> = T | Promise<T>
+
 /** Countries of client addresses. */
 export interface CountryDatabase {
   /**
@@ -23,11 +26,7 @@ export type SqlRow = readonly SqlValue[]
 export interface SqlConnection {
   readonly dialect: 'sqlite' | 'mysql' | 'postgres'
   /** Rows of a query, at most `most`; values are bound in order to `?`. */
-  query(
-    sql: string,
-    values: readonly SqlValue[],
-    most: number,
-  ): readonly SqlRow[] | Promise<readonly SqlRow[]>
+  query(sql: string, values: readonly SqlValue[], most: number): MaybePromise<readonly SqlRow[]>
   /** Runs a statement; the number of rows it changed. */
-  execute(sql: string, values: readonly SqlValue[]): number | Promise<number>
+  execute(sql: string, values: readonly SqlValue[]): MaybePromise<number>
 }

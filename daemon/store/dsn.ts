@@ -5,8 +5,14 @@
 import { LookupError } from '../policy/errors.ts'
 import { type ClosableSqlConnection, sqliteConnection } from './sqlite-connection.ts'
 
+export interface DataSource {
+  readonly dsn: string
+  readonly user: string
+  readonly password: string
+}
+
 /** Opens nothing yet. Throws LookupError if the name cannot be understood. */
-export function sqlConnection(dsn: string): ClosableSqlConnection {
+export function sqlConnection({ dsn }: DataSource): ClosableSqlConnection {
   const parts = /^dbi:(\w+)(?:\([^)]*\))?:(.*)$/is.exec(dsn)
   if (!parts) throw new LookupError(`expected dbi:SQLite:dbname=/PATH, found "${dsn}"`)
   const [, driver = '', rest = ''] = parts

@@ -12,16 +12,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Loaded, loadConfig } from '../../daemon/config/load.ts'
 import { parseConfig } from '../../daemon/config/parser.ts'
+import { countryPool } from '../../daemon/lookup/country-pool.ts'
 import { type CountryDatabase, openCountryDatabase } from '../../daemon/lookup/geoip.ts'
+import { openOutside } from '../../daemon/outside.ts'
 import { plugins } from '../../daemon/plugins/index.ts'
 import { makeAnswer, newAnswerTally } from '../../daemon/policy/answer.ts'
+import type { Resolver } from '../../daemon/policy/dns.ts'
 import { type Ledger, openLedger } from '../../daemon/policy/ledger.ts'
 import type { Fields, Log } from '../../daemon/policy/log.ts'
+import type { Outside } from '../../daemon/policy/outside.ts'
 import type { Plugin } from '../../daemon/policy/plugin.ts'
 import { formatProblem, type Problem } from '../../daemon/policy/problem.ts'
 import { type Connection, PolicyRequest } from '../../daemon/policy/request.ts'
 import { sqlConnection } from '../../daemon/store/dsn.ts'
-import { memorySessions } from '../../daemon/store/memory-sessions.ts'
 import type { ClosableSqlConnection } from '../../daemon/store/sqlite-connection.ts'
 import { openSqliteLedger } from '../../daemon/store/sqlite-ledger.ts'
 import { type CountryRange, writeMmdb } from '../../scripts/mmdb-writer.ts'
@@ -56,6 +59,9 @@ export interface WorldOptions {
   readonly secondMilliseconds?: number
   /** Instead of one that works. */
   readonly ledger?: Ledger
+  readonly dns?: Resolver
+  /** Instead of the real ones. */
+  readonly outside?: Partial<Outside>
 }
 
 export interface World {
@@ -68,7 +74,9 @@ export interface World {
   /** The action; undefined: the connection is closed without an answer. */
   ask(attributes: Readonly<Record<string, string>>, on?: Connection): Promise<string | undefined>
   /** The SQL connection opened for a data source name. */
-  sql(dsn: string): ClosableSqlConnection
+  sql(dsn: string, user?: string, password?: string): ClosableSqlConnection
+  /** `mtpolicyd --cron TASK`. */
+  runTask(task: string): Promise<void>
   readonly ledger: Ledger
   readonly verdicts: readonly Fields[]
   /** Everything loud. */
@@ -76,6 +84,8 @@ export interface World {
   readonly notes: readonly string[]
   close(): void
 }
+
+const emptyDns: Resolver = { ask: () => ({ outcome: 'empty', records: [], exists: false }) }
 
 /** A virtual host around plugins, with what stands before it. */
 export function chain(blocks: string, globals = ''): string {
@@ -126,29 +136,37 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
     errors,
     notes,
     verdicts,
-    sql(dsn: string): ClosableSqlConnection {
-      const connection = databases.get(dsn) ?? sqlConnection(dsn)
+    sql(dsn: string, user = '', password = ''): ClosableSqlConnection {
+      const connection = databases.get(dsn) ?? sqlConnection({ dsn, user, password })
       databases.set(dsn, connection)
       return connection
     },
     close() {
       for (const connection of databases.values()) connection.close()
       store.close()
+      outside.close()
     },
   }
+  // A DNS that was not described knows no name, so that no test asks the world.
+  const dns = options.dns ?? emptyDns
+  const pool = countryPool(() => undefined)
+  const outside = openOutside({ clock, dns, countries: pool, countryFile: '' })
   const loaded = loadConfig(
     parsed.root,
     {
       plugins: [...plugins, ...(options.plugins ?? [])],
       clock,
       ledger,
-      countries: countryFixture(),
-      openCountries: path =>
-        openCountryDatabase({ path, log: () => undefined, pollMilliseconds: 0 }),
-      openSql: dsn => world.sql(dsn),
-      memorySessions: (expireSeconds, lockSeconds) =>
-        memorySessions({ expireSeconds, lockSeconds }, clock.now),
-      readFile: read,
+      outside: {
+        ...outside,
+        countries: countryFixture(),
+        openCountries: path =>
+          openCountryDatabase({ path, log: () => undefined, pollMilliseconds: 0 }),
+        readFile: read,
+        ...options.outside,
+      },
+      ...outside.services,
+      openSql: ({ dsn, user, password }) => world.sql(dsn, user, password),
       note: (_level, message) => void notes.push(message()),
       report: (name, message) => void errors.push(`plugin ${name} failed: ${message}`),
     },
@@ -181,6 +199,9 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
     problems,
     messages: problems.map(formatProblem),
     loaded,
+    async runTask(task: string): Promise<void> {
+      for (const { run } of loaded.tasks.filter(one => one.task === task)) await run()
+    },
     async ask(
       attributes: Readonly<Record<string, string>>,
       on: Connection = { id: 1, endpoint: PORT },
