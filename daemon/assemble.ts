@@ -15,6 +15,7 @@ import { findOption } from './config/tree.ts'
 import type { CountryPool } from './lookup/country-pool.ts'
 import type { CountryDatabase } from './lookup/geoip.ts'
 import { openOutside } from './outside.ts'
+import { loadOwnPlugins } from './own-plugins.ts'
 import type { Paths } from './paths.ts'
 import { plugins } from './plugins/index.ts'
 import type { Clock } from './policy/clock.ts'
@@ -50,7 +51,7 @@ export interface AssemblyOptions {
   readonly log: () => Log
 }
 
-export function assemble(options: AssemblyOptions): Assembly {
+export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const { file, text, paths, clock, ledger, dns, countries, log } = options
   const read = (path: string): string =>
     text !== undefined && path === file ? text : configFiles.read(path)
@@ -62,22 +63,24 @@ export function assemble(options: AssemblyOptions): Assembly {
       repeatableBlocks: ['VirtualHost'],
     },
   )
-  const problems: Problem[] = [...parsed.problems]
-  const own = findOption(parsed.root, 'geoip_database')
+  const builtInNames = plugins.map(({ name }) => name)
+  const own = await loadOwnPlugins(paths.plugins, builtInNames)
+  const problems: Problem[] = [...parsed.problems, ...own.problems]
+  const database = findOption(parsed.root, 'geoip_database')
   const builtIn = paths.countries.find(path => existsSync(path)) ?? paths.countries[0] ?? ''
-  const outside = openOutside({ clock, dns, countries, countryFile: own?.value || builtIn })
+  const outside = openOutside({ clock, dns, countries, countryFile: database?.value || builtIn })
   const standard = outside.countries
   const report = failureReporter(log, clock)
 
-  if (own?.value && standard.state.status === 'absent') {
+  if (database?.value && standard.state.status === 'absent') {
     const message = `"geoip_database": ${standard.state.problem ?? 'it cannot be read'}`
-    problems.push(error(own.valuePlace, message))
+    problems.push(error(database.valuePlace, message))
   }
 
   const loaded = loadConfig(
     parsed.root,
     {
-      plugins,
+      plugins: [...plugins, ...own.plugins],
       clock,
       ledger,
       outside,

@@ -37,17 +37,17 @@ export async function findConfiguration(paths: Paths, file: string | undefined):
 }
 
 /** Everything wrong with a configuration. Opens neither state nor sockets. */
-export function checkConfiguration(
+export async function checkConfiguration(
   paths: Paths,
   file: string,
   text: string | undefined,
-): readonly Problem[] {
+): Promise<readonly Problem[]> {
   const { ledger } = ledgerSlot()
   const clock = systemClock
   const countries = countryPool(nothing)
   const dns = openResolver({ env: process.env, clock, log: nothing })
   const log = () => silentLog
-  const assembly = assemble({ file, text, paths, clock, ledger, dns, countries, log })
+  const assembly = await assemble({ file, text, paths, clock, ledger, dns, countries, log })
   assembly.close()
   dns.close()
   return assembly.problems
@@ -57,14 +57,19 @@ export function checkConfiguration(
  * A staged file, judged as if it stood where it will be put: includes are relative to that place.
  * What is rendered for others than the daemon is not ours to judge.
  */
-export function checkStaged(paths: Paths, staged: string, target: string): readonly Problem[] {
+export async function checkStaged(
+  paths: Paths,
+  staged: string,
+  target: string,
+): Promise<readonly Problem[]> {
   if (target !== paths.config) return []
   return checkConfiguration(paths, target, readFileSync(staged, 'utf8'))
 }
 
 const nothing = (): undefined => undefined
 
-const silentLog: Log = {
+/** For those who read the problems themselves. */
+export const silentLog: Log = {
   debug: 0,
   error: nothing,
   warning: nothing,

@@ -104,7 +104,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   async function prepare(): Promise<Prepared> {
     const { file, text, origin, lines } = await options.source()
-    const assembly = assemble({
+    const assembly = await assemble({
       file,
       text,
       paths: options.paths,

@@ -15,6 +15,7 @@ import { type Paths, pathsBelow } from './paths.ts'
 import { describeError } from './policy/errors.ts'
 import { formatProblem } from './policy/problem.ts'
 import { addonNotify, supervisorOf } from './supervisor.ts'
+import { runTasks } from './tasks.ts'
 import { version } from './version.ts'
 
 const USAGE = `Usage: mtpolicyd [--root DIR] [-f] [-c FILE] [-l N]
@@ -47,7 +48,7 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
   }
   const paths = pathsBelow(textOf(values.root) ?? '/')
   const file = textOf(values.config)
-  if (values.cron !== undefined) return runCron(paths, file)
+  if (values.cron !== undefined) return runCron(paths, file, textOf(values.cron) ?? '')
   if (values.dump_config || values.dump_vhosts) return dump(paths, file)
   if (!values.foreground) return goToBackground(argv)
   return run(paths, file, debugLevel(textOf(values.loglevel)))
@@ -115,14 +116,16 @@ function handleSignals(starting: Promise<Daemon>): void {
   }
 }
 
-/** There is nothing periodic in the plugins of this version; the ledger keeps house by itself. */
-async function runCron(paths: Paths, file: string | undefined): Promise<number> {
-  return dump(paths, file)
+async function runCron(paths: Paths, file: string | undefined, list: string): Promise<number> {
+  const source = await findConfiguration(paths, file)
+  const names = list.split(',').map(name => name.trim())
+  const say = (line: string): unknown => process.stderr.write(`${line}\n`)
+  return (await runTasks(paths, source, names, say)) ? 0 : 1
 }
 
 async function dump(paths: Paths, file: string | undefined): Promise<number> {
   const source = await findConfiguration(paths, file)
-  const problems = checkConfiguration(paths, source.file, source.text)
+  const problems = await checkConfiguration(paths, source.file, source.text)
   process.stderr.write(problems.map(problem => `${formatProblem(problem)}\n`).join(''))
   return problems.some(({ severity }) => severity === 'fatal') ? 1 : 0
 }

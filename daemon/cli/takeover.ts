@@ -71,7 +71,7 @@ export interface TakeoverOptions {
   /** Has the configuration, whose text this is, been changed since its package brought it? */
   isChanged(text: string): Promise<boolean>
   /** What our loader says of a text as if it stood in the file. */
-  check(file: string, text: string): readonly Problem[]
+  check(file: string, text: string): Promise<readonly Problem[]>
   /** Is this text of our configuration one that we rendered? */
   isGenerated(text: string): boolean
 }
@@ -102,7 +102,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
       }
     }
     const text = NOTE + rewrite(original)
-    const problems = options.check(kept, text)
+    const problems = await options.check(kept, text)
     const endpoints = endpointsOf(parsed.root.options)
     const outcome = !(await options.isChanged(original))
       ? 'unchanged'

@@ -25,7 +25,7 @@ for (const name of readdirSync(golden).filter(file => file.endsWith('.conf'))) {
   const plain = (text: string): string => text.replaceAll(`${golden}/`, '')
 
   t.test(`${name}: every mistake is said, at its place, in the order of the file`, async t => {
-    const problems = checkConfiguration(pathsBelow(root), file, undefined)
+    const problems = await checkConfiguration(pathsBelow(root), file, undefined)
     const seen = plain(problems.map(problem => `${formatProblem(problem)}\n`).join(''))
     if (process.env.GOLDEN === 'write') writeFileSync(out, seen)
     t.equal(seen, readFileSync(out, 'utf8'))
@@ -52,7 +52,8 @@ for (const name of readdirSync(golden).filter(file => file.endsWith('.conf'))) {
 
 t.test('a configuration with ten mistakes gives ten messages, each on its own line', async t => {
   const file = join(golden, 'ten-mistakes.conf')
-  const lines = checkConfiguration(pathsBelow(root), file, undefined).map(({ place }) => place.line)
+  const problems = await checkConfiguration(pathsBelow(root), file, undefined)
+  const lines = problems.map(({ place }) => place.line)
   t.equal(lines.length, 10)
   t.equal(new Set(lines).size, 10)
 })
