@@ -9,10 +9,10 @@ RUN := .run
 # npm writes this file last.
 packages := node_modules/.package-lock.json
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fix golden replay e2e bench deb test-deb clean
+.PHONY: help build run test check fix golden replay e2e bench bench-chain deb test-deb clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: $(packages) dist/country.mmdb  ## everything that runs, into dist/
 	$(NODE) scripts/build.ts
@@ -51,6 +51,9 @@ e2e: build  ## conversations with the real program, and with a real Postfix
 
 bench: build  ## requests per second beside an echo server and a floor
 	$(NODE) bench/bench.ts
+
+bench-chain: build  ## twelve plugins and six DNS questions beside the default policy
+	$(NODE) bench/chain.ts
 
 deb: build  ## the Debian package
 	scripts/deb.sh

@@ -1,0 +1,183 @@
+/**
+ * What measurements have in common: servers as processes of their own, the load generator, and a
+ * round of asking. Servers that are compared run at the same time and are asked in turns, so that a
+ * busy machine is equally busy for all.
+ */
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { type CountryResponse, Reader } from 'maxmind'
+
+const top = join(import.meta.dirname, '..')
+const WARMUP_SECONDS = 1
+
+interface Round {
+  readonly answered: number
+  readonly perSecond: number
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+  readonly requestBytes: number
+  readonly cpuSeconds: number
+}
+
+/** With what the server itself used: the number that a busy machine disturbs least. */
+export interface Measured extends Round {
+  readonly serverMicroseconds: number
+}
+
+export interface Contestant {
+  readonly name: string
+  readonly process: ChildProcess
+  readonly port: number
+  readonly rounds: Measured[]
+}
+
+export function compileLoad(): string {
+  const program = join(top, 'build', 'load')
+  mkdirSync(join(top, 'build'), { recursive: true })
+  for (const compiler of ['cc', 'gcc']) {
+    try {
+      execFileSync(compiler, ['-O2', '-o', program, join(import.meta.dirname, 'load.c')])
+      return program
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
+  process.stderr.write('bench: the load generator needs a C compiler, and there is no cc or gcc\n')
+  process.exit(1)
+}
+
+/** Addresses that the database the daemon uses calls German: the default policy lets them pass. */
+export function germanAddresses(dist: string, count = 1000): string {
+  const file = readFileSync(join(dist, 'country.mmdb'))
+  const reader = new Reader<CountryResponse>(file)
+  const found: string[] = []
+  // A fixed sequence (xorshift), so that every run asks about the same addresses.
+  let state = 20261120
+  while (found.length < count) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    const address = [24, 16, 8, 0].map(shift => (state >>> shift) & 255).join('.')
+    if (reader.get(address)?.country?.iso_code === 'DE') found.push(address)
+  }
+  return found.join('\n')
+}
+
+/** A server of ours that prints its port. */
+export function startServer(name: string, args: readonly string[]): Promise<Contestant> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', status => reject(new Error(`${name} ended with ${status}`)))
+    child.stdout.once('data', (line: Buffer) =>
+      resolve({ name, process: child, port: Number(line.toString()), rounds: [] }),
+    )
+  })
+}
+
+export interface DaemonOptions {
+  readonly name: string
+  readonly dist: string
+  /** Its `--root`. */
+  readonly root: string
+  readonly port: number
+  /** Besides --root and -f. */
+  readonly args?: readonly string[]
+  readonly env?: NodeJS.ProcessEnv
+  /** Leave a CPU profile in this folder. */
+  readonly profile?: string | undefined
+}
+
+export async function startDaemon(options: DaemonOptions): Promise<Contestant> {
+  const { name, dist, root, port, args = [], env = {}, profile } = options
+  const log = openSync(join(root, 'log'), 'a')
+  const profiling =
+    profile === undefined
+      ? []
+      : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${profile}`]
+  const child = spawn(
+    join(dist, 'node'),
+    [...profiling, join(dist, 'mtpolicyd.mjs'), '--root', root, '-f', ...args],
+    { stdio: ['ignore', 'ignore', log], env: { ...process.env, ...env } },
+  )
+  closeSync(log)
+  for (let tries = 0; !(await isListening(port)); tries++) {
+    if (tries > 200 || child.exitCode !== null) {
+      throw new Error(`${name} does not listen:\n${readFileSync(join(root, 'log'), 'utf8')}`)
+    }
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  return { name, process: child, port, rounds: [] }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      const port = typeof address === 'object' && address ? address.port : 0
+      probe.close(() => resolve(port))
+    })
+  })
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const probe = connect(port, '127.0.0.1')
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
+}
+
+export interface RoundOptions {
+  /** The load generator, and the addresses it says clients have, one per line. */
+  readonly load: string
+  readonly addresses: string
+  readonly connections: number
+  readonly users: number
+  readonly seconds: number
+  /** 1 to 65535; messages of different rounds are different messages. */
+  readonly number: number
+}
+
+export function runRound(contestant: Contestant, options: RoundOptions): Measured {
+  const { load, addresses, connections, users, seconds, number } = options
+  const { port, process: server } = contestant
+  const before = cpuSeconds(server.pid)
+  const args = ['127.0.0.1', port, connections, users, WARMUP_SECONDS, seconds, number]
+  const output = execFileSync(load, args.map(String), {
+    input: addresses,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  // The line is written by load.c, one field per member of Round.
+  const round = JSON.parse(output) as Round
+  const used = cpuSeconds(server.pid) - before
+  return { ...round, serverMicroseconds: (used * 1e6) / round.answered }
+}
+
+/** User and system time of a process, all threads; Linux counts it in hundredths (proc(5)). */
+function cpuSeconds(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+export function stop({ process: child }: Contestant): Promise<void> {
+  return new Promise(resolve => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    child.removeAllListeners('exit')
+    child.once('exit', () => resolve())
+    child.kill('SIGTERM')
+  })
+}
+
+export const median = (numbers: readonly number[]): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
