@@ -30,7 +30,7 @@ function folderOf(root: string): string {
 }
 
 const ask = async (port: number, attributes: Record<string, string>): Promise<string> =>
-  (await askPort(port, attributes)).replace(/^action=/, '')
+  ((await askPort(port, attributes)) ?? '').replace(/^action=/, '')
 
 const account = { request: 'smtpd_access_policy', sasl_username: 'alice' }
 

@@ -3,7 +3,6 @@
  * messages stands in for it. The real one is asked by scripts/test-systemd.sh.
  */
 
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -13,6 +12,7 @@ import { checkDropIn, type EffectIo, takeEffect } from '../../daemon/cli/take-ef
 import { type Supervisor, supervisorOf } from '../../daemon/supervisor.ts'
 import { dist, freePort, runProgram } from '../support/daemon.ts'
 import { policyClient, until } from '../support/policy-client.ts'
+import { startTinySystemd, type TinySystemd } from '../support/tiny-systemd.ts'
 
 const REQUEST = 'request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\ninstance=1.1\n\n'
 const DROP_IN = 'etc/systemd/system/univention-mtpolicyd.socket.d/listen.conf'
@@ -26,48 +26,15 @@ function folder(t: Test): string {
   return path
 }
 
-interface TinySystemd {
-  start(): void
-  stop(): void
-  /** All that was said so far, by it and by the daemon. */
-  readonly said: string
-  /** Waits for a text; what is said before `after` does not count. */
-  hear(text: string, after?: number): Promise<void>
-  /** Waits until the text has been said so many times. */
-  hearTimes(text: string, times: number): Promise<void>
-}
-
 function tinySystemd(
   t: Test,
   directory: string,
   streams: readonly string[],
   argv: readonly string[],
 ): TinySystemd {
-  const script = join(import.meta.dirname, '../support/tiny-systemd.pl')
-  const program = join(dist, 'mtpolicyd')
-  const all = [script, join(directory, 'notify'), ...streams, '--', program, ...argv]
-  const child = spawn('perl', all, { stdio: ['pipe', 'pipe', 'pipe'] })
-  let said = ''
-  child.stdout.on('data', chunk => {
-    said += chunk
-  })
-  child.stderr.on('data', chunk => {
-    said += chunk
-  })
-  const ended = new Promise(resolve => child.once('exit', resolve))
-  t.teardown(async () => {
-    child.stdin.end()
-    await ended
-  })
-  return {
-    start: () => void child.stdin.write('start\n'),
-    stop: () => void child.stdin.write('stop\n'),
-    get said() {
-      return said
-    },
-    hear: (text, after = 0) => until(() => said.includes(text, after)),
-    hearTimes: (text, times) => until(() => said.split(text).length > times),
-  }
+  const systemd = startTinySystemd(directory, streams, argv)
+  t.teardown(() => systemd.end())
+  return systemd
 }
 
 async function ask(to: { port: number; host?: string } | { path: string }): Promise<string> {

@@ -46,6 +46,8 @@ export interface SmtpClient {
   rset(): Promise<SmtpReply>
   /** QUIT, then the connection is gone. */
   quit(): Promise<SmtpReply>
+  /** Bytes as they are; no reply is waited for. */
+  write(text: string): void
   /** Hangs up without a word. */
   close(): void
 }
@@ -175,6 +177,7 @@ export async function connectSmtp(options: SmtpConnection): Promise<SmtpClient> 
       return say(`BDAT ${Buffer.byteLength(body)} LAST\r\n${body}`, 'BDAT')
     },
     rset: () => client.command('RSET'),
+    write: text => void socket.write(text),
     async quit() {
       const answer = await client.command('QUIT')
       client.close()
