@@ -1,0 +1,165 @@
+/** One fault on a daemon under load: what was answered, how late, and what was lost. */
+
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { dist, freePort, runProgram } from '../support/daemon.ts'
+import { startTinySystemd } from '../support/tiny-systemd.ts'
+import type { Fault, Scene } from './fault.ts'
+import type { Phase } from './load.ts'
+
+export interface Outcome {
+  readonly name: string
+  readonly asked: number
+  /** Requests that Postfix would have decided by itself, with default_action. */
+  readonly unanswered: number
+  readonly retried: number
+  /** Answered with something else than dunno. */
+  readonly others: number
+  /** Milliseconds: the slowest answer since the fault began, less the median before it. */
+  readonly addedDelay: number
+  /** Let through and not in the ledger. */
+  readonly lost: number
+  /** In words, what is not as it should be; empty if all is well. Delays are judged apart. */
+  readonly complaints: readonly string[]
+}
+
+export interface RunOptions {
+  readonly isShort: boolean
+  readonly clients?: number
+}
+
+const BEFORE_MILLISECONDS = 1500
+const AFTER_MILLISECONDS = 1500
+
+export async function runFault(
+  fault: Fault,
+  { isShort, clients = 16 }: RunOptions,
+): Promise<Outcome> {
+  const root = mkdtempSync(join(tmpdir(), 'fault-'))
+  const port = await freePort()
+  const variables = {
+    'mtpolicyd/port': String(port),
+    'mtpolicyd/threshold': '1000000',
+    ...fault.variables,
+  }
+  const ctl = (...argv: string[]) => runProgram(join(dist, 'mtpolicyctl'), '--root', root, ...argv)
+  const set = await ctl('set', ...Object.entries(variables).map(pair => pair.join('=')))
+  if (set.status !== 0) throw new Error(`${fault.name}: ${set.stderr}`)
+  const systemd = startTinySystemd(root, [`127.0.0.1:${port}`], ['--root', root, '-f'])
+  const undo: (() => void | Promise<void>)[] = []
+  let starts = 0
+
+  async function untilReady(after: number): Promise<void> {
+    starts++
+    await systemd.hear('READY=1', after)
+  }
+
+  const scene: Scene = {
+    root,
+    ledger: join(root, 'var/lib/univention-mtpolicyd/ledger.sqlite'),
+    port,
+    isShort,
+    get pid() {
+      return Number([...systemd.said.matchAll(/^started (\d+)$/gm)].at(-1)?.[1])
+    },
+    async killAndStart() {
+      const before = systemd.said.length
+      await systemd.killAndStart()
+      await untilReady(before)
+    },
+    async restart() {
+      const before = systemd.said.length
+      systemd.stop()
+      await systemd.hear('ended ', before)
+      systemd.start()
+      await untilReady(before)
+    },
+    ctl,
+    log: () => systemd.said,
+    async logged(pattern) {
+      for (let tries = 0; tries < 250; tries++) {
+        if (pattern.test(systemd.said)) return true
+        await sleep(20)
+      }
+      return false
+    },
+    later: one => void undo.unshift(one),
+  }
+
+  const shortly = (milliseconds: number): number => (isShort ? milliseconds / 5 : milliseconds)
+  try {
+    await fault.prepare?.(scene)
+    systemd.start()
+    await untilReady(0)
+    const load = startLoad(port, clients)
+    await sleep(shortly(BEFORE_MILLISECONDS))
+    load.phase('during')
+    await fault.strike(scene)
+    await sleep(shortly(AFTER_MILLISECONDS))
+    const complaint = await fault.after?.(scene)
+    const phases = await load.end()
+    for (const one of undo.splice(0)) await one()
+    systemd.stop()
+    await systemd.hearTimes('ended ', starts)
+    const passed = phases.reduce((sum, phase) => sum + phase.passed, 0)
+    const counted = existsSync(scene.ledger) ? readSum(scene.ledger) : 0
+    const [before, during] = phases
+    if (!before || !during) throw new Error('the load has not begun')
+    const total = (of: 'asked' | 'unanswered' | 'retried' | 'others'): number =>
+      phases.reduce((sum, phase) => sum + phase[of], 0)
+    const lost = Math.max(0, passed - counted)
+    const complaints = complaint === undefined ? [] : [complaint]
+    if (total('unanswered') > 0)
+      complaints.push(`${total('unanswered')} requests without an answer`)
+    if (total('others') > 0) complaints.push(`${total('others')} other answers than dunno`)
+    if (lost > 0 && fault.mayLose === undefined) complaints.push(`${lost} counts lost`)
+    return {
+      name: fault.name,
+      asked: total('asked'),
+      unanswered: total('unanswered'),
+      retried: total('retried'),
+      others: total('others'),
+      addedDelay: Math.max(0, during.worst - before.median),
+      lost,
+      complaints,
+    }
+  } finally {
+    for (const one of undo) await one()
+    await systemd.end()
+    rmSync(root, { recursive: true, force: true })
+  }
+}
+
+function startLoad(port: number, clients: number) {
+  const script = join(import.meta.dirname, 'load.ts')
+  const child = spawn(process.execPath, [script, port, clients, 5].map(String), {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
+  return {
+    phase: (name: string) => void child.stdin.write(`phase ${name}\n`),
+    async end(): Promise<Phase[]> {
+      child.stdin.write('end\n')
+      await ended
+      // The line is written by load.ts, one Phase after the other.
+      return JSON.parse(said) as Phase[]
+    },
+  }
+}
+
+function readSum(path: string): number {
+  const db = new Database(path, { readonly: true })
+  try {
+    return db.prepare<[], number>('SELECT sum(used) FROM usage').pluck().get() ?? 0
+  } finally {
+    db.close()
+  }
+}
