@@ -75,6 +75,7 @@ const STDERR = 2
 const KEPT_DAYS = 90
 const DAY = 86_400_000
 const HOUSEKEEPING_MILLISECONDS = 60_000
+const BACKUP_MILLISECONDS = 3_600_000
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const clock = systemClock
@@ -242,10 +243,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     at: first.assembly.endpoints.map(formatEndpoint).join(','),
   })
 
-  const housekeeping = setInterval(
-    () => keepHouse(slot, clock, current.assembly, log),
-    HOUSEKEEPING_MILLISECONDS,
-  )
+  let keptHouseAt = clock.elapsed()
+  let backedUpAt = clock.elapsed()
+  const housekeeping = setInterval(() => {
+    mendLedger(slot, clock, log)
+    const now = clock.elapsed()
+    if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
+      keptHouseAt = now
+      keepHouse(slot, clock, current.assembly, log)
+    }
+    if (now - backedUpAt >= BACKUP_MILLISECONDS) {
+      backedUpAt = now
+      void backUpLedger(slot, log)
+    }
+  }, 1000)
   housekeeping.unref()
   started.resolve()
   options.supervisor.ready(summary())
@@ -325,6 +336,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         state: countries.state.status,
         problem: countries.state.problem,
       },
+      dns: dns.status(),
       recipientOnlyServices: slot.ledger.recipientOnlyServices(),
       plugins: loaded.links.map(({ host, path, link }) => ({
         host,
@@ -392,4 +404,25 @@ function keepHouse(slot: LedgerSlot, clock: Clock, { loaded }: Assembly, log: Lo
     slot.ledger.expire(now)
     return forget()
   })
+}
+
+/** A file that was found damaged is replaced, one that can be used again is used again. */
+function mendLedger(slot: LedgerSlot, clock: Clock, log: Log): void {
+  const before = slot.problem
+  try {
+    if (!slot.mend(clock.now())) return
+    if (slot.problem === undefined)
+      log.notice(`the counts are in their file again; before: ${before}`)
+    else log.error(slot.problem)
+  } catch (error) {
+    log.error(`the ledger could not be mended: ${describeError(error)}`)
+  }
+}
+
+async function backUpLedger(slot: LedgerSlot, log: Log): Promise<void> {
+  try {
+    await slot.backUp()
+  } catch (error) {
+    log.error(`no backup of the counts: ${describeError(error)}`)
+  }
 }

@@ -3,15 +3,20 @@
  *
  * A configuration is checked and loaded without opening anything; the ledger comes when the file
  * that uses it is put to work, and stays over reloads. A state file that cannot be used is no reason
- * to stop: a damaged one is set aside, and where nothing can be written the counts live in memory,
- * so that the limit holds; `problem` says so. Only a file that is another daemon's, or a newer
- * program's, is refused.
+ * to stop: a damaged one is set aside and the last backup takes its place, and where nothing can be
+ * written the counts live in memory until it can; `problem` says so. Only a file that is another
+ * daemon's, or a newer program's, is refused.
  */
 
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError, LookupError } from './policy/errors.ts'
-import { type Ledger, openLedger, REMEMBERED_MILLISECONDS } from './policy/ledger.ts'
+import {
+  type Ledger,
+  type LedgerStore,
+  openLedger,
+  REMEMBERED_MILLISECONDS,
+} from './policy/ledger.ts'
 import {
   type Durability,
   ForeignLedger,
@@ -25,58 +30,149 @@ export interface LedgerSlot {
   readonly isOpen: boolean
   /** What keeps the counts from being durable, or what happened to them; undefined if all is well. */
   readonly problem: string | undefined
+  /** Should `forget` be called without waiting for its time? */
+  readonly isFull: boolean
   /** Throws ForeignLedger. Does nothing if it is open. */
   open(path: string, durability: Durability, now: number): void
+  /** Replaces a file that was found damaged, or goes from memory to one that can be used again; true if it did. */
+  mend(now: number): boolean
+  /** Copies the file beside it. Rejects with LookupError. */
+  backUp(): Promise<void>
   /** A small step of forgetting what is old; true if there is more. */
   forget(day: string, now: number): boolean
   close(): void
 }
 
+interface Place {
+  readonly path: string
+  readonly durability: Durability
+}
+
 export function ledgerSlot(): LedgerSlot {
+  let place: Place | undefined
   let store: SqliteLedgerStore | undefined
   let current: Ledger | undefined
   let problem: string | undefined
   let unsettled: string | undefined
+  let isInMemory = false
+  let isBroken = false
 
-  function need(): Ledger {
-    if (!current) throw new LookupError('the ledger is not open')
-    return current
+  function need<T>(what: T | undefined): T {
+    if (what === undefined) throw new LookupError('the ledger is not open')
+    return what
   }
 
-  function openStore(path: string, durability: Durability, now: number): SqliteLedgerStore {
+  /** The store of now: the ledger keeps what it knows of messages when the file is another. */
+  const whicheverStore: LedgerStore = {
+    used: (scope, account, day) => need(store).used(scope, account, day),
+    addWithin: (scope, account, day, count, limit) =>
+      need(store).addWithin(scope, account, day, count, limit),
+    remember: decided => need(store).remember(decided),
+    recall: (since, most) => need(store).recall(since, most),
+    services: () => need(store).services(),
+    rememberService: (service, asksAtEnd) => need(store).rememberService(service, asksAtEnd),
+    settle: () => need(store).settle(),
+  }
+
+  function noteDamage(error: unknown): void {
+    if (isDamaged(error)) isBroken = true
+  }
+
+  function inMemory(durability: Durability, why: unknown): SqliteLedgerStore {
+    problem = `counts are in memory only: ${describeError(why)}`
+    isInMemory = true
+    return openSqliteLedger(':memory:', durability)
+  }
+
+  function openStore({ path, durability }: Place, now: number): SqliteLedgerStore {
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
       return openSqliteLedger(path, durability)
     } catch (error) {
       if (error instanceof ForeignLedger) throw error
-      problem = `counts are in memory only: ${describeError(error)}`
-      if (!isDamaged(error)) return openSqliteLedger(':memory:', durability)
+      if (!isDamaged(error)) return inMemory(durability, error)
     }
+    return openAnew({ path, durability }, now)
+  }
+
+  /** The damaged file goes aside; the backup, or else an empty one, comes in its place. */
+  function openAnew({ path, durability }: Place, now: number): SqliteLedgerStore {
+    const when = new Date(now).toISOString()
     try {
-      problem = `the counts before ${new Date(now).toISOString()} were damaged: ${setAside(path, now)}`
+      const aside = setAside(path, now)
+      const backedUpAt = restore(path)
+      const rest = backedUpAt ? `; those of the backup of ${backedUpAt} are in force` : ''
+      problem = `the counts before ${when} were damaged: ${aside}${rest}`
       return openSqliteLedger(path, durability)
     } catch (error) {
-      problem = `counts are in memory only: ${describeError(error)}`
-      return openSqliteLedger(':memory:', durability)
+      // A backup that is damaged as well.
+      rmSync(path, { force: true })
+      if (!isDamaged(error)) return inMemory(durability, error)
     }
+    try {
+      return openSqliteLedger(path, durability)
+    } catch (error) {
+      return inMemory(durability, error)
+    }
+  }
+
+  /** What the broken file's store still has in memory is newer than any backup. */
+  function replaceBroken(at: Place, now: number): void {
+    const broken = need(store)
+    const newest = [...broken.unfolded()]
+    broken.abandon()
+    store = openAnew(at, now)
+    for (const sum of newest) store.absorb(...sum)
+    store.settle()
+  }
+
+  /** What was counted in memory comes on top of what the file has. */
+  function leaveMemory(at: Place): boolean {
+    let file: SqliteLedgerStore
+    try {
+      mkdirSync(dirname(at.path), { recursive: true, mode: 0o750 })
+      file = openSqliteLedger(at.path, at.durability)
+    } catch {
+      // Not yet. What is wrong has been said, and status still says it.
+      return false
+    }
+    const memory = need(store)
+    memory.settle()
+    for (const [scope, day, account, used] of memory.sums()) {
+      file.addWithin(scope, account, day, used, Number.POSITIVE_INFINITY)
+    }
+    file.settle()
+    memory.close()
+    store = file
+    isInMemory = false
+    problem = undefined
+    return true
   }
 
   return {
     ledger: {
-      judge: event => need().judge(event),
+      judge(event) {
+        try {
+          return need(current).judge(event)
+        } catch (error) {
+          noteDamage(error)
+          throw error
+        }
+      },
       settle() {
         try {
           const settled = current?.settle()
           unsettled = undefined
           return settled
         } catch (error) {
+          noteDamage(error)
           unsettled = `counts are in memory only: ${describeError(error)}`
           throw error
         }
       },
       disconnect: connection => current?.disconnect(connection),
       expire: now => current?.expire(now),
-      used: (scope, account, day) => need().used(scope, account, day),
+      used: (scope, account, day) => need(current).used(scope, account, day),
       recipientOnlyServices: () => current?.recipientOnlyServices() ?? [],
     },
     get isOpen() {
@@ -85,13 +181,35 @@ export function ledgerSlot(): LedgerSlot {
     get problem() {
       return unsettled ?? problem
     },
+    get isFull() {
+      return store?.isFull ?? false
+    },
     open(path, durability, now) {
       if (current) return
       problem = undefined
-      store = openStore(path, durability, now)
-      current = openLedger(store, now)
+      place = { path, durability }
+      store = openStore(place, now)
+      current = openLedger(whicheverStore, now)
     },
-    forget: (day, now) => store?.forget(day, now - REMEMBERED_MILLISECONDS) ?? false,
+    mend(now) {
+      if (!place || !store) return false
+      if (isInMemory) return leaveMemory(place)
+      if (!isBroken) return false
+      isBroken = false
+      replaceBroken(place, now)
+      return true
+    },
+    async backUp() {
+      if (place && store && !isInMemory && !isBroken) await store.backUp(backupOf(place.path))
+    },
+    forget(day, now) {
+      try {
+        return store?.forget(day, now - REMEMBERED_MILLISECONDS) ?? false
+      } catch (error) {
+        noteDamage(error)
+        throw error
+      }
+    },
     close() {
       try {
         store?.close()
@@ -101,6 +219,18 @@ export function ledgerSlot(): LedgerSlot {
       }
     },
   }
+}
+
+function backupOf(path: string): string {
+  return `${path}.backup`
+}
+
+/** Puts the backup in place; when it was made, or undefined if there is none. */
+function restore(path: string): string | undefined {
+  const made = statSync(backupOf(path), { throwIfNoEntry: false })?.mtime
+  if (!made) return undefined
+  copyFileSync(backupOf(path), path)
+  return made.toISOString()
 }
 
 /** The new name of the damaged file. Its companions mean nothing without it. */

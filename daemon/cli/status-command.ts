@@ -38,6 +38,8 @@ const ORIGINS: Readonly<Record<DaemonStatus['origin'], string>> = {
   file: 'from a file of its own',
 }
 
+type Dns = DaemonStatus['dns']
+
 interface Line {
   readonly what: string
   readonly isWell: boolean
@@ -117,6 +119,7 @@ function daemonLines(daemon: DaemonStatus | string): Line[] {
       text: `${daemon.mode}, ${ORIGINS[daemon.origin]} (${daemon.configuration})`,
     },
   ]
+  lines.push(...dnsLines(daemon.dns))
   for (const { plugin, failures, lastFailure } of failing) {
     lines.push({ what: 'plugin', isWell: false, text: `${plugin}: ${failures} × ${lastFailure}` })
   }
@@ -126,6 +129,23 @@ function daemonLines(daemon: DaemonStatus | string): Line[] {
   }
   for (const warning of daemon.warnings) lines.push({ what: 'check', isWell: true, text: warning })
   return lines
+}
+
+/** Nothing, as long as nobody asks the DNS. */
+function dnsLines({ servers, cached, questions, failures, silent, refusing }: Dns): Line[] {
+  if (questions === 0) return []
+  const counts = `${questions} asked, ${failures} failed, ${cached} answers kept`
+  return [
+    { what: 'DNS', isWell: questions > failures, text: `${counts} (${servers.join(' ')})` },
+    ...silent.map(({ list, until }) => {
+      const text = `${list} does not answer, passed over until ${until.slice(11, 19)} UTC`
+      return { what: 'DNS list', isWell: false, text }
+    }),
+    ...refusing.map(({ list, answer }) => {
+      const text = `${list} answers ${answer}, which lists nobody: it may refuse this server`
+      return { what: 'DNS list', isWell: false, text }
+    }),
+  ]
 }
 
 function postfixLines(instances: readonly PostfixStatus[], isLeftAlone: boolean): Line[] {

@@ -41,6 +41,17 @@ export interface DaemonStatus {
     readonly state: string
     readonly problem: string | undefined
   }
+  /** What the resolver did since the daemon's start. */
+  readonly dns: {
+    readonly servers: readonly string[]
+    readonly cached: number
+    readonly questions: number
+    readonly failures: number
+    /** Block lists that are passed over because they stayed silent. */
+    readonly silent: readonly { readonly list: string; readonly until: string }[]
+    /** Block lists whose last answer was no listing. */
+    readonly refusing: readonly { readonly list: string; readonly answer: string }[]
+  }
   readonly recipientOnlyServices: readonly string[]
   readonly plugins: readonly PluginStatus[]
   readonly warnings: readonly string[]

@@ -9,6 +9,7 @@
  * same state directory is refused at start.
  */
 
+import { renameSync, rmSync } from 'node:fs'
 import { LookupError } from '../policy/errors.ts'
 import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
 import { asLookupError, openSqlite } from './sqlite.ts'
@@ -29,13 +30,13 @@ CREATE TABLE service (
 ) WITHOUT ROWID;
 `
 
-/** The sum of an account's day. */
+/** The sum of an account's day, as this turn will write it. */
 interface Count {
   readonly scope: string
   readonly day: string
   readonly account: string
   used: number
-  /** Its place in the turn that wrote it. */
+  /** Its place in the turn. */
   readonly index: number
 }
 
@@ -59,6 +60,9 @@ type DecidedTuple = readonly [
 /** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
 export class ForeignLedger extends LookupError {}
 
+/** The sum of an account's day. */
+export type Sum = readonly [scope: string, day: string, account: string, used: number]
+
 /** Is this the error of a file that SQLite cannot make sense of? */
 export function isDamaged(error: unknown): boolean {
   const cause = error instanceof LookupError ? error.cause : undefined
@@ -69,9 +73,21 @@ export function isDamaged(error: unknown): boolean {
 export type Durability = 'normal' | 'full'
 
 export interface SqliteLedgerStore extends LedgerStore {
+  /** Are there so many sums in memory that they should be folded now? */
+  readonly isFull: boolean
   /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
   forget(day: string, at: number): boolean
+  /** Writes a copy, a little between other work. Rejects with LookupError; the copy of before stays then. */
+  backUp(copy: string): Promise<void>
+  /** Every sum there is. Only for a store that takes no more: it is folded whole. */
+  sums(): Iterable<Sum>
+  /** The sums that are in memory: nothing is read from the file. */
+  unfolded(): Iterable<Sum>
+  /** Sets a sum, whatever it was. */
+  absorb(...sum: Sum): void
   close(): void
+  /** Closes a damaged file: nothing more is written. */
+  abandon(): void
 }
 
 /**
@@ -80,8 +96,17 @@ export interface SqliteLedgerStore extends LedgerStore {
  */
 const CHECKPOINT_PAGES = 4000
 
-/** Rows one step of `forget` removes: well under a millisecond of work. */
-const STEP = 200
+/** Rows one step of `forget` folds or removes: about a millisecond of work. */
+const STEP = 300
+
+/**
+ * Sums kept in memory before they are folded, about 100 bytes each. The more there are, the more of
+ * them share a page of the table, and a page is what is written.
+ */
+const MOST_UNFOLDED = 150_000
+
+/** Pages of 4 KiB that a backup copies at once. */
+const BACKUP_PAGES = 100
 
 /** Throws LookupError: unreadable, another daemon's, or made by a newer version. */
 export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
@@ -127,15 +152,15 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
   // Sums newer than their row in `usage`: of this turn, of earlier ones, and those being folded.
   let counts = new Map<string, Count>()
   let decided: DecidedTuple[] = []
-  let recent = new Map<string, Count>()
-  let folding = new Map<string, Count>()
+  let recent = new Map<string, number>()
+  let folding = new Map<string, number>()
+  /** The keys of `folding` in the order of the table, and how many of them are done. */
+  let foldingKeys: string[] = []
+  let folded = 0
   const newServices = new Map<string, boolean>()
   let lastTurn = 0
   let foldingTurn = 0
   let lastAt = 0
-
-  const keyOf = (scope: string, day: string, account: string): string =>
-    `${scope}\n${day}\n${account}`
 
   function guarded<T>(work: () => T): T {
     try {
@@ -147,8 +172,8 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
 
   function usedNow(scope: string, account: string, day: string): number {
     const key = keyOf(scope, day, account)
-    const newest = counts.get(key) ?? recent.get(key) ?? folding.get(key)
-    return newest?.used ?? guarded(() => selectUsed.get(scope, day, account)) ?? 0
+    const newest = counts.get(key)?.used ?? recent.get(key) ?? folding.get(key)
+    return newest ?? guarded(() => selectUsed.get(scope, day, account)) ?? 0
   }
 
   /** The account's sum as this turn will write it. */
@@ -171,7 +196,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     lastTurn = db.prepare<[], number>('SELECT turn FROM folded').pluck().get() ?? 0
     for (const [id, facts] of rows.raw().iterate()) {
       for (const [scope, day, account, used] of parseFacts(facts).counts) {
-        recent.set(keyOf(scope, day, account), { scope, day, account, used, index: 0 })
+        recent.set(keyOf(scope, day, account), used)
       }
       lastTurn = id
     }
@@ -185,7 +210,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     // One statement is one transaction. If it fails, this turn is written with the next one.
     guarded(() => insertTurn.run(lastTurn + 1, lastAt, JSON.stringify(facts)))
     lastTurn++
-    for (const [key, count] of counts) recent.set(key, count)
+    for (const [key, { used }] of counts) recent.set(key, used)
     counts = new Map()
     decided = []
   }
@@ -197,19 +222,36 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     }
   }
 
-  /** Brings at most so many sums into `usage`. */
-  function fold(most: number): void {
+  /** Brings at most so many sums into `usage`; true if there are more of the same batch. */
+  function fold(most: number): boolean {
     if (folding.size === 0) {
+      if (recent.size === 0) return false
       folding = recent
       recent = new Map()
       foldingTurn = lastTurn
+      foldingKeys = [...folding.keys()].toSorted()
+      folded = 0
     }
-    const batch = folding.entries().take(most).toArray()
+    const batch = foldingKeys.slice(folded, folded + most)
+    const isLast = folded + batch.length === foldingKeys.length
     db.transaction(() => {
-      for (const [, { scope, day, account, used }] of batch) putUsed.run(scope, day, account, used)
-      if (batch.length === folding.size) setFolded.run(foldingTurn)
+      for (const key of batch) {
+        const [scope, day, account] = partsOf(key)
+        putUsed.run(scope, day, account, folding.get(key) ?? 0)
+      }
+      if (isLast) setFolded.run(foldingTurn)
     })()
-    for (const [key] of batch) folding.delete(key)
+    folded += batch.length
+    if (isLast) {
+      folding = new Map()
+      foldingKeys = []
+    }
+    return !isLast
+  }
+
+  function foldAll(): void {
+    do fold(Number.POSITIVE_INFINITY)
+    while (recent.size > 0)
   }
 
   guarded(readUnfolded)
@@ -262,7 +304,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
 
     forget(day, at) {
       return guarded(() => {
-        fold(STEP)
+        const isFolding = fold(STEP)
         const turns = db.prepare<[number, number]>(
           `DELETE FROM turn WHERE id IN
            (SELECT id FROM turn WHERE id <= (SELECT turn FROM folded) ORDER BY id LIMIT ${STEP})
@@ -282,17 +324,67 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
           changes += usage.run(scope, day).changes
           scope = nextScope.get(scope)
         }
-        return folding.size > 0 || changes >= STEP
+        return isFolding || changes >= STEP
       })
     },
 
+    get isFull() {
+      return recent.size >= MOST_UNFOLDED
+    },
+
+    async backUp(copy) {
+      const fresh = `${copy}.new`
+      rmSync(fresh, { force: true })
+      try {
+        await db.backup(fresh, { progress: () => BACKUP_PAGES })
+        renameSync(fresh, copy)
+      } catch (error) {
+        throw asLookupError(copy, error)
+      } finally {
+        rmSync(fresh, { force: true })
+      }
+    },
+
+    sums() {
+      guarded(foldAll)
+      return db
+        .prepare<[], [string, string, string, number]>(
+          'SELECT scope, day, account, used FROM usage',
+        )
+        .raw()
+        .iterate()
+    },
+
+    *unfolded() {
+      for (const sums of [folding, recent]) {
+        for (const [key, used] of sums) yield [...partsOf(key), used] as const
+      }
+      for (const { scope, day, account, used } of counts.values()) yield [scope, day, account, used]
+    },
+
+    absorb(scope, day, account, used) {
+      countOf(scope, day, account).used = used
+    },
+
+    abandon: () => db.close(),
+
     close() {
       settle()
-      do fold(Number.POSITIVE_INFINITY)
-      while (recent.size > 0)
+      foldAll()
       db.close()
     },
   }
+}
+
+/** Day and account have no line feed; an operator's name for a counter may have one. */
+function keyOf(scope: string, day: string, account: string): string {
+  return `${scope}\n${day}\n${account}`
+}
+
+function partsOf(key: string): readonly [scope: string, day: string, account: string] {
+  const account = key.lastIndexOf('\n')
+  const day = key.lastIndexOf('\n', account - 1)
+  return [key.slice(0, day), key.slice(day + 1, account), key.slice(account + 1)]
 }
 
 /** Written by `settle` above, into a file that is ours alone. */

@@ -1,6 +1,14 @@
 /** What becomes of the counts when their file cannot be used. */
 
-import { readdirSync, writeFileSync } from 'node:fs'
+import {
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ledgerSlot } from '../../daemon/ledger-slot.ts'
@@ -68,4 +76,96 @@ t.test('a question before the ledger is open fails the one who asks, not the dae
   const slot = ledgerSlot()
   t.throws(() => slot.ledger.judge(message('a', 1)), { name: 'LookupError' })
   t.doesNotThrow(() => slot.ledger.disconnect(1))
+})
+
+t.test('when the file can be used again, what was counted in memory is in it', async t => {
+  const folder = t.testdir({ state: 'a file where the directory should be' })
+  const file = join(folder, 'state/ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  judge(slot, 'a', 2)
+  slot.ledger.settle()
+  t.equal(slot.mend(now), false, 'not yet')
+  rmSync(join(folder, 'state'))
+  t.equal(slot.mend(now), true)
+  t.equal(slot.problem, undefined)
+  t.match(judge(slot, 'a', 2), { accepted: true, repeated: true }, 'the message is still known')
+  t.match(judge(slot, 'b', 2), { accepted: false, used: 2 })
+  judge(slot, 'c', 1)
+  slot.ledger.settle()
+  slot.close()
+  const again = ledgerSlot()
+  again.open(file, 'normal', now)
+  t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+  again.close()
+})
+
+/** Writes over everything but the first page. */
+function damage(file: string): void {
+  const { size } = statSync(file)
+  const fd = openSync(file, 'r+')
+  writeSync(fd, Buffer.alloc(size - 4096, 0x5a), 0, size - 4096, 4096)
+}
+
+t.test('a file damaged at work is set aside, and nothing that is in memory is lost', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  // Folded, so that it is in the file alone.
+  judge(slot, 'before', 1)
+  slot.ledger.settle()
+  while (slot.forget('2026-01-01', now));
+  await slot.backUp()
+  slot.close()
+  damage(file)
+  slot.open(file, 'normal', now)
+  let isFailing = false
+  try {
+    slot.ledger.judge({ ...message('x', 1), account: 'bob' })
+    slot.ledger.settle()
+  } catch {
+    isFailing = true
+  }
+  t.equal(isFailing || /damaged/.test(slot.problem ?? ''), true, 'it was noticed')
+  slot.mend(now)
+  t.match(slot.problem, /were damaged: .*; those of the backup of 20\d\d-.* are in force$/)
+  t.match(judge(slot, 'y', 3), { accepted: false, used: 1 }, 'the backup has what was before')
+  t.match(judge(slot, 'z', 2), { accepted: true, used: 3 })
+  slot.ledger.settle()
+  slot.close()
+  t.ok(readdirSync(folder).some(name => name.includes('.damaged-')))
+})
+
+t.test('a backup that is damaged as well is no reason to stop', async t => {
+  const file = join(t.testdir(), 'ledger.sqlite')
+  writeFileSync(file, 'no database at all, but long enough to be taken for one'.repeat(200))
+  writeFileSync(`${file}.backup`, 'neither is this one'.repeat(500))
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  t.match(slot.problem, /were damaged/)
+  t.match(judge(slot, 'a', 3), { accepted: true })
+  slot.ledger.settle()
+  slot.close()
+})
+
+t.test('a backup that cannot be written leaves the one of before', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  judge(slot, 'a', 1)
+  slot.ledger.settle()
+  await slot.backUp()
+  const before = statSync(`${file}.backup`).size
+  t.ok(before > 0)
+  renameSync(folder, `${folder}-gone`)
+  await t.rejects(slot.backUp(), { name: 'LookupError' })
+  renameSync(`${folder}-gone`, folder)
+  t.equal(statSync(`${file}.backup`).size, before)
+  t.same(
+    readdirSync(folder).filter(name => name.endsWith('.new')),
+    [],
+  )
+  slot.close()
 })
