@@ -245,8 +245,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   let keptHouseAt = clock.elapsed()
   let backedUpAt = clock.elapsed()
+  let isMending = false
   const housekeeping = setInterval(() => {
-    mendLedger(slot, clock, log)
+    if (!isMending) {
+      isMending = true
+      void mendLedger(slot, clock, log).finally(() => {
+        isMending = false
+      })
+    }
     const now = clock.elapsed()
     if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
       keptHouseAt = now
@@ -407,10 +413,10 @@ function keepHouse(slot: LedgerSlot, clock: Clock, { loaded }: Assembly, log: Lo
 }
 
 /** A file that was found damaged is replaced, one that can be used again is used again. */
-function mendLedger(slot: LedgerSlot, clock: Clock, log: Log): void {
+async function mendLedger(slot: LedgerSlot, clock: Clock, log: Log): Promise<void> {
   const before = slot.problem
   try {
-    if (!slot.mend(clock.now())) return
+    if (!(await slot.mend(clock.now()))) return
     if (slot.problem === undefined)
       log.notice(`the counts are in their file again; before: ${before}`)
     else log.error(slot.problem)

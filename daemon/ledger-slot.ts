@@ -34,8 +34,11 @@ export interface LedgerSlot {
   readonly isFull: boolean
   /** Throws ForeignLedger. Does nothing if it is open. */
   open(path: string, durability: Durability, now: number): void
-  /** Replaces a file that was found damaged, or goes from memory to one that can be used again; true if it did. */
-  mend(now: number): boolean
+  /**
+   * Replaces a file that was found damaged, writes one anew that was deleted, or goes from memory
+   * to one that can be used again. True if it did anything. Rejects with LookupError.
+   */
+  mend(now: number): Promise<boolean>
   /** Copies the file beside it. Rejects with LookupError. */
   backUp(): Promise<void>
   /** A small step of forgetting what is old; true if there is more. */
@@ -126,6 +129,19 @@ export function ledgerSlot(): LedgerSlot {
     store.settle()
   }
 
+  /** The open file still has everything, under no name. */
+  async function writeAnew({ path, durability }: Place, now: number): Promise<void> {
+    const detached = need(store)
+    await detached.backUp(path)
+    const newest = [...detached.unfolded()]
+    detached.abandon()
+    rmSync(`${path}-wal`, { force: true })
+    store = openSqliteLedger(path, durability)
+    for (const sum of newest) store.absorb(...sum)
+    store.settle()
+    problem = `${path} was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
+  }
+
   /** What was counted in memory comes on top of what the file has. */
   function leaveMemory(at: Place): boolean {
     let file: SqliteLedgerStore
@@ -191,12 +207,16 @@ export function ledgerSlot(): LedgerSlot {
       store = openStore(place, now)
       current = openLedger(whicheverStore, now)
     },
-    mend(now) {
+    async mend(now) {
       if (!place || !store) return false
       if (isInMemory) return leaveMemory(place)
-      if (!isBroken) return false
-      isBroken = false
-      replaceBroken(place, now)
+      if (isBroken) {
+        isBroken = false
+        replaceBroken(place, now)
+        return true
+      }
+      if (!store.isDetached()) return false
+      await writeAnew(place, now)
       return true
     },
     async backUp() {

@@ -11,7 +11,7 @@ import type { CountryDatabase } from './lookup/geoip.ts'
 import { httpPost } from './lookup/http-post.ts'
 import { ldapDirectory } from './lookup/ldap.ts'
 import { policyService } from './lookup/policy-service.ts'
-import { probeRecipient } from './lookup/smtp-probe.ts'
+import { recipientProbe } from './lookup/smtp-probe.ts'
 import { spfChecker } from './lookup/spf.ts'
 import { openPlainTable, openTable } from './lookup/table.ts'
 import type { Clock } from './policy/clock.ts'
@@ -59,10 +59,10 @@ export function openOutside({ clock, dns, countries, countryFile }: OutsideOptio
     spf: limits => spfChecker(dns, limits, clock),
     openTable: name => closing(openTable(name)),
     openPlainTable: path => closing(openPlainTable(path)),
-    policyService,
+    policyService: (endpoint, keepalive) => closing(policyService(endpoint, keepalive)),
     jailer,
     httpPost,
-    probeRecipient,
+    probeRecipient: recipientProbe(),
     services: {
       openSql: settings => closing(sqlConnection(settings)),
       openMemcached: settings => closing(memcachedStore(settings)),

@@ -19,6 +19,8 @@ const ROOMS = [
   'store',
   'wire',
 ]
+/** Gives up a regular expression that takes too long. */
+const GUARD = '/policy/guarded-match.ts'
 /** Made, not written: nothing of it is in the repository. */
 const MADE = new Set(['.git', '.run', '.tap', 'build', 'dist', 'node_modules'])
 
@@ -50,8 +52,9 @@ t.test('each room imports policy/ and itself; policy/ imports only itself', asyn
         const target = relative(folder, resolve(dirname(path), name)).split('/')[0]
         t.ok(target === room || target === 'policy', what)
       } else if (room === 'policy') {
-        // isIP and its like are predicates on texts; nothing is opened.
-        t.equal(name, 'node:net', what)
+        // Predicates on texts, and computing within a time: nothing is opened.
+        const isAllowed = name === 'node:net' || (name === 'node:vm' && path.endsWith(GUARD))
+        t.ok(isAllowed, what)
       }
     }
   }

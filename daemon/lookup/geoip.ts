@@ -19,7 +19,7 @@ import type { CountryTable } from './country-table.ts'
 import { isDat, readDat } from './geoip-dat.ts'
 import { isMmdb, readMmdb } from './geoip-mmdb.ts'
 
-const POLL_MILLISECONDS = 30_000
+const POLL_MILLISECONDS = 2000
 /** Far above any database sold; a mistaken path must not fill the memory. */
 const LARGEST_BYTES = 1024 ** 3
 const DAY_MILLISECONDS = 86_400_000

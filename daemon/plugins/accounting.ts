@@ -17,10 +17,19 @@
  * every request. It is made for smtpd_end_of_data_restrictions, where Postfix knows
  * recipient_count and size; elsewhere a mail counts as one recipient. It never answers.
  *
+ * The tables are made at start, in SQLite, PostgreSQL, MariaDB and MySQL, if they are missing; those
+ * of mtpolicyd are used as they are. There, values may have 255 characters, so of a longer one the
+ * beginning is counted. In tables of MySQL, as mtpolicyd and we make them, the case of letters does
+ * not count, and 4,294,967,295 is the most that a column of mtpolicyd's holds; it stays there.
+ *
+ * To mtpolicyd, blocks of the same name were one plugin: of two, nested or in virtual hosts that
+ * share a session, only the first counted a mail. Here each block counts. A request without size
+ * that had recipient_count=0 got no answer from mtpolicyd; here it counts as one recipient.
+ *
  * For a limit that counts exactly what Postfix accepts, see SendingLimit.
  */
 
-import { definePlugin, type MaybePromise } from '../policy/plugin.ts'
+import { definePlugin } from '../policy/plugin.ts'
 import { list, perMail, text, toggle } from '../policy/setting.ts'
 import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
 import { counterTable, isTableWord } from './counter-table.ts'
@@ -63,15 +72,14 @@ export const accounting = definePlugin({
         bytes: request.count('size'),
       }
       const time = period(clock.now())
-      let pending: Promise<void> | undefined
+      const pending: Promise<void>[] = []
       for (const { field, table } of tables) {
         const value = request.text(field)
         if (value.trim() === '') continue
-        const add = (): MaybePromise<void> => table.add(value, time, amounts)
-        const added = pending ? pending.then(add) : add()
-        if (added instanceof Promise) pending = added
+        const added = table.add(value, time, amounts)
+        if (added instanceof Promise) pending.push(added)
       }
-      return pending?.then(() => undefined)
+      return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined)
     }
   },
 })

@@ -1,9 +1,10 @@
 /**
- * The tables of Accounting and Quota: one per field, PREFIX + FIELD, as the original makes them.
+ * The tables of Accounting and Quota: one per field, PREFIX + FIELD, as mtpolicyd makes them.
  *
- * Existing tables are used as they are, also those the original made in SQLite without a unique
- * key, so a counter is updated first and inserted only if there was nothing to update. Tables of
- * our own making have the key.
+ * Existing tables are used as they are, also those mtpolicyd made in SQLite without a unique key. A
+ * counter is updated in one statement, and inserted only if there was nothing to update; should
+ * somebody else insert it at that moment, it is updated after all. So nothing is lost or counted
+ * twice, however many ask at once. Tables of our own making have the key.
  */
 
 import { LookupError } from '../policy/errors.ts'
@@ -12,6 +13,9 @@ import type { SqlConnection, SqlValue } from '../policy/ports.ts'
 
 export const METRICS = ['count', 'count_rcpt', 'size', 'size_rcpt'] as const
 export type Metric = (typeof METRICS)[number]
+
+/** Of `key` and `time`, in every table mtpolicyd made. A longer value is counted by its beginning. */
+const MOST_CHARACTERS = 255
 
 export interface Amounts {
   readonly recipients: number
@@ -38,89 +42,155 @@ export function counterTable(
   field: string,
   mysqlEngine: string,
 ): CounterTable {
-  const table = prefix + field
-  const key = sql.dialect === 'postgres' ? '"key"' : '`key`'
-  const count = sql.dialect === 'postgres' ? '"count"' : '`count`'
-  const time = sql.dialect === 'postgres' ? '"time"' : '`time`'
+  const { dialect } = sql
+  const name = prefix + field
+  const columns = namesIn(dialect, name)
+  const { table, key, time, count } = columns
+  // MySQL, strict as it is today, would refuse what mtpolicyd's narrower columns cannot hold.
+  const ignore = dialect === 'mysql' ? 'IGNORE ' : ''
+  const unlessThere = dialect === 'postgres' ? ' ON CONFLICT DO NOTHING' : ''
+
+  const statements = {
+    find: `SELECT ${count} FROM ${table} WHERE 1 = 0`,
+    make: definition(dialect, columns, mysqlEngine),
+    update:
+      `UPDATE ${ignore}${table} SET ${count} = ${count} + ?, count_rcpt = count_rcpt + ?, ` +
+      `size = size + ?, size_rcpt = size_rcpt + ? WHERE ${key} = ? AND ${time} = ?`,
+    insert:
+      `INSERT ${dialect === 'sqlite' ? 'OR IGNORE ' : ignore}INTO ${table} ` +
+      `(${count}, count_rcpt, size, size_rcpt, ${key}, ${time}) ` +
+      `VALUES (?, ?, ?, ?, ?, ?)${unlessThere}`,
+  }
   let isReady = false
+  let making: Promise<void> | undefined
 
   function ready(): MaybePromise<void> {
     if (isReady) return
-    const done = (): void => {
+    if (making) return making
+    if (!isTableWord(name)) throw new LookupError(`"${name}" cannot be the name of a table`)
+    const find = (): MaybePromise<unknown> => sql.query(statements.find, [], 1)
+    const found = attempt(
+      () => sql.execute(statements.make, []),
+      // Who may only read and write rows, may not even ask; or somebody else is making it just now.
+      refused => attempt(find, () => raise(refused)),
+    )
+    if (!(found instanceof Promise)) {
       isReady = true
+      return
     }
-    const made = sql.execute(definition(sql.dialect, table, mysqlEngine), [])
-    return made instanceof Promise ? made.then(done) : done()
+    making = found
+      .then(() => {
+        isReady = true
+      })
+      .finally(() => {
+        making = undefined
+      })
+    return making
   }
 
-  function update(at: string, of: string, { recipients, bytes }: Amounts): MaybePromise<void> {
-    const amounts: SqlValue[] = [1, recipients, bytes, bytes * recipients]
-    const changed = sql.execute(
-      `UPDATE ${table} SET ${count} = ${count} + ?, count_rcpt = count_rcpt + ?, size = size + ?,
-       size_rcpt = size_rcpt + ? WHERE ${key} = ? AND ${time} = ?`,
-      [...amounts, of, at],
-    )
-    const insert = (rows: number): MaybePromise<void> => {
-      if (rows > 0) return
-      const inserted = sql.execute(
-        `INSERT INTO ${table} (${key}, ${time}, ${count}, count_rcpt, size, size_rcpt)
-         VALUES (?, ?, ?, ?, ?, ?)`,
-        [of, at, ...amounts],
-      )
-      if (inserted instanceof Promise) return inserted.then(() => undefined)
-    }
-    return changed instanceof Promise ? changed.then(insert) : insert(changed)
+  function record(of: string, at: string, { recipients, bytes }: Amounts): MaybePromise<void> {
+    const values: SqlValue[] = [1, recipients, bytes, bytes * recipients, of, at]
+    const update = (): MaybePromise<number> => sql.execute(statements.update, values)
+    const insert = (): MaybePromise<number> => sql.execute(statements.insert, values)
+    const unlessDone = (next: () => MaybePromise<number>) => (changed: number) =>
+      changed > 0 ? changed : next()
+    const inserted = after(update(), unlessDone(insert))
+    return after(after(inserted, unlessDone(update)), changed => {
+      if (changed === 0) throw new LookupError(`${name}: the database counted nothing`)
+    })
   }
 
   function select(of: string, at: string, metric: Metric): MaybePromise<number> {
     const column = metric === 'count' ? count : metric
-    const rows = sql.query(
-      `SELECT ${column} FROM ${table} WHERE ${key} = ? AND ${time} = ?`,
-      [of, at],
-      1,
-    )
-    const value = (found: readonly (readonly SqlValue[])[]): number => {
-      const number = Number(found[0]?.[0] ?? 0)
+    const text = `SELECT ${column} FROM ${table} WHERE ${key} = ? AND ${time} = ?`
+    return after(sql.query(text, [of, at], 1), rows => {
+      const number = Number(rows[0]?.[0] ?? 0)
       return Number.isInteger(number) ? number : 0
-    }
-    return rows instanceof Promise ? rows.then(value) : value(rows)
+    })
   }
 
   return {
     ready,
-    add: (of, at, amounts) => afterwards(ready(), () => update(at, of, amounts)),
-    read: (of, at, metric) => afterwards(ready(), () => select(of, at, metric)),
+    add: (of, at, amounts) =>
+      after(ready(), () => record(asKey(dialect, of), asKey(dialect, at), amounts)),
+    read: (of, at, metric) =>
+      after(ready(), () => select(asKey(dialect, of), asKey(dialect, at), metric)),
   }
 }
 
-function afterwards<T>(first: MaybePromise<void>, then: () => MaybePromise<T>): MaybePromise<T> {
-  return first instanceof Promise ? first.then(then) : then()
+function after<A, B>(first: MaybePromise<A>, next: (value: A) => MaybePromise<B>): MaybePromise<B> {
+  return first instanceof Promise ? first.then(next) : next(first)
 }
 
-function definition(dialect: SqlConnection['dialect'], table: string, engine: string): string {
-  if (!isTableWord(table)) throw new LookupError(`"${table}" cannot be the name of a table`)
-  const numbers = (type: string): string =>
-    ['count_rcpt', 'size', 'size_rcpt'].map(name => `${name} ${type} NOT NULL`).join(', ')
+/** Where `first` fails because of the database, `instead` is done. */
+function attempt(
+  first: () => MaybePromise<unknown>,
+  instead: (error: LookupError) => MaybePromise<unknown>,
+): MaybePromise<unknown> {
+  const failed = (error: unknown): MaybePromise<unknown> =>
+    error instanceof LookupError ? instead(error) : raise(error)
+  try {
+    const done = first()
+    return done instanceof Promise ? done.catch(failed) : done
+  } catch (error) {
+    return failed(error)
+  }
+}
+
+function raise(error: unknown): never {
+  throw error
+}
+
+/**
+ * The tables in MySQL are latin1. Into them mtpolicyd wrote the bytes of UTF-8 as they were, each
+ * then a character of Windows-1252, which is what MySQL calls latin1.
+ */
+function asKey(dialect: SqlConnection['dialect'], text: string): string {
+  const key =
+    dialect === 'mysql' && /[^\x20-\x7e]/.test(text)
+      ? new TextDecoder('windows-1252').decode(Buffer.from(text))
+      : text
+  return key.length <= MOST_CHARACTERS ? key : [...key].slice(0, MOST_CHARACTERS).join('')
+}
+
+interface Names {
+  readonly table: string
+  readonly key: string
+  readonly time: string
+  readonly count: string
+}
+
+function namesIn(dialect: SqlConnection['dialect'], table: string): Names {
+  // PostgreSQL takes a name without quotes in lower case.
+  const quoted = (name: string): string =>
+    dialect === 'postgres' ? `"${name.toLowerCase()}"` : `\`${name}\``
+  return {
+    table: quoted(table),
+    key: quoted('key'),
+    time: quoted('time'),
+    count: quoted('count'),
+  }
+}
+
+function definition(
+  dialect: SqlConnection['dialect'],
+  { table, key, time, count }: Names,
+  engine: string,
+): string {
+  const columns = (id: string, number: string): string =>
+    `CREATE TABLE IF NOT EXISTS ${table} (id ${id}, ` +
+    `${key} VARCHAR(${MOST_CHARACTERS}) NOT NULL, ${time} VARCHAR(${MOST_CHARACTERS}) NOT NULL, ` +
+    [count, 'count_rcpt', 'size', 'size_rcpt'].map(name => `${name} ${number} NOT NULL`).join(', ')
   switch (dialect) {
     case 'sqlite':
-      return (
-        `CREATE TABLE IF NOT EXISTS ${table} (id INTEGER PRIMARY KEY AUTOINCREMENT, ` +
-        '`key` VARCHAR(255) NOT NULL, `time` VARCHAR(255) NOT NULL, ' +
-        `\`count\` INT UNSIGNED NOT NULL, ${numbers('INT UNSIGNED')}, UNIQUE (\`key\`, \`time\`))`
-      )
+      return `${columns('INTEGER PRIMARY KEY AUTOINCREMENT', 'INT UNSIGNED')}, UNIQUE (${key}, ${time}))`
     case 'mysql':
       return (
-        `CREATE TABLE IF NOT EXISTS ${table} (id INT AUTO_INCREMENT PRIMARY KEY, ` +
-        '`key` VARCHAR(255) NOT NULL, `time` VARCHAR(255) NOT NULL, ' +
-        `\`count\` BIGINT UNSIGNED NOT NULL, ${numbers('BIGINT UNSIGNED')}, ` +
-        'UNIQUE KEY time_key (`key`, `time`), KEY (`key`), KEY (`time`)) ' +
+        `${columns('INT AUTO_INCREMENT PRIMARY KEY', 'BIGINT UNSIGNED')}, ` +
+        `UNIQUE KEY time_key (${key}, ${time}), KEY (${key}), KEY (${time})) ` +
         `ENGINE=${isTableWord(engine) ? engine : 'InnoDB'} DEFAULT CHARSET=latin1`
       )
     case 'postgres':
-      return (
-        `CREATE TABLE IF NOT EXISTS ${table} (id SERIAL PRIMARY KEY, "key" VARCHAR(255) NOT NULL, ` +
-        `"time" VARCHAR(255) NOT NULL, "count" BIGINT NOT NULL, ${numbers('BIGINT')}, ` +
-        'UNIQUE ("key", "time"))'
-      )
+      return `${columns('SERIAL PRIMARY KEY', 'BIGINT')}, UNIQUE (${key}, ${time}))`
   }
 }

@@ -14,10 +14,13 @@
  * before it, exactly `threshold` pass; a mail that would overshoot is not foreseen. Without
  * `action`, blocks inside run if there are any, else the mail is deferred.
  *
- * Other than in mtpolicyd: the blocks inside run, the table is made if Accounting has not, and an
- * unknown `metric` is reported at start; as there, such a quota is never reached.
+ * In mtpolicyd the blocks inside never ran, because the default action came first; here they do,
+ * unless `action` is written. An unknown `metric` never matched there with SQLite and was an error
+ * with MySQL; here it is reported at start, and such a quota is never reached. The table is made if
+ * Accounting has not.
  *
- * For a limit that counts exactly what Postfix accepts, see SendingLimit.
+ * Mails that are asked about at the same moment, with a database server, all see the count of
+ * before. For a limit that counts exactly what Postfix accepts, see SendingLimit.
  */
 
 import { definePlugin } from '../policy/plugin.ts'
@@ -51,7 +54,7 @@ export const quota = definePlugin({
   },
   create(settings, surroundings) {
     const { field, metric, threshold, action, enabled, table_prefix } = settings
-    const { clock, sql, timezone, nested, fail, refuse, section } = surroundings
+    const { clock, sql, timezone, nested, atStart, fail, refuse, section } = surroundings
     const connection = sql(settings.db)
     if (!connection) {
       refuse(`there is no <Connection ${settings.db}>`, 'db')
@@ -76,6 +79,9 @@ export const quota = definePlugin({
       }
       return table
     }
+
+    const usual = section.options.find(option => option.name === 'field')?.value
+    if (usual !== undefined) atStart(() => tableOf(usual)?.ready())
 
     return (request, context) => {
       const { session } = context

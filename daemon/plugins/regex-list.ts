@@ -21,7 +21,7 @@
 
 import { LookupError } from '../policy/errors.ts'
 import { fieldReader, isKnownScope } from '../policy/fields.ts'
-import { compilePattern } from '../policy/pattern.ts'
+import { compilePattern, type Pattern } from '../policy/pattern.ts'
 import { definePlugin, type Surroundings } from '../policy/plugin.ts'
 import { boolean, optional, perMail, repeated, text, toggle } from '../policy/setting.ts'
 import { checkAction, makeReaction, reactionSettings } from './reaction.ts'
@@ -73,7 +73,7 @@ function linesOf(path: string, { readFile, fail }: Surroundings): string[] | und
   }
 }
 
-function readable(source: string, option: string, { warn }: Surroundings): RegExp[] {
+function readable(source: string, option: string, { warn }: Surroundings): Pattern[] {
   try {
     return [compilePattern(source)]
   } catch (error) {

@@ -9,6 +9,10 @@
  *
  * The value of `field` is bound to the only `?`. Any row is a match, whatever is in it. On a match
  * the score is added (once per mail) and `match_action` answers; else `not_match_action` does.
+ *
+ * Without `sql_query` it is the query of mtpolicyd for MySQL and MariaDB, a table `whitelist` with
+ * addresses as numbers. PostgreSQL takes `?`, too; its operators with a question mark are written
+ * `\?`, as for mtpolicyd.
  */
 
 import { definePlugin, type Outcome } from '../policy/plugin.ts'

@@ -9,8 +9,11 @@
  *
  * The first column of the first row is a JSON object; its members become values of the mail, for
  * the uc_ options of later plugins. Members whose name begins with "_" are passed over. No row, no
- * value to look for, or text that is no JSON object: noted at the plugin's log level, nothing else
- * (to mtpolicyd, JSON that is no object is a failure).
+ * value to look for, a query that fails, or text that is no JSON object: noted at the plugin's log
+ * level, nothing else (to mtpolicyd, JSON that is no object is a failure).
+ *
+ * Letters beyond ASCII are read as what they are, from all databases. In mtpolicyd it depended on
+ * the database's driver whether a comparison with such a value held.
  */
 
 import { describeError, LookupError } from '../policy/errors.ts'

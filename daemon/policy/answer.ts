@@ -59,6 +59,8 @@ export function makeAnswer(options: AnswerOptions): Answer {
   const { log, clock, tally } = options
   const byKey = new Map<string, VirtualHost>()
   const byName = new Map<string, VirtualHost>()
+  // Half of a request's time for its session: the rest is for deciding without one.
+  const patience = Math.min(options.deadlineMilliseconds || LONGEST_PATIENCE, LONGEST_PATIENCE) / 2
   for (const host of options.hosts) {
     // Of several with one key or name the first in the file serves.
     if (!byKey.has(host.key)) byKey.set(host.key, host)
@@ -128,7 +130,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
 
     const deadline = new Deadline()
     try {
-      const outcome = withSession(options.sessions, request, log, session => {
+      const outcome = withSession(options, patience, request, session => {
         return host.run(request, new RequestContext(session, facts, deadline, log))
       })
       if (!(outcome instanceof Promise)) return conclude(outcome)
@@ -149,6 +151,9 @@ export function makeAnswer(options: AnswerOptions): Answer {
     }
   }
 }
+
+/** Milliseconds; it matters where a request has no deadline. */
+const LONGEST_PATIENCE = 60_000
 
 const DEADLINE = Symbol('deadline')
 
@@ -176,23 +181,28 @@ class Deadline {
   }
 }
 
-/** Runs the work with the mail's session. A cache that fails costs the session, not the mail. */
+/**
+ * Runs the work with the mail's session. A cache that fails, or another request that holds the
+ * session for longer than `patience` (milliseconds), costs the session, not the mail.
+ */
 function withSession<T>(
-  cache: SessionCache | undefined,
+  { sessions: cache, log }: AnswerOptions,
+  patience: number,
   request: PolicyRequest,
-  log: Log,
   work: (session: Session) => MaybePromise<T>,
 ): MaybePromise<T> {
   const instance = request.text('instance')
   if (!cache || instance === '') return work(new Session())
-  const lost = (error: unknown): Session => {
+  const lost = (error: unknown): void =>
     log.error(`session of ${instance} is not at hand: ${describeError(error)}`)
-    return new Session()
+  const without = (error: unknown): MaybePromise<T> => {
+    lost(error)
+    return work(new Session())
   }
   const store = (session: Session): MaybePromise<void> => {
     try {
       const stored = cache.release(instance, session)
-      if (stored instanceof Promise) return stored.catch(error => void lost(error))
+      if (stored instanceof Promise) return stored.catch(lost)
     } catch (error) {
       lost(error)
     }
@@ -210,8 +220,32 @@ function withSession<T>(
     const value = result
     return stored instanceof Promise ? stored.then(() => value) : value
   }
-  const session = cache.acquire(instance)
-  return session instanceof Promise ? session.catch(lost).then(use) : use(session)
+  let acquired: MaybePromise<Session>
+  try {
+    acquired = cache.acquire(instance)
+  } catch (error) {
+    return without(error)
+  }
+  if (!(acquired instanceof Promise)) return use(acquired)
+  return inTime(acquired, patience, store).then(use, without)
+}
+
+/** Rejects if it takes longer; what comes too late is given back. */
+function inTime<T>(
+  promise: Promise<T>,
+  milliseconds: number,
+  giveBack: (late: T) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      reject(new LookupError(`not within ${milliseconds} ms`))
+    }, milliseconds)
+    promise
+      .then(value => (isLate ? giveBack(value) : resolve(value)), reject)
+      .finally(() => clearTimeout(timer))
+  })
 }
 
 class RequestContext implements Context {

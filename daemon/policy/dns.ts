@@ -13,6 +13,7 @@ export interface DnsRecords {
   readonly A: string
   /** As RFC 5952 writes it. */
   readonly AAAA: string
+  /** `exchange` without the final dot; a dot alone: the domain takes no mail (RFC 7505). */
   readonly MX: { readonly preference: number; readonly exchange: string }
   /** Without the final dot. */
   readonly PTR: string

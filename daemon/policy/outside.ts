@@ -6,7 +6,7 @@ import type { KeyValueStore } from './key-value.ts'
 import type { HttpPost, Jailer, PolicyService, RecipientProbe } from './peers.ts'
 import type { CountryDatabase, SqlConnection } from './ports.ts'
 import type { SpfChecker, SpfLimits } from './spf.ts'
-import type { Table } from './table.ts'
+import type { FileTable, Table } from './table.ts'
 
 /** What is reached by its <Connection NAME>; undefined if the file has none of that kind. */
 export interface Connections {
@@ -29,9 +29,12 @@ export interface Outside {
   /** `TYPE:NAME` as Postfix writes it; a path alone is a Berkeley DB file. Opens nothing yet. */
   openTable(name: string): Table
   /** A Berkeley DB file whose keys and values are plain, without Postfix's final NUL. */
-  openPlainTable(path: string): Table
-  /** `HOST:PORT`, or the path of a socket. */
-  policyService(endpoint: { readonly host: string } | { readonly socket: string }): PolicyService
+  openPlainTable(path: string): FileTable
+  /** `HOST:PORT`, or the path of a socket. Throws LookupError if it is neither. */
+  policyService(
+    endpoint: { readonly host: string } | { readonly socket: string },
+    keepalive: boolean,
+  ): PolicyService
   jailer(socket: string): Jailer
   readonly httpPost: HttpPost
   readonly probeRecipient: RecipientProbe

@@ -2,9 +2,33 @@
  * Regular expressions as files of the original write them (Perl), as JavaScript has them.
  *
  * What differs and can be said safely is translated: `(?i)`-style flags at the start, `\A \z \Z
- * \h`, POSIX classes, possessive quantifiers. Everything else JavaScript does not know is a SyntaxError for the caller to
- * report at its place. Matching is by character; the original matched UTF-8 bytes.
+ * \h`, POSIX classes, possessive quantifiers. Everything else JavaScript does not know is a
+ * SyntaxError for the caller to report at its place. Matching is by character; the original
+ * matched UTF-8 bytes.
+ *
+ * An expression that backtracks catastrophically does not stop the daemon. At load the longest
+ * text is worked out for which it certainly takes no more than some milliseconds
+ * (pattern-cost.ts). Texts up to that length are matched as they are, and ordinary expressions get
+ * no others. Longer ones are matched under guard (guarded-match.ts): after 100 ms the match is
+ * given up and is a LookupError, so the plugin has failed and what the file says about failures
+ * decides. For a minute after that the expression fails at once for every text that needs the
+ * guard, so that nobody can hold up the daemon by sending such texts again and again.
  */
+
+import { type Clock, systemClock } from './clock.ts'
+import { LookupError } from './errors.ts'
+import { matchWithin } from './guarded-match.ts'
+import { longestSafeText } from './pattern-cost.ts'
+
+const GUARD_MILLISECONDS = 100
+const REST_MILLISECONDS = 60_000
+
+export interface Pattern {
+  /** As it was written. */
+  readonly source: string
+  /** Throws LookupError if that cannot be found out in time. */
+  test(text: string): boolean
+}
 
 const POSIX: Readonly<Record<string, string>> = {
   alpha: 'a-zA-Z',
@@ -23,7 +47,29 @@ const POSIX: Readonly<Record<string, string>> = {
 }
 
 /** The pattern, or a SyntaxError that says what is wrong. An empty pattern matches everything. */
-export function compilePattern(source: string): RegExp {
+export function compilePattern(source: string, clock: Clock = systemClock): Pattern {
+  const expression = toJavaScript(source)
+  const longest = longestSafeText(expression)
+  let restsUntil = -Infinity
+
+  function testGuarded(text: string): boolean {
+    const problem = `the pattern took more than ${GUARD_MILLISECONDS} ms on a text of`
+    if (clock.elapsed() < restsUntil) {
+      throw new LookupError(`${problem} this kind, and is not tried for a minute`)
+    }
+    const matches = matchWithin(GUARD_MILLISECONDS, expression, text)
+    if (matches !== undefined) return matches
+    restsUntil = clock.elapsed() + REST_MILLISECONDS
+    throw new LookupError(`${problem} ${text.length} characters: ${source.slice(0, 100)}`)
+  }
+
+  return {
+    source,
+    test: text => (text.length <= longest ? expression.test(text) : testGuarded(text)),
+  }
+}
+
+function toJavaScript(source: string): RegExp {
   const flagged = /^\(\?\^?([imsxn]*)\)/.exec(source)
   let flags = ''
   for (const flag of flagged?.[1] ?? '') {

@@ -62,8 +62,9 @@ export class Session {
 
 /**
  * Where sessions live between the requests of one mail. `acquire` waits while another request of
- * the same mail holds the session, `release` stores it. A cache that does not answer rejects, and
- * the caller goes on with an empty session: a session is never worth a mail.
+ * the same mail holds the session, `release` stores it. Each session that was acquired is released
+ * once. A cache that does not answer rejects, and the caller goes on with an empty session, which
+ * is not released: a session is never worth a mail.
  */
 export interface SessionCache {
   acquire(instance: string): Session | Promise<Session>

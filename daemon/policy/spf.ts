@@ -40,7 +40,8 @@ export interface SpfVerdict {
 
 /** Never rejects: a DNS that fails is the result temperror. */
 export interface SpfChecker {
-  check(question: SpfQuestion): Promise<SpfVerdict>
+  /** Nothing more is asked once the signal is aborted. */
+  check(question: SpfQuestion, signal?: AbortSignal): Promise<SpfVerdict>
   /** A text with the macros of RFC 7208 7 expanded; as it stands if it is no valid macro text. */
-  expand(text: string, question: SpfQuestion): Promise<string>
+  expand(text: string, question: SpfQuestion, signal?: AbortSignal): Promise<string>
 }

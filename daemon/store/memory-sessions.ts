@@ -6,8 +6,8 @@
  * generation is dropped with it.
  */
 
-import { LookupError } from '../policy/errors.ts'
 import { Session, type SessionCache } from '../policy/session.ts'
+import { makeTurns } from './turns.ts'
 
 export interface MemorySessionOptions {
   readonly expireSeconds: number
@@ -21,7 +21,7 @@ export function memorySessions(options: MemorySessionOptions, now: () => number)
   let recent = new Map<string, Session>()
   let older = new Map<string, Session>()
   let turnedAt = now()
-  const held = new Map<string, ((session: Session) => void)[]>()
+  const turns = makeTurns()
 
   function find(instance: string): Session {
     const at = now()
@@ -38,28 +38,9 @@ export function memorySessions(options: MemorySessionOptions, now: () => number)
 
   return {
     acquire(instance) {
-      const queue = held.get(instance)
-      if (!queue) {
-        held.set(instance, [])
-        return find(instance)
-      }
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          queue.splice(queue.indexOf(take), 1)
-          reject(new LookupError('another request of the same mail does not end'))
-        }, options.lockSeconds * 1000)
-        const take = (session: Session): void => {
-          clearTimeout(timer)
-          resolve(session)
-        }
-        queue.push(take)
-      })
+      const turn = turns.take(instance, options.lockSeconds * 1000)
+      return turn instanceof Promise ? turn.then(() => find(instance)) : find(instance)
     },
-    release(instance, session) {
-      const queue = held.get(instance)
-      const next = queue?.shift()
-      if (next) next(session)
-      else held.delete(instance)
-    },
+    release: instance => turns.pass(instance),
   }
 }

@@ -9,7 +9,7 @@
  * same state directory is refused at start.
  */
 
-import { renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync, statSync } from 'node:fs'
 import { LookupError } from '../policy/errors.ts'
 import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
 import { asLookupError, openSqlite } from './sqlite.ts'
@@ -77,6 +77,8 @@ export interface SqliteLedgerStore extends LedgerStore {
   readonly isFull: boolean
   /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
   forget(day: string, at: number): boolean
+  /** Has somebody deleted or replaced the file, or its journal, under our hands? */
+  isDetached(): boolean
   /** Writes a copy, a little between other work. Rejects with LookupError; the copy of before stays then. */
   backUp(copy: string): Promise<void>
   /** Every sum there is. Only for a store that takes no more: it is folded whole. */
@@ -249,6 +251,9 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     return !isLast
   }
 
+  const fileInode = inodeOf(path)
+  let journalInode = inodeOf(`${path}-wal`)
+
   function foldAll(): void {
     do fold(Number.POSITIVE_INFINITY)
     while (recent.size > 0)
@@ -332,6 +337,14 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
       return recent.size >= MOST_UNFOLDED
     },
 
+    isDetached() {
+      if (path === ':memory:') return false
+      const journal = inodeOf(`${path}-wal`)
+      // It is made with the first write and stays until the end.
+      journalInode ??= journal
+      return inodeOf(path) !== fileInode || journal !== journalInode
+    },
+
     async backUp(copy) {
       const fresh = `${copy}.new`
       rmSync(fresh, { force: true })
@@ -374,6 +387,10 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
       db.close()
     },
   }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
 }
 
 /** Day and account have no line feed; an operator's name for a counter may have one. */

@@ -103,7 +103,7 @@ async function client(number: number): Promise<void> {
       `instance=${process.pid.toString(16)}.${number.toString(16)}.${turn}.0`,
       'recipient_count=1',
       'size=1000',
-      'client_address=193.99.144.80',
+      `client_address=193.99.144.${1 + ((number * 7 + turn) % 250)}`,
       `sasl_username=load${(number * 31 + turn) % USERS}`,
     ].join('\n')}\n\n`
     const began = performance.now()

@@ -1,13 +1,13 @@
 /** One fault on a daemon under load: what was answered, how late, and what was lost. */
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { dist, freePort, runProgram } from '../support/daemon.ts'
-import { startTinySystemd } from '../support/tiny-systemd.ts'
+import { startTinySystemd, type TinySystemd } from '../support/tiny-systemd.ts'
 import type { Fault, Scene } from './fault.ts'
 import type { Phase } from './load.ts'
 
@@ -34,6 +34,8 @@ export interface RunOptions {
 
 const BEFORE_MILLISECONDS = 1500
 const AFTER_MILLISECONDS = 1500
+/** As RestartSec= of our unit. */
+const RESTART_MILLISECONDS = 300
 
 export async function runFault(
   fault: Fault,
@@ -49,40 +51,36 @@ export async function runFault(
   const ctl = (...argv: string[]) => runProgram(join(dist, 'mtpolicyctl'), '--root', root, ...argv)
   const set = await ctl('set', ...Object.entries(variables).map(pair => pair.join('=')))
   if (set.status !== 0) throw new Error(`${fault.name}: ${set.stderr}`)
-  const systemd = startTinySystemd(root, [`127.0.0.1:${port}`], ['--root', root, '-f'])
+  const state = join(root, 'var/lib/univention-mtpolicyd')
+  mkdirSync(state, { recursive: true })
+  const env = { ...fault.env }
   const undo: (() => void | Promise<void>)[] = []
-  let starts = 0
-
-  async function untilReady(after: number): Promise<void> {
-    starts++
-    await systemd.hear('READY=1', after)
-  }
+  let systemd: TinySystemd | undefined
+  let ends = 0
+  const said = (): string => systemd?.said ?? ''
 
   const scene: Scene = {
     root,
-    ledger: join(root, 'var/lib/univention-mtpolicyd/ledger.sqlite'),
+    state,
+    ledger: join(state, 'ledger.sqlite'),
     port,
     isShort,
+    env,
     get pid() {
-      return Number([...systemd.said.matchAll(/^started (\d+)$/gm)].at(-1)?.[1])
+      return Number([...said().matchAll(/^started (\d+)$/gm)].at(-1)?.[1])
     },
-    async killAndStart() {
-      const before = systemd.said.length
-      await systemd.killAndStart()
-      await untilReady(before)
+    async endAndAwaitNext(signal) {
+      const before = said().length
+      process.kill(scene.pid, signal)
+      await systemd?.hear('READY=1', before)
     },
-    async restart() {
-      const before = systemd.said.length
-      systemd.stop()
-      await systemd.hear('ended ', before)
-      systemd.start()
-      await untilReady(before)
-    },
+    untilReady: async times => systemd?.hearTimes('READY=1', times),
+    deafen: isDeaf => systemd?.deafen(isDeaf),
     ctl,
-    log: () => systemd.said,
+    status: async () => (await ctl('status', '--json')).stdout,
     async logged(pattern) {
       for (let tries = 0; tries < 250; tries++) {
-        if (pattern.test(systemd.said)) return true
+        if (pattern.test(said())) return true
         await sleep(20)
       }
       return false
@@ -93,8 +91,15 @@ export async function runFault(
   const shortly = (milliseconds: number): number => (isShort ? milliseconds / 5 : milliseconds)
   try {
     await fault.prepare?.(scene)
+    if (fault.config) {
+      writeFileSync(join(root, 'etc/univention-mtpolicyd/mtpolicyd.conf'), fault.config(scene))
+    }
+    systemd = startTinySystemd(root, [`127.0.0.1:${port}`], ['--root', root, '-f'], {
+      restartMilliseconds: RESTART_MILLISECONDS,
+      env,
+    })
     systemd.start()
-    await untilReady(0)
+    await systemd.hear('READY=1')
     const load = startLoad(port, clients)
     await sleep(shortly(BEFORE_MILLISECONDS))
     load.phase('during')
@@ -102,9 +107,9 @@ export async function runFault(
     await sleep(shortly(AFTER_MILLISECONDS))
     const complaint = await fault.after?.(scene)
     const phases = await load.end()
-    for (const one of undo.splice(0)) await one()
+    ends = said().split(/^ended /m).length - 1
     systemd.stop()
-    await systemd.hearTimes('ended ', starts)
+    await systemd.hearTimes('\nended ', ends)
     const passed = phases.reduce((sum, phase) => sum + phase.passed, 0)
     const counted = existsSync(scene.ledger) ? readSum(scene.ledger) : 0
     const [before, during] = phases
@@ -128,8 +133,8 @@ export async function runFault(
       complaints,
     }
   } finally {
+    await systemd?.end()
     for (const one of undo) await one()
-    await systemd.end()
     rmSync(root, { recursive: true, force: true })
   }
 }

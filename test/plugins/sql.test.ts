@@ -47,6 +47,19 @@ t.test('Accounting: a mail is counted once where sessions are kept', async t => 
   t.match(rows(world, COUNTERS), [['a', '2026-11', 2]])
 })
 
+t.test('Accounting: two blocks of one name count each for itself', async t => {
+  const inner = plugin('Accounting', 'fields = recipient', 'acct')
+  const text =
+    plugin('Accounting', 'fields = sender', 'acct') +
+    plugin('Condition', `key = sender\nre_match = .\n${inner}`)
+  const world = await rightWorld(t, chain(text, `${DB}\n${SESSIONS}`))
+  for (const instance of ['1', '1', '2']) {
+    await world.ask({ instance, sender: 'a', recipient: 'b' })
+  }
+  t.match(rows(world, COUNTERS), [['a', '2026-11', 2]])
+  t.strictSame(rows(world, 'SELECT key, count FROM acct_recipient'), [['b', 2]])
+})
+
 t.test(
   'Accounting: periods by strftime in the configured zone; what it does not know is said',
   async t => {
@@ -244,13 +257,13 @@ t.test('a connection that is missing or cannot be, is said at its place', async 
   const wrong = await makeWorld(
     chain(
       plugin('SqlUserConfig'),
-      '<Connection db>\nmodule = Sql\ndsn = "dbi:Pg:x"\n</Connection>',
+      '<Connection db>\nmodule = Sql\ndsn = "dbi:Oracle:x"\n</Connection>',
     ),
   )
-  t.match(wrong.messages[0], /^test\.conf:3:7: error: <Connection db>: databases of kind "Pg"/)
+  t.match(wrong.messages[0], /^test\.conf:3:7: error: <Connection db>: databases of kind "Oracle"/)
   t.equal(wrong.messages.length, 1, 'the daemon starts with it')
   t.equal(await wrong.ask({ recipient: 'a' }), 'dunno')
-  t.match(wrong.notes.at(-1), /query failed: databases of kind "Pg"/)
+  t.match(wrong.notes.at(-1), /query failed: databases of kind "Oracle"/)
 })
 
 t.test('a database that cannot be opened is a failed plugin until it can', async t => {

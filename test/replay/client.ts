@@ -4,8 +4,9 @@
 
 import { connect, type Socket } from 'node:net'
 import type { RecordedRequest } from './case.ts'
+import type { Scene } from './scene.ts'
 
-const PATIENCE_MILLISECONDS = 15_000
+const PATIENCE_SECONDS = 15
 /** How long an open connection is watched that must stay open. */
 const STAYS_OPEN_MILLISECONDS = 80
 
@@ -16,13 +17,11 @@ export interface Heard {
 }
 
 export class Client {
-  readonly #places: Readonly<Record<string, string>>
-  readonly #fill: (text: string) => string
+  readonly #scene: Scene
   readonly #kept = new Map<string, Line>()
 
-  constructor(places: Readonly<Record<string, string>>, fill: (text: string) => string) {
-    this.#places = places
-    this.#fill = fill
+  constructor(scene: Scene) {
+    this.#scene = scene
   }
 
   async ask(request: RecordedRequest, closes: boolean): Promise<Heard> {
@@ -34,6 +33,7 @@ export class Client {
       _eol = '\n',
       _shut,
       _unix,
+      _timeout = PATIENCE_SECONDS,
       _pre,
       ...rest
     } = request
@@ -41,8 +41,8 @@ export class Client {
     if (!line) {
       line = new Line(
         _unix === undefined
-          ? connect(Number(this.#places[_port]), '127.0.0.1')
-          : connect(this.#fill(_unix)),
+          ? connect(Number(this.#scene.place(_port)), '127.0.0.1')
+          : connect(this.#scene.fill(_unix)),
       )
       if (_conn !== undefined) this.#kept.set(_conn, line)
     }
@@ -51,7 +51,7 @@ export class Client {
       _raw === undefined ? `${attributes.join('')}${_eol}` : Buffer.from(_raw, 'latin1'),
     )
     if (_shut) line.socket.end()
-    const answer = await line.answer()
+    const answer = await line.answer(_timeout * 1000)
     const isClosed = answer === null || (_check_close === true && (await line.closes(closes)))
     if (_conn === undefined) line.socket.destroy()
     return { answer, isClosed }
@@ -86,8 +86,8 @@ class Line {
     }
   }
 
-  async answer(): Promise<string | null> {
-    const deadline = Date.now() + PATIENCE_MILLISECONDS
+  async answer(patienceMilliseconds: number): Promise<string | null> {
+    const deadline = Date.now() + patienceMilliseconds
     for (;;) {
       const end = this.#heard.indexOf('\n\n')
       if (end >= 0) {
@@ -104,7 +104,7 @@ class Line {
   /** @param expected a connection that must stay open is watched only for a moment. */
   async closes(expected: boolean): Promise<boolean> {
     if (!this.#isClosed)
-      await this.#event(expected ? PATIENCE_MILLISECONDS : STAYS_OPEN_MILLISECONDS)
+      await this.#event(expected ? PATIENCE_SECONDS * 1000 : STAYS_OPEN_MILLISECONDS)
     return this.#isClosed
   }
 

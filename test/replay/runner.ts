@@ -24,7 +24,7 @@ async function work(): Promise<void> {
       process.stdout.write(`SKIPPED ${recorded.name}: ${missing}\n`)
       continue
     }
-    const failures = await replay(recorded)
+    const failures = await replay(recorded).catch(error => [String(error)])
     if (failures.length === 0) continue
     failed++
     process.stdout.write(

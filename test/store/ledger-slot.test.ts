@@ -85,9 +85,9 @@ t.test('when the file can be used again, what was counted in memory is in it', a
   slot.open(file, 'normal', now)
   judge(slot, 'a', 2)
   slot.ledger.settle()
-  t.equal(slot.mend(now), false, 'not yet')
+  t.equal(await slot.mend(now), false, 'not yet')
   rmSync(join(folder, 'state'))
-  t.equal(slot.mend(now), true)
+  t.equal(await slot.mend(now), true)
   t.equal(slot.problem, undefined)
   t.match(judge(slot, 'a', 2), { accepted: true, repeated: true }, 'the message is still known')
   t.match(judge(slot, 'b', 2), { accepted: false, used: 2 })
@@ -128,7 +128,7 @@ t.test('a file damaged at work is set aside, and nothing that is in memory is lo
     isFailing = true
   }
   t.equal(isFailing || /damaged/.test(slot.problem ?? ''), true, 'it was noticed')
-  slot.mend(now)
+  await slot.mend(now)
   t.match(slot.problem, /were damaged: .*; those of the backup of 20\d\d-.* are in force$/)
   t.match(judge(slot, 'y', 3), { accepted: false, used: 1 }, 'the backup has what was before')
   t.match(judge(slot, 'z', 2), { accepted: true, used: 3 })
@@ -168,4 +168,30 @@ t.test('a backup that cannot be written leaves the one of before', async t => {
     [],
   )
   slot.close()
+})
+
+t.test('a file, or its journal, that is deleted at work is written anew', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  let sum = 0
+  for (const gone of [`${file}-wal`, file]) {
+    judge(slot, `before ${gone}`, 1)
+    slot.ledger.settle()
+    sum++
+    t.equal(await slot.mend(now), false, 'all is well')
+    rmSync(gone)
+    t.equal(await slot.mend(now), true)
+    t.match(slot.problem, /was deleted or replaced/)
+    t.equal(slot.ledger.used('limit', 'alice', '2026-11-20'), sum)
+  }
+  judge(slot, 'after', 1)
+  slot.ledger.settle()
+  slot.close()
+  const again = ledgerSlot()
+  again.open(file, 'normal', now)
+  t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+  t.match(judge(again, 'after', 1), { accepted: true, repeated: true })
+  again.close()
 })

@@ -1,6 +1,6 @@
 /**
  * A small DNS server for tests: one zone that the test may change at any time, UDP and TCP on one
- * port of 127.0.0.1, as a recursive server answers.
+ * port of the loopback network, as a recursive server answers.
  *
  *   const dns = await startDnsServer({ '4.0.0.127.zen.example': { A: ['127.0.0.4'] } })
  *   dns.questions          // ['4.0.0.127.zen.example A'], in the order they came
@@ -12,7 +12,7 @@
 
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
+import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { type Answer, decode, encode, type Question } from 'dns-packet'
 import { freePort } from './free-port.ts'
 
@@ -42,6 +42,8 @@ export interface DnsServerOptions {
   /** Seconds "there is none" may be kept, told by the SOA; undefined: no SOA. */
   readonly negativeTtl?: number
   readonly port?: number
+  /** An address of the loopback network, instead of 127.0.0.1. */
+  readonly host?: string
 }
 
 export interface FakeDnsServer {
@@ -70,7 +72,7 @@ export async function startDnsServer(
   zone: DnsZone = {},
   options: DnsServerOptions = {},
 ): Promise<FakeDnsServer> {
-  const { ttl = 60, negativeTtl } = options
+  const { ttl = 60, negativeTtl, host = '127.0.0.1' } = options
   const questions: string[] = []
   let overTcp = 0
 
@@ -117,13 +119,16 @@ export async function startDnsServer(
     return { answers, rcode: 'NOERROR' }
   }
 
-  const { port, udp, tcp } = await openSockets(options.port)
+  const clients = new Set<TcpSocket>()
+  const { port, udp, tcp } = await openSockets(host, options.port)
   udp.on('message', (message, from) => {
     const size = decode(message).additionals?.find(record => record.type === 'OPT')
     const reply = answer(message, size?.type === 'OPT' ? size.udpPayloadSize : 512)
     if (reply) udp.send(reply, from.port, from.address)
   })
   tcp.on('connection', socket => {
+    clients.add(socket)
+    socket.on('close', () => clients.delete(socket))
     let received = Buffer.alloc(0)
     socket.on('error', () => socket.destroy())
     socket.on('data', data => {
@@ -140,7 +145,7 @@ export async function startDnsServer(
 
   return {
     port,
-    env: { RES_NAMESERVERS: '127.0.0.1', RES_OPTIONS: `port:${port}` },
+    env: { RES_NAMESERVERS: host, RES_OPTIONS: `port:${port}` },
     zone,
     questions,
     get overTcp() {
@@ -151,6 +156,7 @@ export async function startDnsServer(
         type === undefined ? asked.startsWith(`${name} `) : asked === `${name} ${type}`,
       ).length,
     async close() {
+      for (const client of clients) client.destroy()
       udp.close()
       tcp.close()
       await Promise.all([once(udp, 'close'), once(tcp, 'close')])
@@ -201,15 +207,18 @@ function recordsOf(name: string, type: string, entry: DnsZoneRecords, ttl: numbe
 }
 
 /** One port for both. */
-async function openSockets(wanted?: number): Promise<{ port: number; udp: Socket; tcp: Server }> {
+async function openSockets(
+  host: string,
+  wanted?: number,
+): Promise<{ port: number; udp: Socket; tcp: Server }> {
   for (let attempt = 1; ; attempt++) {
     const port = wanted ?? (await freePort())
     const udp = createSocket('udp4')
     const tcp = createServer()
     try {
-      udp.bind(port, '127.0.0.1')
+      udp.bind(port, host)
       await once(udp, 'listening')
-      tcp.listen(port, '127.0.0.1')
+      tcp.listen(port, host)
       await once(tcp, 'listening')
       return { port, udp, tcp }
     } catch (error) {

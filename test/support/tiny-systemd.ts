@@ -8,8 +8,8 @@ import { until } from './policy-client.ts'
 export interface TinySystemd {
   start(): void
   stop(): void
-  /** kill -9, and started again as soon as it has ended, as Restart= does. */
-  killAndStart(): Promise<void>
+  /** Does not read what is said, as a log that has stopped; until it is told to read on. */
+  deafen(isDeaf: boolean): void
   /** All that was said so far, by it and by the daemon. */
   readonly said: string
   /** Waits for a text; what is said before `after` does not count. */
@@ -20,32 +20,51 @@ export interface TinySystemd {
   end(): Promise<void>
 }
 
+export interface TinySystemdOptions {
+  /** Start it again so many milliseconds after it has ended by itself. */
+  readonly restartMilliseconds?: number
+  readonly env?: NodeJS.ProcessEnv
+}
+
 /** @param streams 127.0.0.1:PORT, [::1]:PORT or /PATH, handed over to `mtpolicyd ARGV`. */
 export function startTinySystemd(
   directory: string,
   streams: readonly string[],
   argv: readonly string[],
+  { restartMilliseconds, env = {} }: TinySystemdOptions = {},
 ): TinySystemd {
   const script = join(import.meta.dirname, 'tiny-systemd.pl')
   const program = join(dist, 'mtpolicyd')
   const all = [script, join(directory, 'notify'), ...streams, '--', program, ...argv]
-  const child = spawn('perl', all, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn('perl', all, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-    })
-  }
+  let isWanted = false
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+    if (restartMilliseconds === undefined || !/^ended /m.test(text)) return
+    setTimeout(() => {
+      if (isWanted) child.stdin.write('start\n')
+    }, restartMilliseconds)
+  })
   const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
-  const systemd: TinySystemd = {
-    start: () => void child.stdin.write('start\n'),
-    stop: () => void child.stdin.write('stop\n'),
-    async killAndStart() {
-      const before = said.length
-      const pid = Number([...said.matchAll(/^started (\d+)$/gm)].at(-1)?.[1])
-      process.kill(pid, 'SIGKILL')
-      await systemd.hear('ended ', before)
-      systemd.start()
+  return {
+    start() {
+      isWanted = true
+      child.stdin.write('start\n')
+    },
+    stop() {
+      isWanted = false
+      child.stdin.write('stop\n')
+    },
+    deafen(isDeaf) {
+      if (isDeaf) child.stderr.pause()
+      else child.stderr.resume()
     },
     get said() {
       return said
@@ -53,9 +72,9 @@ export function startTinySystemd(
     hear: (text, after = 0) => until(() => said.includes(text, after)),
     hearTimes: (text, times) => until(() => said.split(text).length > times),
     async end() {
+      isWanted = false
       child.stdin.end()
       await ended
     },
   }
-  return systemd
 }

@@ -18,6 +18,7 @@ import { openOutside } from '../../daemon/outside.ts'
 import { plugins } from '../../daemon/plugins/index.ts'
 import { makeAnswer, newAnswerTally } from '../../daemon/policy/answer.ts'
 import type { Resolver } from '../../daemon/policy/dns.ts'
+import type { KeyValueStore } from '../../daemon/policy/key-value.ts'
 import { type Ledger, openLedger } from '../../daemon/policy/ledger.ts'
 import type { Fields, Log } from '../../daemon/policy/log.ts'
 import type { Outside } from '../../daemon/policy/outside.ts'
@@ -62,6 +63,8 @@ export interface WorldOptions {
   readonly dns?: Resolver
   /** Instead of the real ones. */
   readonly outside?: Partial<Outside>
+  /** What every Memcached and Redis connection is, instead of the real ones. */
+  readonly keyValue?: KeyValueStore
 }
 
 export interface World {
@@ -110,7 +113,7 @@ export function countryFixture(): CountryDatabase {
 }
 
 export async function makeWorld(text: string, options: WorldOptions = {}): Promise<World> {
-  const { files = {}, secondMilliseconds = 1000 } = options
+  const { files = {}, secondMilliseconds = 1000, keyValue } = options
   const read = (path: string): string => {
     const content = path === 'test.conf' ? text : files[path]
     if (content === undefined) throw new Error(`${path}: no such file`)
@@ -166,6 +169,7 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
         ...options.outside,
       },
       ...outside.services,
+      ...(keyValue && { openMemcached: () => keyValue, openRedis: () => keyValue }),
       openSql: ({ dsn, user, password }) => world.sql(dsn, user, password),
       note: (_level, message) => void notes.push(message()),
       report: (name, message) => void errors.push(`plugin ${name} failed: ${message}`),
