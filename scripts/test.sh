@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-database groff-base python3 gcc libc6-dev"
 # Its documentation has the test suite of RFC 7208.
 packages="$packages python3-spf"
+# Files of keys and values as their own tools make them.
+packages="$packages db-util postfix-cdb"
 # Servers that tests start by themselves (scripts/test-servers.ts).
 packages="$packages postgresql mariadb-server redis-server redis-sentinel memcached
 slapd ldap-utils fail2ban"

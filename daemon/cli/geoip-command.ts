@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readMmdb } from '../lookup/geoip-mmdb.ts'
+import { readMmdbAtOnce } from '../lookup/geoip-mmdb.ts'
 import type { Paths } from '../paths.ts'
 import { describeError } from '../policy/errors.ts'
 
@@ -76,7 +76,7 @@ async function update(from: string, { paths, reload }: GeoipIo): Promise<string>
   }
   if (present?.getTime() === offered.getTime()) return `${own}: is of ${day(offered)} already`
   const { mmdb } = convert(sources)
-  readMmdb(mmdb)
+  readMmdbAtOnce(mmdb)
   mkdirSync(paths.state, { recursive: true, mode: 0o750 })
   place(own, mmdb)
   if (present === undefined) await reload()
@@ -113,7 +113,7 @@ function place(path: string, content: Buffer): void {
 function dateOf(path: string | undefined): Date | undefined {
   if (path === undefined || !existsSync(path)) return undefined
   try {
-    return readMmdb(readFileSync(path)).builtAt
+    return readMmdbAtOnce(readFileSync(path)).builtAt
   } catch {
     return undefined
   }

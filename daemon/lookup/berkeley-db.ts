@@ -194,7 +194,7 @@ function openHash(pages: Pages): Opened {
   function walk<T>(bucket: number, pick: (page: Buffer, pair: number) => T | undefined) {
     let next = pageOf(bucket)
     for (let count = 0; next !== 0; count++) {
-      if (count === 1e9) throw damaged('a bucket without an end')
+      if (count === MOST_PAGES) throw damaged('a bucket without an end')
       const page = pages.read(next, HASH, HASH_UNSORTED, UNWRITTEN)
       const entries = u16(page, 20)
       for (let pair = 0; pair + 1 < entries; pair += 2) {

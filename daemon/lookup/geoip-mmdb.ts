@@ -16,7 +16,8 @@ export { isMmdb } from './mmdb-check.ts'
 /** Decoded records kept; a country database has a few hundred, a city database a million. */
 const CACHED_RECORDS = 4096
 
-export function readMmdb(file: Buffer): CountryTable {
+/** Pauses now and then, so that it can be done between other work. Throws what is wrong with the file. */
+export function* readMmdb(file: Buffer): Generator<void, CountryTable> {
   const markerOffset = checkMetadata(file)
   const reader = new Reader<Response>(file, { cache: recordCache() })
   const { ipVersion, buildEpoch, databaseType, description } = reader.metadata
@@ -24,7 +25,7 @@ export function readMmdb(file: Buffer): CountryTable {
   // The type of the library promises MaxMind's own records; other makers' differ.
   const recordOf = (address: string): unknown => reader.get(address)
 
-  const samples = sampleRecords(file, markerOffset, reader.metadata)
+  const samples = yield* sampleRecords(file, markerOffset, reader.metadata)
   if (!samples.some(address => countryIn(recordOf(address)) !== undefined)) {
     throw new Error(`no record of this database (type ${databaseType}) names a country`)
   }
@@ -39,6 +40,15 @@ export function readMmdb(file: Buffer): CountryTable {
       if (ipVersion === 4 && address.includes(':')) return undefined
       return countryIn(recordOf(address))
     },
+  }
+}
+
+/** Without a pause. */
+export function readMmdbAtOnce(file: Buffer): CountryTable {
+  const reading = readMmdb(file)
+  for (;;) {
+    const { done, value } = reading.next()
+    if (done) return value
   }
 }
 

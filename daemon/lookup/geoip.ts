@@ -8,16 +8,18 @@
  * aloud and the chain goes on.
  *
  * Changes are found by polling identity, size and time of the file, which survives every way of
- * replacing it; `reload()` looks at once. Reading blocks for some 50 ms per 8 MB, at a change only.
+ * replacing it; `reload()` looks at once. Verifying takes some 60 ms per 8 MB; while the daemon is
+ * at work that is done in small steps.
  * Any number of databases can be open side by side; nothing is shared.
  */
 
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { canonicalAddress } from '../policy/address.ts'
 import { describeError, LookupError } from '../policy/errors.ts'
 import type { CountryTable } from './country-table.ts'
 import { isDat, readDat } from './geoip-dat.ts'
-import { isMmdb, readMmdb } from './geoip-mmdb.ts'
+import { isMmdb, readMmdb, readMmdbAtOnce } from './geoip-mmdb.ts'
 
 const POLL_MILLISECONDS = 2000
 /** Far above any database sold; a mistaken path must not fill the memory. */
@@ -61,29 +63,57 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
   let failedLookups = 0
   let failureLogged = false
 
+  const use = (found: CountryTable): true => {
+    table = found
+    problem = undefined
+    failureLogged = false
+    log('geoip_loaded', { path, format: found.format, builtAt: found.builtAt?.toISOString() })
+    return true
+  }
+  const refuse = (error: unknown): false => {
+    problem = describeError(error)
+    log('geoip_refused', { path, problem, inUse: table?.builtAt?.toISOString() ?? 'nothing' })
+    return false
+  }
+
   const reload = (): boolean => {
     // Taken before reading: a change in between is then found by the next poll.
     identity = identityOf(path)
     try {
-      table = readTable(path)
+      const file = readWhole(path)
+      return use(isLegacy(file) ? readDat(file) : readMmdbAtOnce(file))
     } catch (error) {
-      problem = describeError(error)
-      log('geoip_refused', { path, problem, inUse: table?.builtAt?.toISOString() ?? 'nothing' })
-      return false
+      return refuse(error)
     }
-    problem = undefined
-    failureLogged = false
-    log('geoip_loaded', { path, format: table.format, builtAt: table.builtAt?.toISOString() })
-    return true
+  }
+
+  /** As `reload`, a little at a time: requests do not wait for it. */
+  const reloadSlowly = async (): Promise<void> => {
+    identity = identityOf(path)
+    try {
+      const file = await readWholeSlowly(path)
+      if (isLegacy(file)) return void use(readDat(file))
+      const reading = readMmdb(file)
+      for (let step = reading.next(); ; step = reading.next()) {
+        if (step.done) return void use(step.value)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    } catch (error) {
+      refuse(error)
+    }
+  }
+
+  let isReading = false
+  const poll = (): void => {
+    if (isReading || identityOf(path) === identity) return
+    isReading = true
+    void reloadSlowly().finally(() => {
+      isReading = false
+    })
   }
 
   reload()
-  const timer =
-    pollMilliseconds > 0
-      ? setInterval(() => {
-          if (identityOf(path) !== identity) reload()
-        }, pollMilliseconds).unref()
-      : undefined
+  const timer = pollMilliseconds > 0 ? setInterval(poll, pollMilliseconds).unref() : undefined
 
   return {
     path,
@@ -125,18 +155,31 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
   }
 }
 
-function readTable(path: string): CountryTable {
+function isLegacy(file: Buffer): boolean {
+  return !isMmdb(file) && isDat(file)
+}
+
+function readWhole(path: string): Buffer {
   // Asked before opening: opening a FIFO waits for its other end.
   if (!statSync(path).isFile()) throw new Error('not a regular file')
   const descriptor = openSync(path, 'r')
-  let file: Buffer
   try {
     if (fstatSync(descriptor).size > LARGEST_BYTES) throw new Error('larger than 1 GiB')
-    file = readFileSync(descriptor)
+    return readFileSync(descriptor)
   } finally {
     closeSync(descriptor)
   }
-  return !isMmdb(file) && isDat(file) ? readDat(file) : readMmdb(file)
+}
+
+async function readWholeSlowly(path: string): Promise<Buffer> {
+  if (!statSync(path).isFile()) throw new Error('not a regular file')
+  const file = await open(path, 'r')
+  try {
+    if ((await file.stat()).size > LARGEST_BYTES) throw new Error('larger than 1 GiB')
+    return await file.readFile()
+  } finally {
+    await file.close()
+  }
 }
 
 /** Undefined for a file that cannot be looked at. */

@@ -19,6 +19,8 @@ const SEPARATOR_BYTES = 16
 /** A city record with names in nine languages has about 250 values. */
 const VALUES_PER_RECORD = 10_000
 const NESTING = 64
+/** Sides of nodes between two pauses: about a millisecond. */
+const STEPS_AT_ONCE = 20_000
 /** Records handed back as samples, spread over whatever the tree holds. */
 const SAMPLES = 2000
 
@@ -54,9 +56,13 @@ export function checkMetadata(file: Buffer): number {
 
 /**
  * Walks the whole tree, measures every record, and returns one address for each of (up to some
- * thousand) different records.
+ * thousand) different records. Pauses now and then, so that it can be done between other work.
  */
-export function sampleRecords(file: Buffer, marker: number, shape: TreeShape): string[] {
+export function* sampleRecords(
+  file: Buffer,
+  marker: number,
+  shape: TreeShape,
+): Generator<void, string[]> {
   const { nodeCount, recordSize, ipVersion } = shape
   if (!Number.isInteger(nodeCount) || nodeCount < 1) throw new Error('the search tree is empty')
   if (ipVersion !== 4 && ipVersion !== 6) throw new Error(`unknown IP version ${ipVersion}`)
@@ -73,28 +79,39 @@ export function sampleRecords(file: Buffer, marker: number, shape: TreeShape): s
   const samples: string[] = []
   const path = new Uint8Array(16)
   const bits = ipVersion === 4 ? 32 : 128
+  // The nodes from the root down to where the walk is, and which of their sides come next.
+  const nodes = new Uint32Array(bits)
+  const sides = new Uint8Array(bits)
+  let depth = 0
+  let steps = 0
+  seenNodes[0] = 1
 
-  const visit = (node: number, depth: number): void => {
-    if (seenNodes[node] === 1) return
-    if (depth >= bits) throw new Error('the search tree is deeper than an address: damaged')
-    seenNodes[node] = 1
+  while (depth >= 0) {
+    const side = sides[depth] ?? 0
+    const byte = depth >> 3
     const mask = 0x80 >> (depth & 7)
-    for (const right of [false, true]) {
-      const value = child(node, right)
-      if (value === nodeCount) continue
-      const byte = path[depth >> 3] ?? 0
-      path[depth >> 3] = right ? byte | mask : byte & ~mask
-      if (value < nodeCount) {
-        visit(value, depth + 1)
-      } else if (!seenRecords.has(value)) {
-        seenRecords.add(value)
-        measure(value - nodeCount + treeBytes)
-        if (samples.length < SAMPLES) samples.push(addressAt(path, depth + 1, ipVersion))
-      }
-      path[depth >> 3] = (path[depth >> 3] ?? 0) & ~mask
+    path[byte] = (path[byte] ?? 0) & ~mask
+    if (side === 2) {
+      depth--
+      continue
+    }
+    if (side === 1) path[byte] |= mask
+    sides[depth] = side + 1
+    if (++steps % STEPS_AT_ONCE === 0) yield
+    const value = child(nodes[depth] ?? 0, side === 1)
+    if (value < nodeCount) {
+      if (seenNodes[value] === 1) continue
+      if (depth + 1 >= bits) throw new Error('the search tree is deeper than an address: damaged')
+      seenNodes[value] = 1
+      depth++
+      nodes[depth] = value
+      sides[depth] = 0
+    } else if (value > nodeCount && !seenRecords.has(value)) {
+      seenRecords.add(value)
+      measure(value - nodeCount + treeBytes)
+      if (samples.length < SAMPLES) samples.push(addressAt(path, depth + 1, ipVersion))
     }
   }
-  visit(0, 0)
   return samples
 }
 

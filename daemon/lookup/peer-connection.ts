@@ -52,6 +52,11 @@ export class PeerConnection {
     return this.#hasSpoken
   }
 
+  /** Ours, once it is connected. */
+  get localAddress(): string | undefined {
+    return this.#socket.localAddress
+  }
+
   write(text: string, encoding: 'latin1' | 'utf8' = 'utf8'): void {
     if (!this.#failure) this.#socket.write(text, encoding)
   }

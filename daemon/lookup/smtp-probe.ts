@@ -7,6 +7,7 @@
  * refused with a LookupError. A server that is not there, too slow, or no SMTP server is passed over.
  */
 
+import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import { LookupError } from '../policy/errors.ts'
 import type { RecipientAnswer, RecipientProbe, RecipientQuestion } from '../policy/peers.ts'
@@ -85,7 +86,7 @@ async function converse(
   }
   const greeting = await readReply(connection, signal)
   if (greeting.code !== 220) return undefined
-  const name = ourName()
+  const name = ourName(connection.localAddress ?? '127.0.0.1')
   const hello = await say(`EHLO ${name}`)
   if (hello.code !== 250 && (await say(`HELO ${name}`)).code !== 250) return undefined
   const extensions = hello.code === 250 ? extensionsOf(hello) : []
@@ -130,7 +131,9 @@ function isAscii(text: string): boolean {
   return !/[^\x20-\x7e]/.test(text)
 }
 
-function ourName(): string {
+/** A host name without a domain is often refused; RFC 5321, 4.1.4 has the address instead. */
+function ourName(address: string): string {
   const name = hostname()
-  return /^[\w.-]+$/.test(name) ? name : 'localhost'
+  if (/^[\w-]+(?:\.[\w-]+)+$/.test(name)) return name
+  return isIPv6(address) ? `[IPv6:${address}]` : `[${address}]`
 }

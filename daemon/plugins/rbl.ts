@@ -29,7 +29,8 @@
  *
  * %INFO% has the text as it is, all records, cut after 350 characters; mtpolicyd showed the first
  * record, with quotes and backslashes around what is special in zone files. Where there is none,
- * the text does not end with a blank. `mode = dunno`, or any other word, is passive as in
+ * the text does not end with a blank. Each placeholder is filled in once, where it stands first, as
+ * in mtpolicyd. `mode = dunno`, or any other word, is passive as in
  * mtpolicyd, and there is a warning.
  */
 

@@ -8,7 +8,9 @@
  *   </Plugin>
  *
  * The value of `field` is bound to the only `?`. Any row is a match, whatever is in it. On a match
- * the score is added (once per mail) and `match_action` answers; else `not_match_action` does.
+ * the score is added (once per mail) and `match_action` answers; else `not_match_action` does. With
+ * a <SessionCache> a value is looked for once per mail; to mtpolicyd the result for the first value
+ * of a mail held for all others, such as further recipients.
  *
  * Without `sql_query` it is the query of mtpolicyd for MySQL and MariaDB, a table `whitelist` with
  * addresses as numbers. PostgreSQL takes `?`, too; its operators with a question mark are written
@@ -52,15 +54,22 @@ export const sqlList = definePlugin({
       if (!enabled(session)) return undefined
       const value = request.get(field)
       if (value === undefined) return undefined
-      const react = (rows: readonly SqlRow[]): Outcome => {
-        if (rows.length === 0) return not_match_action
+      const key = `${path}-${value}`
+      const react = (isListed: boolean): Outcome => {
+        if (!isListed) return not_match_action
         if (score && session.once(`${path}-score`)) {
           addScore(session, settings.score_field, name, score)
         }
         return match_action
       }
+      const found = (rows: readonly SqlRow[]): Outcome => {
+        session.set(key, rows.length > 0)
+        return react(rows.length > 0)
+      }
+      const known = session.get(key)
+      if (typeof known === 'boolean') return react(known)
       const rows = connection.query(sql_query, [value], 1)
-      return rows instanceof Promise ? rows.then(react) : react(rows)
+      return rows instanceof Promise ? rows.then(found) : found(rows)
     }
   },
 })

@@ -1,6 +1,6 @@
 /**
  * A match that is given up after a while. V8 offers that for scripts: a second thread watches the
- * time and interrupts also a regular expression. It costs about 0.15 ms, so it is only for what
+ * time and interrupts also a regular expression. It costs 0.2 ms or so, and is only for what
  * may take long.
  */
 

@@ -14,7 +14,7 @@
 import { LookupError } from '../policy/errors.ts'
 import { mysqlDriver } from './mysql-connection.ts'
 import { postgresDriver } from './postgres-connection.ts'
-import { type ServerAddress, serverConnection, type Tls } from './sql-server.ts'
+import { serverConnection, type Tls } from './sql-server.ts'
 import { type ClosableSqlConnection, sqliteConnection } from './sqlite-connection.ts'
 
 export interface DataSource {
@@ -175,5 +175,3 @@ function mysqlTls(get: (...names: string[]) => string | undefined): Tls | undefi
   const checks = checksName ? 'name' : authority ? 'certificate' : 'nothing'
   return { isRequired: true, checks, authority }
 }
-
-export type { ServerAddress }

@@ -3,7 +3,8 @@
  *
  * Values are bound by the server, not put into the text. They come as SQLite would give them: whole
  * numbers and floating ones as numbers, all else, decimals and times too, as text. A statement has
- * 1.8 s (in MySQL this holds for SELECT). A file of ours is never sent, even if the server asks.
+ * 1.8 s (in MySQL this holds for SELECT) and waits 1 s for a table in use. A file of ours is never
+ * sent, even if the server asks.
  */
 
 import { existsSync, readFileSync } from 'node:fs'
@@ -83,7 +84,8 @@ export const mysqlDriver: Driver = {
 /** Each server reads what is marked as its own. */
 const SETTINGS =
   `SET /*M!100101 max_statement_time = ${STATEMENT_MILLISECONDS / 1000}, */ ` +
-  `/*!50708 max_execution_time = ${STATEMENT_MILLISECONDS}, */ autocommit = 1`
+  `/*!50708 max_execution_time = ${STATEMENT_MILLISECONDS}, */ ` +
+  'lock_wait_timeout = 1, autocommit = 1'
 
 function openSocket({ host, port, socket }: ServerAddress): Socket {
   // "localhost" is a socket to MySQL; where there is none, the name is meant.

@@ -118,8 +118,11 @@ export function serverConnection(driver: Driver, address: ServerAddress): Closab
     const now = performance.now()
     failure = reasonOf(error)
     askedAgainAt = now + Math.max(PAUSE_MILLISECONDS, 2 * (now - since))
-    if (members > 0) return
-    for (const waiter of waiting) waiter.fail(error)
+    openIfNeeded()
+  }
+
+  function isPaused(): boolean {
+    return failure !== undefined && performance.now() < askedAgainAt
   }
 
   function open(): void {
@@ -156,10 +159,14 @@ export function serverConnection(driver: Driver, address: ServerAddress): Closab
   }
 
   function openIfNeeded(): void {
+    if (isPaused()) {
+      // Nobody is left who could become free.
+      if (members === 0) for (const waiter of waiting) waiter.fail(failure)
+      return
+    }
     // A server that was dead is tried with one link.
     const most = failure !== undefined && members === opening ? 1 : MOST_LINKS
-    const mayOpen = members < most && performance.now() >= askedAgainAt
-    if (!isClosed && mayOpen && waiting.size > opening) open()
+    if (!isClosed && members < most && waiting.size > opening) open()
   }
 
   function lose(member: Member, error: unknown): void {
@@ -199,7 +206,7 @@ export function serverConnection(driver: Driver, address: ServerAddress): Closab
       return free
     }
     if (isClosed) throw problem('the connection has been closed')
-    if (members === 0 && failure !== undefined && performance.now() < askedAgainAt) {
+    if (members === 0 && isPaused()) {
       throw problem(`${failure}; not asked again for a moment`)
     }
     if (waiting.size >= MOST_WAITING) throw problem(`${MOST_WAITING} queries wait already`)

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { geoipCommand } from '../../daemon/cli/geoip-command.ts'
 import { readyCommand } from '../../daemon/cli/ready-command.ts'
-import { readMmdb } from '../../daemon/lookup/geoip-mmdb.ts'
+import { readMmdbAtOnce } from '../../daemon/lookup/geoip-mmdb.ts'
 import { pathsBelow } from '../../daemon/paths.ts'
 import { writeMmdb } from '../../scripts/mmdb-writer.ts'
 import { freePort } from '../support/daemon.ts'
@@ -55,7 +55,7 @@ t.test('newer country data is converted and used, older never preferred', async 
   one.offer('2026-08-01')
   t.equal(await one.run('update'), 0)
   t.match(one.said(), 'data of 2026-08-01')
-  const table = readMmdb(readFileSync(one.own))
+  const table = readMmdbAtOnce(readFileSync(one.own))
   t.equal(table.country('192.0.2.1'), 'FR')
   t.equal(table.builtAt?.toISOString().slice(0, 10), '2026-08-01')
   t.equal(one.reloads(), 1, 'another file comes first now')

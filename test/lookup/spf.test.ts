@@ -127,6 +127,9 @@ t.test('every limit is the one that was given', async t => {
   const ptr = policy('v=spf1 ptr:example.org -all', hosts)
   t.equal((await check(ptr)).result, 'pass')
   t.equal((await check(ptr, {}, { namesPerTerm: 1 })).result, 'fail', 'the second is not seen')
+  const named = policy('v=spf1 exists:%{p}.example.org exists:%{p}.%{d} ?all', hosts)
+  t.equal((await check(named, {}, { terms: 3, voids: 3 })).result, 'neutral', 'once for %{p}')
+  t.equal((await check(named, {}, { terms: 2, voids: 3 })).result, 'permerror')
   const voids = policy('v=spf1 a:x.example.org exists:y.example.org ?all')
   t.equal((await check(voids)).result, 'neutral')
   t.match(await check(voids, {}, { voids: 1 }), {
@@ -185,6 +188,14 @@ t.test('a domain’s explanation', async t => {
   t.equal((await explained('x'.repeat(5000))).authority?.length, 500)
   t.equal((await explained('%{s}'.repeat(10_000))).authority, undefined)
   t.equal((await explained('soft', 'v=spf1 ~all exp=why.%{d}')).authority, undefined)
+  const spent = await check(
+    policy('v=spf1 a:x.%{d} a:y.%{d} -all exp=why.%{d}', {
+      'why.example.org': [{ TXT: 'not you, %{p}' }],
+    }),
+    {},
+    { terms: 2 },
+  )
+  t.match(spent, { result: 'fail', authority: 'not you, unknown' }, 'it spends no limits')
   const nowhere = await explained('', `v=spf1 -all exp=${'x'.repeat(64)}.%{d}`)
   t.equal(nowhere.result, 'fail')
   t.equal(nowhere.authority, undefined)

@@ -75,6 +75,7 @@ t.test('a recipient the server takes: what it was asked, and what is scored', as
   ]
   while (server.log.length < dialogue.length) await pause(5)
   t.strictSame(server.log, dialogue)
+  t.match(server.heard, /^EHLO (?:[\w-]+(?:\.[\w-]+)+|\[127\.0\.0\.1\])\r\n/, 'a full name')
 
   const old = await mailServer(t, { EHLO: '502 what?' })
   const plain = await rightWorld(t, verify(`${at(old)}sender = probe@example.com\n${SCORES}`))

@@ -213,11 +213,9 @@ t.test('questions are asked while an earlier plugin waits, and found later', asy
     sender: 'a@pass.example.org',
   }
   t.equal(await world.ask(mail), 'dunno')
-  t.strictSame(dns.asked.slice(0, 3), [
-    'pass.example.org TXT',
-    'helo.example.org TXT',
-    'pass.example.org TXT',
-  ])
+  const second = ['helo.example.org TXT', 'pass.example.org TXT']
+  // This DNS keeps nothing, so that what is asked ahead is seen twice.
+  t.strictSame(dns.asked, ['pass.example.org TXT', ...second, ...second])
 })
 
 t.test('a mode or an address that means nothing is said at its place', async t => {

@@ -274,3 +274,17 @@ t.test('a database that cannot be opened is a failed plugin until it can', async
   t.equal(await world.ask({ client_address: '192.0.2.1' }), 'dunno')
   t.match(world.errors, [/plugin sqllist failed: .*db\.sqlite/])
 })
+
+t.test('SqlList: a value is looked for once per mail, each recipient by itself', async t => {
+  const block = plugin(
+    'SqlList',
+    'sql_query = "SELECT 1 FROM list WHERE address = ?"\nfield = recipient\nmatch_action = reject\n',
+  )
+  const world = await rightWorld(t, chain(block, `${DB}\n${SESSIONS}`))
+  await world.sql(DSN).execute('CREATE TABLE list (address TEXT)', [])
+  t.equal(await world.ask({ instance: '1', recipient: 'a@example.org' }), 'dunno')
+  await world.sql(DSN).execute("INSERT INTO list VALUES ('a@example.org')", [])
+  t.equal(await world.ask({ instance: '1', recipient: 'a@example.org' }), 'dunno', 'this mail')
+  t.equal(await world.ask({ instance: '2', recipient: 'a@example.org' }), 'reject', 'the next one')
+  t.equal(await world.ask({ instance: '2', recipient: 'b@example.org' }), 'dunno')
+})
