@@ -9,7 +9,7 @@ RUN := .run
 # npm writes this file last.
 packages := node_modules/.package-lock.json
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fix golden replay e2e bench bench-chain deb test-deb clean
+.PHONY: help build run test check fix golden replay e2e bench bench-chain exact faults fuzz deb test-deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -54,6 +54,16 @@ bench: build  ## requests per second beside an echo server and a floor
 
 bench-chain: build  ## twelve plugins and six DNS questions beside the default policy
 	$(NODE) bench/chain.ts
+
+exact: build  ## 100,000 recipients through a real Postfix: counted = queued? (root)
+	$(NODE) test/exact/main.ts
+
+faults: build  ## what befalls a server, on a daemon under load (root)
+	$(NODE) test/faults/main.ts
+
+FUZZ ?= 20
+fuzz: build  ## random input, twenty times as much as in the tests (FUZZ=20)
+	FUZZ=$(FUZZ) TAP_TIMEOUT=7200 $(NODE) node_modules/.bin/tap $$(grep -rl support/fuzz test --include=*.test.ts)
 
 deb: build  ## the Debian package
 	scripts/deb.sh

@@ -11,7 +11,6 @@ import { join } from 'node:path'
 import { type CountryResponse, Reader } from 'maxmind'
 
 const top = join(import.meta.dirname, '..')
-const WARMUP_SECONDS = 1
 
 interface Round {
   readonly answered: number
@@ -144,15 +143,17 @@ export interface RoundOptions {
   readonly connections: number
   readonly users: number
   readonly seconds: number
+  /** Seconds before anything is measured; 1 if it is not said. */
+  readonly warmup?: number
   /** 1 to 65535; messages of different rounds are different messages. */
   readonly number: number
 }
 
 export function runRound(contestant: Contestant, options: RoundOptions): Measured {
-  const { load, addresses, connections, users, seconds, number } = options
+  const { load, addresses, connections, users, seconds, number, warmup = 1 } = options
   const { port, process: server } = contestant
   const before = cpuSeconds(server.pid)
-  const args = ['127.0.0.1', port, connections, users, WARMUP_SECONDS, seconds, number]
+  const args = ['127.0.0.1', port, connections, users, warmup, seconds, number]
   const output = execFileSync(load, args.map(String), {
     input: addresses,
     encoding: 'utf8',

@@ -17,10 +17,11 @@
  * every request. It is made for smtpd_end_of_data_restrictions, where Postfix knows
  * recipient_count and size; elsewhere a mail counts as one recipient. It never answers.
  *
- * The tables are made at start, in SQLite, PostgreSQL, MariaDB and MySQL, if they are missing; those
- * of mtpolicyd are used as they are. There, values may have 255 characters, so of a longer one the
- * beginning is counted. In tables of MySQL, as mtpolicyd and we make them, the case of letters does
- * not count, and 4,294,967,295 is the most that a column of mtpolicyd's holds; it stays there.
+ * The tables are made at start, in SQLite, PostgreSQL, MariaDB and MySQL, if they are missing;
+ * those of mtpolicyd are used as they are. There, values may have 255 characters, so of a longer
+ * one the beginning is counted. In tables of MySQL, as mtpolicyd and we make them, the case of
+ * letters does not count, and 4,294,967,295 is the most that a column of mtpolicyd's holds; it
+ * stays there.
  *
  * To mtpolicyd, blocks of the same name were one plugin: of two, nested or in virtual hosts that
  * share a session, only the first counted a mail. Here each block counts. A request without size

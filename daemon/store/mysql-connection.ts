@@ -1,5 +1,6 @@
 /**
- * How MariaDB and MySQL are spoken to, with the library mysql2, loaded when a configuration needs it.
+ * How MariaDB and MySQL are spoken to, with the library mysql2, which is loaded when a configuration
+ * needs it.
  *
  * Values are bound by the server, not put into the text. They come as SQLite would give them: whole
  * numbers and floating ones as numbers, all else, decimals and times too, as text. A statement has

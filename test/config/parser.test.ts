@@ -16,6 +16,7 @@ import { parseConfig } from '../../daemon/config/parser.ts'
 import type { Repeatable } from '../../daemon/config/repeated.ts'
 import { type Block, findBlocks, findOption, findOptions, tagOf } from '../../daemon/config/tree.ts'
 import { formatProblem } from '../../daemon/policy/problem.ts'
+import { runs } from '../support/fuzz.ts'
 
 /** Files that exist only here. */
 function described(files: Record<string, string>) {
@@ -302,7 +303,7 @@ t.test('no input makes the reader throw, hang or grow', async t => {
         if (place.line < 1 || place.column < 1 || message.length > 400) throw new Error(message)
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
   // Whatever is quadratic in a line or in the number of lines does not come back from these.
   const size = 200_000

@@ -6,6 +6,7 @@ import { parseConfig } from '../../daemon/config/parser.ts'
 import { printConfig } from '../../daemon/config/print.ts'
 import type { Repeatable } from '../../daemon/config/repeated.ts'
 import type { Block, Entry, Option } from '../../daemon/config/tree.ts'
+import { runs } from '../support/fuzz.ts'
 
 const place = { file: 'test', line: 1, column: 1 }
 
@@ -81,7 +82,7 @@ t.test('every value is printed so that it reads back the same', async t => {
       ]
       if (JSON.stringify(back) !== JSON.stringify(expected)) throw new Error(text)
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
   t.pass('in 3000 cases')
 })
@@ -116,7 +117,7 @@ t.test('every name is printed so that it reads back the same, or refused', async
       if (JSON.stringify(shape(read(text).root)) !== JSON.stringify(shape(root)))
         throw new Error(text)
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   )
   t.ok(printed > 50, 'and enough of them were printed')
 })
@@ -150,7 +151,7 @@ t.test('whatever a file without mistakes holds can be printed', async t => {
       if (JSON.stringify(shape(read(text).root)) !== JSON.stringify(shape(root)))
         throw new Error(text)
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
   t.pass('in 3000 cases')
 })

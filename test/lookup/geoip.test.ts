@@ -19,6 +19,7 @@ import { formatIPv4, formatIPv6 } from '../../daemon/policy/address.ts'
 import { LookupError } from '../../daemon/policy/errors.ts'
 import { convert } from '../../scripts/geoip-data.ts'
 import { type CountryRange, type MmdbOptions, writeMmdb } from '../../scripts/mmdb-writer.ts'
+import { runs } from '../support/fuzz.ts'
 
 const builtAt = new Date('2026-10-28T05:00:00Z')
 const networks: CountryRange[] = [
@@ -349,7 +350,7 @@ t.test('random bytes in place of a database do no harm', async t => {
       database.reload()
       return behaves(database, asked)
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   )
 })
 
@@ -379,7 +380,7 @@ t.test('a database with some bytes changed does no harm', async t => {
           return behaves(database, asked)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
     t.ok(taken > 0, 'some changes go unnoticed, so lookups were really tried')
   }
@@ -413,7 +414,7 @@ t.test('what is written is found, whatever the ranges', async () => {
         })
       },
     ),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   )
 })
 

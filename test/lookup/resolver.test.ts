@@ -22,6 +22,7 @@ import {
   type FakeDnsServer,
   startDnsServer,
 } from '../support/dns-server.ts'
+import { runs } from '../support/fuzz.ts'
 
 interface Scene {
   readonly dns: FakeDnsServer
@@ -551,7 +552,7 @@ t.test('whatever a server sends, it is read as something', async t => {
           }
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   }
   t.strictSame([...kinds].toSorted(), ['answer', 'refused', 'stray', 'truncated'])
@@ -586,7 +587,7 @@ t.test('a hostile server neither stops nor outlasts the resolver', async t => {
       const answer = await resolver.ask(`${count++}.example`, 'A')
       return ['found', 'empty', 'failed'].includes(answer.outcome)
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   )
 })
 

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { spfChecker } from '../../daemon/lookup/spf.ts'
 import type { SpfLimits, SpfQuestion } from '../../daemon/policy/spf.ts'
+import { runs } from '../support/fuzz.ts'
 import { type ZoneData, type ZoneRecord, zones } from '../support/zones.ts'
 
 const NOW = Date.UTC(2026, 10, 20, 12)
@@ -263,6 +264,6 @@ t.test('random policies and a hostile DNS: a result within the limits, always', 
       const most = 1 + terms * (1 + namesPerTerm) + (1 + namesPerTerm) + 1
       return asked.length <= most && explanation.length < 1500 && (authority?.length ?? 0) <= 500
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
 })

@@ -21,6 +21,7 @@ import { openCdb } from '../../daemon/lookup/cdb.ts'
 import { openPlainTable, openTable } from '../../daemon/lookup/table.ts'
 import { readTextTable } from '../../daemon/lookup/text-table.ts'
 import { LookupError } from '../../daemon/policy/errors.ts'
+import { runs } from '../support/fuzz.ts'
 import {
   askPostmap,
   knowsTableType,
@@ -376,7 +377,7 @@ t.test(
             if (realNow() - began > 5000) throw new Error('it takes too long')
           },
         ),
-        { numRuns: 1500 },
+        { numRuns: runs(1500) },
       )
       t.ok(damagedLookups > 100, `${type}: damage was met`)
     }
@@ -403,7 +404,7 @@ t.test('any text is a text table', async () => {
         if (key === '' || value === '' || value !== value.trim()) throw new Error(`${key}=${value}`)
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

@@ -11,6 +11,7 @@ import {
   parseIPv4,
   parseIPv6,
 } from '../../daemon/policy/address.ts'
+import { runs } from '../support/fuzz.ts'
 
 t.test('an address has one spelling', async t => {
   const spellings: [written: string, canonical: string | undefined][] = [
@@ -75,7 +76,7 @@ t.test('dotted IPv4 is what the system takes for it', async () => {
         ? address !== undefined && formatIPv4(address) === text
         : address === undefined
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 
@@ -93,7 +94,7 @@ t.test('IPv6 is spelled as browsers spell it, and reads back the same', async ()
         )
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
   fc.assert(fc.property(fc.ipV6(), text => canonicalAddress(text) !== undefined))
 })

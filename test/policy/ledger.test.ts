@@ -14,6 +14,7 @@ import {
   UNFINISHED_MILLISECONDS,
 } from '../../daemon/policy/ledger.ts'
 import { openSqliteLedger, type SqliteLedgerStore } from '../../daemon/store/sqlite-ledger.ts'
+import { runs } from '../support/fuzz.ts'
 import { LedgerModel } from './ledger-model.ts'
 
 const top = mkdtempSync(join(tmpdir(), 'ledger-'))
@@ -185,7 +186,7 @@ t.test('any order of events is judged and counted as the state table says', asyn
       }
       world.store.close()
     }),
-    { numRuns: Number(process.env.FUZZ_RUNS ?? 400) },
+    { numRuns: runs(400) },
   )
   t.ok(judged > 1000, `${judged} events were judged`)
 })

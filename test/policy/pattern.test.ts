@@ -7,6 +7,7 @@ import { matchWithin } from '../../daemon/policy/guarded-match.ts'
 import { compilePattern } from '../../daemon/policy/pattern.ts'
 import { longestSafeText, mostSteps } from '../../daemon/policy/pattern-cost.ts'
 import { type PatternNode, parsePattern } from '../../daemon/policy/pattern-tree.ts'
+import { runs } from '../support/fuzz.ts'
 import { chain, makeWorld, plugin } from '../support/world.ts'
 
 /** A daemon that is held up for longer than this has stopped, on however busy a machine. */
@@ -150,7 +151,7 @@ t.test('under guard an expression says what it says without', async () => {
       const isQuick = stepsOf(expression, text) < 10_000
       return !isQuick || matchWithin(60_000, expression, text) === expression.test(text)
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 })
 
@@ -160,7 +161,7 @@ t.test('no text takes more steps than was worked out', async () => {
       const expression = new RegExp(source, ignoresCase ? 'i' : '')
       return stepsOf(expression, text) <= mostSteps(expression, text.length)
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   )
 })
 

@@ -16,6 +16,7 @@ import {
   restrictionItem,
   tokenise,
 } from '../../daemon/postfix/restriction-list.ts'
+import { runs } from '../support/fuzz.ts'
 
 const endpoint = { host: 'localhost', port: 12345 }
 const ITEM = restrictionItem(endpoint, '3.7.11')
@@ -59,7 +60,7 @@ t.test('what is inserted is removed again, byte for byte', async () => {
       const edit = insertItem(text, END_OF_DATA, ITEM)
       return edit.text !== text && removeInserted(edit.text, END_OF_DATA, edit) === text
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
 })
 
@@ -72,7 +73,7 @@ t.test('the item is first in the value that counts, and nothing else of it chang
       const [first, second, ...rest] = words(after?.value)
       return `${first} ${second}` === ITEM && JSON.stringify(rest) === JSON.stringify(before)
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
 })
 
@@ -87,7 +88,7 @@ t.test('lines that an administrator added meanwhile survive the removal', async 
       const separated = text === '' || text.endsWith('\n') ? text : text + (gap || newline(text))
       return cut === separated + appended || cut === text + appended
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

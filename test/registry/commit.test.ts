@@ -11,6 +11,7 @@ import { openRegistry } from '../../daemon/registry/registry.ts'
 import { quoteValue } from '../../daemon/registry/render.ts'
 import { userKey } from '../../daemon/registry/user-key.ts'
 import { declarations, isPattern } from '../../daemon/registry/variables.ts'
+import { runs } from '../support/fuzz.ts'
 
 const ours = new URL('../../templates', import.meta.url).pathname
 const golden = new URL('../golden/registry/', import.meta.url).pathname
@@ -437,7 +438,7 @@ t.test('no value that is accepted can make a line of its own', async t => {
       const created = /^(?:Create|Setting) (.*)$/m.exec(stdout)?.[1]
       if (created !== undefined) await run({ root }, 'unset', created)
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
   t.ok(accepted > 20, `${accepted} of them were accepted`)
   for (const text of ['a"b', '\\', '#', '$x', ' ', '', "it's"]) {

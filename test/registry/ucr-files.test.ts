@@ -11,6 +11,7 @@ import { readDescriptions } from '../../daemon/registry/descriptions.ts'
 import { checkValue } from '../../daemon/registry/value-types.ts'
 import { declarations } from '../../daemon/registry/variables.ts'
 import { UCR_DESCRIPTIONS, ucrDescriptions } from '../../scripts/ucr-files.ts'
+import { runs } from '../support/fuzz.ts'
 
 const folder = path.dirname(path.dirname(UCR_DESCRIPTIONS))
 const described = readDescriptions(path.dirname(UCR_DESCRIPTIONS))
@@ -103,7 +104,7 @@ t.test('of any text: what we take, UCR takes', async t => {
     const theirs = described.find(({ name }) => name === ours.name)
     const isFine = (value: string) =>
       checkValue(ours, value).kind !== 'good' || checkValue(theirs ?? ours, value).kind === 'good'
-    fc.assert(fc.property(text, isFine), { numRuns: 300 })
+    fc.assert(fc.property(text, isFine), { numRuns: runs(300) })
     t.pass(ours.name)
   }
 })
