@@ -7,7 +7,7 @@
  *   </Connection>
  *   <Connection db>
  *     module = "Sql"
- *     dsn = "dbi:SQLite:dbname=/var/lib/univention-mtpolicyd/greylist.sqlite"
+ *     dsn = "dbi:SQLite:dbname=/var/lib/univention-mtpolicyd/my.sqlite"
  *   </Connection>
  *   ...
  *   <Plugin greylist>

@@ -8,7 +8,7 @@
  *   ...
  *   <Plugin honeypot>
  *     module        = "Honeypot"
- *     recipients    = "former-colleague@example.org, webmaster1@example.org"
+ *     recipients    = "old-colleague@example.org, webmaster1@example.org"
  *     recipients_re = "^trap-\d+@"
  *   </Plugin>
  *

@@ -9,7 +9,8 @@
  * `db_file` is the Berkeley DB file that SpamAssassin keeps (its plugin AWL, not TxRep). What is
  * found, how many mails of this sender from this network there were and their mean score, stays
  * with the mail for SaAwlAction blocks. The network is an IPv4 address's first half, or an IPv6
- * address's first 48 bits, as in SpamAssassin's own settings.
+ * address's first 48 bits, as in SpamAssassin's own settings. The daemon's user must be allowed to
+ * read the file: amavis keeps it for its own group.
  *
  * SpamAssassin writes senders in lower case, so they are looked for in lower case, and as written
  * only if that finds nothing; mtpolicyd looked for them as written. Its built-in path had a typing

@@ -135,12 +135,12 @@ t.test('it is done once: a later call leaves alone what the administrator made o
 })
 
 t.test('a configuration with a plugin we have not is kept beside, with every reason', async t => {
-  const more = '<VirtualHost 1>\nname=x\n<Plugin spf>\nmodule="SPF"\n</Plugin>\n</VirtualHost>'
+  const more = '<VirtualHost 1>\nname=x\n<Plugin own>\nmodule="MyOwn"\n</Plugin>\n</VirtualHost>'
   const one = host(t, { [CONF]: quota('127.0.0.1:12350,127.0.0.1:12351', more) })
   t.equal(await one.run(), 0)
   t.notOk(one.has(OURS))
   t.ok(one.has(`${OURS}.from-mtpolicyd`))
-  t.match(one.said(), /from-mtpolicyd:\d+:\d+: error: there is no plugin "SPF"/)
+  t.match(one.said(), /from-mtpolicyd:\d+:\d+: error: there is no plugin "MyOwn"/)
   t.match(one.said(), /^not used: this version cannot do all/m)
   t.same(one.assignments, ['mtpolicyd/port=12350'], 'what Postfix asks is answered')
   t.match(one.said(), /^NO LONGER ANSWERED: 127\.0\.0\.1:12351\./m)

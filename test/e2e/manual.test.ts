@@ -186,7 +186,7 @@ t.test('every configuration in mtpolicyd.conf(5) is understood', async t => {
   const services = examples
     .filter(isService)
     .map(text => text.replace(/dbname=[^"]*/, 'dbname=:memory:'))
-  t.equal(services.length, 6)
+  t.equal(services.length, 5)
   const chains = examples.filter(isChain)
   t.equal(chains.length, 1)
   const world = await makeWorld(

@@ -79,16 +79,16 @@ t.test('the example of the manual keeps an account from sending at night', async
 
   writeFileSync(file, conf(24, 24))
   t.match(await daemon.ctl('reload'), { status: 0 })
-  t.equal(await ask(daemon.port, account), 'defer the office is closed')
+  t.equal(await ask(daemon.port, account), 'defer we are closed')
   t.equal(await ask(daemon.port, { ...account, sasl_username: '' }), 'dunno', 'mail from outside')
 
-  writeFileSync(join(folder, 'closing-time.ts'), plugin.replace('the office', 'the whole house'))
+  writeFileSync(join(folder, 'closing-time.ts'), plugin.replace('we are', 'all is'))
   t.match(await daemon.ctl('reload'), { status: 0 })
-  t.equal(await ask(daemon.port, account), 'defer the whole house is closed', 'changed, reloaded')
+  t.equal(await ask(daemon.port, account), 'defer all is closed', 'changed, reloaded')
 
   writeFileSync(join(folder, 'closing-time.ts'), 'export default () => { oops }')
   t.match(await daemon.ctl('reload'), { status: 1 })
-  t.equal(await ask(daemon.port, account), 'defer the whole house is closed', 'the old one stays')
+  t.equal(await ask(daemon.port, account), 'defer all is closed', 'the old one stays')
   t.match((await daemon.ctl('check')).stderr, /closing-time\.ts:1:1: error: oops is not defined/)
 })
 

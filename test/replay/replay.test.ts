@@ -6,7 +6,7 @@ import t from 'tap'
 import { readCases } from './case.ts'
 import { missingFor, replay } from './replay.ts'
 
-t.jobs = 2
+t.jobs = 3
 t.setTimeout(240_000)
 
 const cases = readCases()

@@ -8,7 +8,7 @@
 import { readCases } from './case.ts'
 import { missingFor, replay } from './replay.ts'
 
-const AT_ONCE = 2
+const AT_ONCE = 3
 
 const wanted = new RegExp(process.argv[2] ?? '')
 const cases = readCases().filter(({ name, group }) => wanted.test(name) || wanted.test(group))

@@ -1,6 +1,6 @@
 /**
- * What a recorded case finds when it begins: a folder with its files and databases, servers that
- * were started for it alone, and the places that its texts name.
+ * What a recorded case finds when it begins: a folder with its files and databases, its servers,
+ * and the places that its texts name.
  *
  *   @DIR@                          the folder, also the daemon's working directory
  *   @PORT@ @PORT2@ @PORT3@         for the daemon to listen on
@@ -13,13 +13,11 @@ import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { startServer } from '../../scripts/test-servers.ts'
-import { startDnsServer } from '../support/dns-server.ts'
 import { freePort } from '../support/free-port.ts'
 import { writeBerkeleyDb } from './berkeley-db.ts'
 import type { Preparation, RecordedCase } from './case.ts'
 import { hasMemcachedKey, redisCli, setMemcachedKey } from './key-value.ts'
-import { httpStub, policyStub, smtpStub } from './stubs.ts'
+import { type Closable, type Closing, startServers } from './servers.ts'
 
 export interface Scene {
   readonly folder: string
@@ -45,10 +43,6 @@ type Looks = Pick<
   | 'dns_queries'
 >
 
-interface Closable {
-  close(): Promise<unknown>
-}
-
 export async function openScene(recorded: RecordedCase): Promise<Scene> {
   const folder = mkdtempSync(join(tmpdir(), 'replay-'))
   const opened: Closable[] = []
@@ -71,28 +65,13 @@ export async function openScene(recorded: RecordedCase): Promise<Scene> {
 async function furnish(
   recorded: RecordedCase,
   folder: string,
-  closing: <T extends Closable>(one: T) => T,
+  closing: Closing,
 ): Promise<Omit<Scene, 'close'>> {
-  const { needs, dns, smtp, http, ldap, proxy_answer, proxy_unix_answer } = recorded
-
-  async function server(...argv: Parameters<typeof startServer>): Promise<number> {
-    const started = await startServer(...argv)
-    closing({ close: () => started.remove() })
-    return started.port
-  }
-
-  const memcached = needs.includes('memcached') ? await server('memcached') : undefined
-  const redis = needs.includes('redis') ? await server('redis') : undefined
-  const directory =
-    ldap === undefined ? undefined : await server('slapd', { files: { 'data.ldif': ldap } })
-  const mail = smtp && closing(await smtpStub(smtp))
-  const web = http && closing(await httpStub(...http))
-  const names = dns && closing(await startDnsServer(dns))
-  const service = proxy_answer === undefined ? undefined : closing(await policyStub(proxy_answer))
-  if (proxy_unix_answer !== undefined) {
-    closing(await policyStub(proxy_unix_answer, join(folder, 'proxy.sock')))
-  }
-
+  const { memcached, redis, directory, mail, web, names, service } = await startServers(
+    recorded,
+    folder,
+    closing,
+  )
   const local = (port = 0): string => `127.0.0.1:${port}`
   const places: Readonly<Record<string, string>> = {
     DIR: folder,

@@ -10,6 +10,16 @@ export interface Stub {
   close(): Promise<void>
 }
 
+export interface PolicyStub extends Stub {
+  /** How many there were. */
+  readonly connections: number
+}
+
+export interface SmtpStub extends Stub {
+  /** The commands it heard. */
+  readonly log: readonly string[]
+}
+
 /** @param where a port of its own choice, or a unix socket. */
 async function listen(
   onConnection: (socket: Socket) => void,
@@ -40,10 +50,7 @@ function portOf(address: AddressInfo | string | null): number {
 }
 
 /** Gives the same answer to every request; null: none; CLOSE: hangs up. */
-export async function policyStub(
-  answer: string | null,
-  path?: string,
-): Promise<Stub & { readonly connections: number }> {
+export async function policyStub(answer: string | null, path?: string): Promise<PolicyStub> {
   let connections = 0
   const stub = await listen(
     socket => {
@@ -68,11 +75,11 @@ export async function policyStub(
   }
 }
 
-/** A mail server; `log` has the commands it heard. */
+/** A mail server that takes whatever `rcpt` does not say. */
 export async function smtpStub({
   ehlo,
   rcpt = {},
-}: NonNullable<RecordedCase['smtp']>): Promise<Stub & { readonly log: readonly string[] }> {
+}: NonNullable<RecordedCase['smtp']>): Promise<SmtpStub> {
   const log: string[] = []
   const stub = await listen(socket => {
     const say = (text: string): unknown => socket.write(`${text.replaceAll('\n', '\r\n')}\r\n`)
