@@ -150,7 +150,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function answerOf({ loaded }: Assembly, to: Log): Answer {
     const { globals } = loaded
-    dns.setDeadline(globals.dns_timeout.value * 1000)
+    // What the DNS is late with must leave time for an answer without it.
+    const { request_timeout, dns_timeout } = globals
+    const most = request_timeout === 0 ? dns_timeout : request_timeout / 2
+    dns.setDeadline(Math.min(dns_timeout, most) * 1000)
     return makeAnswer({
       hosts: loaded.hosts,
       retiredKeys,

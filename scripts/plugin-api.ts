@@ -16,7 +16,7 @@ export function writeDeclarations(top: string, dist: string): void {
   const folder = join(dist, 'plugin-api')
   const fresh = mkdtempSync(join(dist, 'plugin-api-'))
   const project = join(top, 'scripts/plugin-api.tsconfig.json')
-  const compiler = join(top, 'node_modules/typescript/bin/tsc')
+  const compiler = join(top, 'node_modules/typescript/lib/tsc.js')
   execFileSync(process.execPath, [compiler, '-p', project, '--outDir', fresh], {
     stdio: ['ignore', 2, 2],
   })

@@ -10,9 +10,9 @@ import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import {
   boolean,
   choice,
+  custom,
   integer,
   list,
-  number,
   optional,
   type Section,
   type SettingValues,
@@ -42,10 +42,12 @@ export const globalSettings = {
     { doc: 'Seconds for all plugins of a request; 0 without limit.', fallback: 4 },
     { min: 0 },
   ),
-  dns_timeout: number({
-    doc: 'Seconds a question to the DNS may take in all.',
-    fallback: { text: '2', value: 2 },
-  }),
+  dns_timeout: custom(
+    'seconds from 0.05 to 60',
+    value =>
+      /^\d*\.?\d+$/.test(value) && isWithinMinute(Number(value)) ? Number(value) : undefined,
+    { doc: 'Seconds a question to the DNS may take in all.', fallback: 2 },
+  ),
   vhost_by_policy_context: boolean({
     doc: 'Choose the virtual host by policy_context.',
     fallback: false,
@@ -68,6 +70,10 @@ export const globalSettings = {
     fallback: 'normal',
   }),
   geoip_database: optional(text({ doc: 'GeoIP database; empty is the built-in one.' })),
+}
+
+function isWithinMinute(seconds: number): boolean {
+  return seconds >= 0.05 && seconds <= 60
 }
 
 export type Globals = SettingValues<typeof globalSettings> & {

@@ -50,9 +50,9 @@ export interface OpenResolver extends Resolver {
 const DEADLINE_MILLISECONDS = 2000
 const SHORTEST_DEADLINE = 50
 const LONGEST_DEADLINE = 60_000
-/** Each holds a socket or two. */
-const MOST_AT_ONCE = 200
-const MOST_WAITING = 2000
+/** In each lane; a question holds a socket or two. */
+const MOST_AT_ONCE = 100
+const MOST_WAITING = 1000
 const SHORTEST_KEPT = 5000
 const LONGEST_KEPT = 3_600_000
 const LONGEST_NOTHING_KEPT = 900_000
@@ -76,6 +76,15 @@ interface Waiting {
   giveUp(): void
 }
 
+/**
+ * Questions to block lists, and all others, have a lane each: a stranger whose policy names a
+ * hundred silent servers must not keep his own address from being looked up.
+ */
+interface Lane {
+  underWay: number
+  readonly queue: Waiting[]
+}
+
 export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): OpenResolver {
   const { elapsed } = clock
   const servers = nameServers({ env, elapsed, file: resolvConf ?? '/etc/resolv.conf' })
@@ -90,7 +99,8 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
     OPENPGPKEY: new Shelf(),
   }
   const running = new Set<() => void>()
-  const queue: Waiting[] = []
+  const listLane: Lane = { underWay: 0, queue: [] }
+  const otherLane: Lane = { underWay: 0, queue: [] }
   let milliseconds = Math.min(DEADLINE_MILLISECONDS, servers.mostMilliseconds)
   /** The server that answered last: one that is away is not waited for each time. */
   let liked: NameServer | undefined
@@ -119,12 +129,13 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
     const there = known ?? shelf.coming.get(name)
     if (there !== undefined) return there
     if (isClosed) return failed('the resolver is closed')
-    if (queue.length >= MOST_WAITING) return failed('too many questions at once')
+    const lane = list === undefined ? otherLane : listLane
+    if (lane.queue.length >= MOST_WAITING) return failed('too many questions at once')
     if (list !== undefined && !lists.admits(list)) {
       return failed(`${list} does not answer and is passed over`)
     }
     const answer = new Promise<DnsAnswer<T>>(resolve => {
-      put({ name, type }, result => {
+      put(lane, { name, type }, result => {
         shelf.coming.delete(name)
         const kept = keep(shelf, name, result)
         if (list !== undefined) tell(list, type, result, kept)
@@ -137,6 +148,7 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
 
   /** @param done is called once, later; without a result: the question was not put to anybody. */
   function put<T extends DnsType>(
+    lane: Lane,
     question: DnsQuestion<T>,
     done: (result: InquiryResult<T> | undefined) => void,
   ): void {
@@ -144,15 +156,17 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
     const giveUp = (): void => done(undefined)
     const begin = (): void => {
       questions++
+      lane.underWay++
       const cancel = inquire({
         question,
         servers: inOrder(),
         milliseconds: deadline - elapsed(),
         done(result) {
           running.delete(stop)
+          lane.underWay--
           if (result.kind === 'answer') liked = result.server
           done(result)
-          beginNext()
+          beginNext(lane)
         },
       })
       const stop = (): void => {
@@ -161,11 +175,11 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
       }
       running.add(stop)
     }
-    if (running.size < MOST_AT_ONCE) begin()
-    else queue.push({ deadline, begin, giveUp })
+    if (lane.underWay < MOST_AT_ONCE) begin()
+    else lane.queue.push({ deadline, begin, giveUp })
   }
 
-  function beginNext(): void {
+  function beginNext({ queue }: Lane): void {
     let next = queue.shift()
     // With less than half of its time left, no answer would not mean that the list is silent.
     while (next && next.deadline - elapsed() < milliseconds / 2) {
@@ -232,7 +246,9 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
     }),
     close() {
       isClosed = true
-      for (const { giveUp } of queue.splice(0)) giveUp()
+      for (const { queue } of [listLane, otherLane]) {
+        for (const { giveUp } of queue.splice(0)) giveUp()
+      }
       for (const stop of running) stop()
       running.clear()
     },

@@ -38,6 +38,9 @@ export function parseMacroText(text: string, place: 'domain' | 'explanation'): M
   return scan(text, place).parts
 }
 
+/** Literals and macros of one text; a policy that is meant well has a handful. */
+const MOST_PARTS = 100
+
 interface Scanned {
   readonly parts: MacroText
   readonly endsInMacro: boolean
@@ -74,6 +77,7 @@ function scan(text: string, place: 'domain' | 'explanation'): Scanned {
     if (/^0+$/.test(digits)) throw new SpfSyntaxError(`Macro '${whole}' keeps nothing`)
     if (literal !== '') parts.push(literal)
     literal = ''
+    if (parts.length >= MOST_PARTS) throw new SpfSyntaxError('There are too many macros')
     parts.push({
       letter,
       escaped: letter !== written,

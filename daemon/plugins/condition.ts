@@ -15,6 +15,9 @@
  *
  * The score is added for every request of a mail, not once: a mail with three recipients asked
  * about at RCPT gets it three times. Files may rely on that.
+ *
+ * An empty `uc_action` ends the chain and is answered as dunno; mtpolicyd sent it as it was. A
+ * repetition `{n}` above 65534 is an error to mtpolicyd; here it means what it says.
  */
 
 import { LookupError } from '../policy/errors.ts'

@@ -55,6 +55,7 @@
  * begins again at 1 when its pair passes.
  */
 
+import { LookupError } from '../policy/errors.ts'
 import type { KeyValueStore } from '../policy/key-value.ts'
 import { definePlugin, type Outcome, type Surroundings } from '../policy/plugin.ts'
 import { fatal } from '../policy/problem.ts'
@@ -154,7 +155,7 @@ export const greylist = definePlugin({
       return known
     }
 
-    return (request, { session }) => {
+    return (request, { session, signal }) => {
       if (!enabled(session)) return undefined
       const sender = request.text('sender')
       const address = request.text('client_address')
@@ -172,7 +173,10 @@ export const greylist = definePlugin({
           return passed()
         }
         const now = Math.floor(clock.now() / 1000)
-        const validFrom = Number((await store.get(ticket)) ?? Number.NaN)
+        const found = await store.get(ticket)
+        // Answered already: what is changed now would be missing when the client comes again.
+        if (signal.aborted) throw new LookupError('the ticket store answered too late')
+        const validFrom = Number(found ?? Number.NaN)
         if (now > validFrom) {
           const counted = `greylist-autowl-add-${pair.domain},${address}`
           if (whitelist && session.get(counted) === undefined) {
@@ -187,7 +191,10 @@ export const greylist = definePlugin({
         }
         // No ticket, or something else under its key.
         if (!settings.create_ticket) return undefined
-        await store.set(ticket, String(now + min_retry_wait), max_retry_wait)
+        const value = String(now + min_retry_wait)
+        // Two servers that ask at the same time must not put each other off.
+        if (found === undefined) await store.add(ticket, value, max_retry_wait)
+        else await store.set(ticket, value, max_retry_wait)
         return defer_message
       }
       return session.get(`greylist-passed-${ticket}`) === undefined ? judge() : success(session)

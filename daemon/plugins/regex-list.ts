@@ -13,7 +13,8 @@
  * `regex` may be written several times. The file has one expression per line; empty lines and
  * lines that begin with "#" do not count. An expression that cannot be read is passed over with a
  * warning. The score is added once per mail; the match itself is worked out for every request, so
- * each recipient is judged by itself.
+ * each recipient is judged by itself;
+ * in mtpolicyd the first recipient of a mail decided for all.
  *
  * Other than in mtpolicyd: the CR of a file with CRLF lines is no part of an expression, a missing
  * file is reported at start, and `enabled = 0`, `no` or `false` switches off as `off` does.

@@ -47,7 +47,7 @@ t.test('the example of the manual is 30 lines at most, and its types are right',
     spawnSync(
       process.execPath,
       [
-        join(top, 'node_modules/typescript/bin/tsc'),
+        join(top, 'node_modules/typescript/lib/tsc.js'),
         ...'--ignoreConfig --noEmit --strict --allowJs --checkJs --module nodenext'.split(' '),
         ...`--target es2024 --typeRoots ${join(top, 'node_modules/@types')}`.split(' '),
         join(folder, file),

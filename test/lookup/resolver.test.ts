@@ -424,6 +424,17 @@ t.test('many questions at once: some wait, some are turned away, all end in time
   t.ok(open <= 200, `${open} were put to the server`)
 })
 
+t.test('many silent names of strangers keep no block list from being asked', async t => {
+  const resolver = await server(t, (query, send) => {
+    const name = query.questions?.[0]?.name ?? ''
+    if (name.endsWith('.list.example')) send(reply(query, [addressOf(name, '127.0.0.2')]))
+  })
+  resolver.setDeadline(2000)
+  for (let index = 0; index < 1500; index++) resolver.ask(`${index}.silent.example`, 'A')
+  const answer = await resolver.ask('1.list.example', 'A', 'list.example')
+  t.equal(answer.outcome, 'found')
+})
+
 t.test('many questions at once: whoever waited is asked as well', async t => {
   const resolver = await server(t, (query, send) => {
     const name = query.questions?.[0]?.name ?? ''

@@ -267,3 +267,12 @@ t.test('random policies and a hostile DNS: a result within the limits, always', 
     { numRuns: runs(3000) },
   )
 })
+
+t.test('a policy full of macros is refused before it costs anything', async t => {
+  const many = policy(`v=spf1 exists:${'%{l1r-}'.repeat(9000)}.example.org -all`)
+  const began = performance.now()
+  const { result, explanation } = await check(many, { identity: `${'-'.repeat(1900)}@example.org` })
+  t.equal(result, 'permerror')
+  t.match(explanation, 'There are too many macros')
+  t.ok(performance.now() - began < 2000)
+})

@@ -29,14 +29,20 @@ interface GreyWorld extends World {
   later(seconds: number): void
 }
 
+interface GreyOptions {
+  readonly globals?: string
+  readonly blocks?: string
+  readonly secondMilliseconds?: number
+}
+
 async function greyWorld(
   t: Test,
   lines = '',
-  { globals = BOTH, blocks = '' }: { globals?: string; blocks?: string } = {},
+  { globals = BOTH, blocks = '', secondMilliseconds = 1000 }: GreyOptions = {},
 ): Promise<GreyWorld> {
   const store = fakeKeyValueStore(NOON)
   const text = chain(plugin('Greylist', lines) + blocks + END, globals)
-  const world = await makeWorld(text, { keyValue: store })
+  const world = await makeWorld(text, { keyValue: store, secondMilliseconds })
   t.teardown(() => world.close())
   t.strictSame(world.messages, [])
   return Object.assign(world, {
@@ -373,3 +379,16 @@ t.test(
     }
   },
 )
+
+t.test('a store that answers after the deadline changes nothing that counts later', async t => {
+  const globals = `request_timeout = 1\non_failure = defer\n${BOTH}`
+  const world = await greyWorld(t, '', { globals, secondMilliseconds: 20 })
+  await world.ask(MAIL)
+  world.later(301)
+  world.store.delay = 60
+  t.match(await world.ask(MAIL), /^defer the mail could not be checked/)
+  await new Promise(resolve => setTimeout(resolve, 150))
+  world.store.delay = 0
+  t.ok(TICKET in world.store.entries(), 'the ticket is still there')
+  t.equal(await world.ask(MAIL), PASSED, 'and good for the next try')
+})

@@ -7,6 +7,8 @@ export interface FakeKeyValueStore extends KeyValueStore {
   /** Milliseconds since 1970. */
   now: number
   isDown: boolean
+  /** Milliseconds a `get` takes. */
+  delay: number
   /** What is there and has not expired. */
   entries(): Readonly<Record<string, string>>
   /** Seconds a key has left. */
@@ -25,6 +27,7 @@ export function fakeKeyValueStore(now: number): FakeKeyValueStore {
   const fake: FakeKeyValueStore = {
     now,
     isDown: false,
+    delay: 0,
     entries: () =>
       Object.fromEntries(
         [...kept]
@@ -35,7 +38,10 @@ export function fakeKeyValueStore(now: number): FakeKeyValueStore {
       const entry = kept.get(key)
       return entry && (entry.until - fake.now) / 1000
     },
-    get: async key => find(key),
+    async get(key) {
+      if (fake.delay > 0) await new Promise(resolve => setTimeout(resolve, fake.delay))
+      return find(key)
+    },
     async set(key, value, expireSeconds) {
       find(key)
       kept.set(key, { value, until: fake.now + expireSeconds * 1000 })
