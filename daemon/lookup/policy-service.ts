@@ -7,8 +7,9 @@
  */
 
 import { isIPv6 } from 'node:net'
-import { LookupError } from '../policy/errors.ts'
+import { LookupError, withoutLogin } from '../policy/errors.ts'
 import type { PolicyService } from '../policy/peers.ts'
+import type { Attributes } from '../policy/request.ts'
 import { type PeerAddress, PeerConnection } from './peer-connection.ts'
 
 export interface ClosablePolicyService extends PolicyService {
@@ -96,10 +97,11 @@ export function policyService(
 }
 
 /** `request` leads, as SMTPD_POLICY_README promises to servers. */
-function questionOf(attributes: ReadonlyMap<string, string>): string {
-  const first = ['request', 'instance'].filter(name => attributes.has(name))
-  const names = new Set([...first, ...attributes.keys()])
-  const lines = [...names].map(name => `${name}=${attributes.get(name)?.replaceAll('\n', ' ')}\n`)
+function questionOf(attributes: Attributes): string {
+  const sent = new Map(attributes)
+  const first = ['request', 'instance'].filter(name => sent.has(name))
+  const names = new Set([...first, ...sent.keys()])
+  const lines = [...names].map(name => `${name}=${sent.get(name)?.replaceAll('\n', ' ')}\n`)
   return `${lines.join('')}\n`
 }
 
@@ -121,7 +123,7 @@ function parseHost(text: string): PeerAddress {
   const host = bracketed ?? plain
   const isWrong = bracketed !== undefined && !isIPv6(bracketed)
   if (host === undefined || isWrong || Number(port) < 1 || Number(port) > 65_535) {
-    throw new LookupError(`expected HOST:PORT, found "${text}"`)
+    throw new LookupError(`expected HOST:PORT, found "${withoutLogin(text)}"`)
   }
   return { host, port: Number(port) }
 }

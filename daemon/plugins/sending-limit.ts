@@ -26,6 +26,7 @@
 
 import { accountName } from '../policy/account.ts'
 import type { Judgement, LedgerEvent } from '../policy/ledger.ts'
+import { ownText } from '../policy/own-text.ts'
 import { definePlugin, type Outcome } from '../policy/plugin.ts'
 import { custom, optional, text } from '../policy/setting.ts'
 import { reject } from '../policy/verdict.ts'
@@ -64,6 +65,7 @@ export const sendingLimit = definePlugin({
     const dayOf = calendarDays(timezone)
     const turnText = turnFormatter(timezone)
     let anonymous = 0
+    const serviceOf = serviceNames()
 
     return (request, { facts }) => {
       const account = accountName(request.text('sasl_username'), settings.default_domain)
@@ -80,7 +82,7 @@ export const sendingLimit = definePlugin({
         // Without an instance nothing can be joined: such a request is a message of its own.
         instance: request.text('instance') || `anonymous.${now}.${anonymous++}`,
         connection: request.connection.id,
-        service: `${request.text('server_address')}:${request.text('server_port')}`,
+        service: serviceOf(request.text('server_address'), request.text('server_port')),
         recipient: request.text('recipient'),
         recipients,
         limit: observe ? Number.POSITIVE_INFINITY : limit,
@@ -103,6 +105,17 @@ export const sendingLimit = definePlugin({
     }
   },
 })
+
+/** The SMTP service that asks; most often it is the one that asked before. */
+function serviceNames(): (address: string, port: string) => string {
+  let last = { address: '', port: '', name: ':' }
+  return (address, port) => {
+    if (address !== last.address || port !== last.port) {
+      last = { address: ownText(address), port: ownText(port), name: `${address}:${port}` }
+    }
+    return last.name
+  }
+}
 
 /** In words a mail user understands: the limit, what is left, and when the count starts anew. */
 function refusalText(used: number, limit: number, recipients: number, turn: string): string {

@@ -6,6 +6,14 @@
  * that is no list any more, or from a provider's server that knows every name.
  */
 
+/**
+ * The list as messages name it. Some providers' lists have the customer's key in front,
+ * `KEY.zen.dq.spamhaus.net`: whoever reads it may ask at the customer's expense.
+ */
+export function listName(zone: string): string {
+  return zone.replace(/^[a-z0-9]{20,}(?=\.)/i, '***')
+}
+
 export function isListing(address: string): boolean {
   return address.startsWith('127.') && !address.startsWith('127.255.255.')
 }

@@ -76,10 +76,12 @@ export function makeChain(
     context: Context,
     waitsForFirst = true,
   ): MaybePromise<Decision | undefined> {
+    // One reading of the clock ends a plugin and begins the next.
+    let since = options.elapsed()
     for (let i = first; i < links.length; i++) {
       const link = links[i]
       if (!link) break
-      const started = options.elapsed()
+      const started = since
       let outcome: MaybePromise<Outcome>
       try {
         outcome = link.check(request, context)
@@ -99,7 +101,7 @@ export function makeChain(
               : { action, by: link.name }
           })
       }
-      settle(link, started, context)
+      since = settle(link, started, context)
       if (outcome !== undefined) return { action: outcome, by: link.name }
     }
     return undefined
@@ -114,11 +116,14 @@ export function makeChain(
     }
   }
 
-  function settle(link: Link, started: number, context: Context): void {
-    const milliseconds = options.elapsed() - started
+  /** Returns the time it is. */
+  function settle(link: Link, started: number, context: Context): number {
+    const now = options.elapsed()
+    const milliseconds = now - started
     link.tally.runs++
     link.tally.milliseconds += milliseconds
     context.timing(link.name, milliseconds)
+    return now
   }
 
   return (request, context) => runFrom(0, request, context)

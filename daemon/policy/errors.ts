@@ -15,3 +15,8 @@ export function describeError(error: unknown): string {
   if (error instanceof Error) return error.message || error.name
   return String(error)
 }
+
+/** An address or URL as messages show it: `redis://:PASSWORD@HOST` is not repeated. */
+export function withoutLogin(address: string): string {
+  return address.replace(/(^|:\/\/).*@/s, '$1***@')
+}

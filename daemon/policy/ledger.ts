@@ -11,6 +11,7 @@
  * are durable when `settle` has returned; no answer may leave before that.
  */
 
+import { ownText } from './own-text.ts'
 import type { Day } from './window.ts'
 
 /** One event of a message, as a policy request reports it. */
@@ -122,8 +123,8 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   const open = new Map<string, OpenMessage>()
   /** Recipients reserved per scope and account, over all open messages. */
   const reserved = new Map<string, number>()
-  /** The message each connection asked about last, and the scopes that reserved for it. */
-  const current = new Map<number, { instance: string; keys: Set<string> }>()
+  /** The message each connection asked about last, and what was reserved for it, if anything. */
+  const current = new Map<number, { instance: string; keys: Set<string> | undefined }>()
   const services = new Map<string, boolean>(store.services())
   /** Messages in a row that a service has not asked about at their end. */
   const missedEnds = new Map<string, number>()
@@ -193,7 +194,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const accepted = used !== undefined
     remember(key, {
       scope: event.scope,
-      instance: event.instance,
+      instance: ownText(event.instance),
       account: event.account,
       day: event.day.name,
       accepted,
@@ -241,12 +242,13 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   function followConnection(event: LedgerEvent, key: string): void {
     const last = current.get(event.connection)
     if (last?.instance === event.instance) {
-      if (event.stage === 'RCPT') last.keys.add(key)
+      if (event.stage !== 'RCPT') return
+      if (last.keys) last.keys.add(key)
+      else last.keys = new Set([key])
       return
     }
-    if (last) for (const old of last.keys) release(old)
-    const keys = new Set<string>()
-    if (event.stage === 'RCPT') keys.add(key)
+    if (last?.keys) for (const old of last.keys) release(old)
+    const keys = event.stage === 'RCPT' ? new Set([key]) : undefined
     if (last) {
       last.instance = event.instance
       last.keys = keys
@@ -305,7 +307,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       const last = current.get(connection)
       if (!last) return
       current.delete(connection)
-      for (const key of last.keys) release(key)
+      if (last.keys) for (const key of last.keys) release(key)
     },
 
     expire(at) {

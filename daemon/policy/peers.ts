@@ -3,10 +3,12 @@
  * not answer as it should; `signal` ends what the request's deadline has overtaken.
  */
 
+import type { Attributes } from './request.ts'
+
 /** A policy service as ours (SMTPD_POLICY_README). */
 export interface PolicyService {
   /** The action it answers. */
-  ask(attributes: ReadonlyMap<string, string>, signal: AbortSignal): Promise<string>
+  ask(attributes: Attributes, signal: AbortSignal): Promise<string>
 }
 
 /** fail2ban-server. */

@@ -13,11 +13,16 @@ export interface Connection {
   readonly endpoint: string
 }
 
+/** What Postfix sent, in the order it came; a name occurs once. */
+export interface Attributes extends Iterable<[name: string, value: string]> {
+  get(name: string): string | undefined
+}
+
 export class PolicyRequest {
-  readonly attributes: ReadonlyMap<string, string>
+  readonly attributes: Attributes
   readonly connection: Connection
 
-  constructor(attributes: ReadonlyMap<string, string>, connection: Connection) {
+  constructor(attributes: Attributes, connection: Connection) {
     this.attributes = attributes
     this.connection = connection
   }

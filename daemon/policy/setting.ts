@@ -232,7 +232,7 @@ export function readSettings<S extends Settings>(
       problems.push({
         severity: 'warning',
         place: option.place,
-        message: `unknown option "${option.name}" in ${heading}${near ? `; did you mean "${near}"?` : ''}`,
+        message: `unknown option${shownName(option.name, near, section)} in ${heading}${near ? `; did you mean "${near}"?` : ''}`,
       })
       continue
     }
@@ -273,6 +273,15 @@ export function readSettings<S extends Settings>(
     if (twin) values[name] = overridden(declaration, values[name], twin)
   }
   return refused.size === 0 ? (values as SettingValues<S>) : undefined
+}
+
+/**
+ * Between the lines of a <Connection>, a line that is no option may be the rest of a password: it is
+ * shown only where it looks like the name of an option.
+ */
+function shownName(name: string, near: string | undefined, { type }: Section): string {
+  const isName = type !== 'Connection' || near !== undefined || /^[a-z_]+$/.test(name)
+  return isName ? ` "${name}"` : ''
 }
 
 /** The per-mail form of a twin setting: what the session has, if it fits, else what the file says. */

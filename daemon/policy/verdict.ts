@@ -3,7 +3,9 @@
  *
  * An answer is always one line. Text that comes from a configuration, a database or a remote
  * server is flattened here, at the only place where answers are made, so that nothing can add a
- * line of its own to the protocol. A tab is kept: it is harmless and existing files use it.
+ * line of its own to the protocol. A tab is kept: it is harmless and existing files use it. The
+ * line ends after 4096 characters: a reply of SMTP has 512 (RFC 5321, 4.5.3.1.5), a line of a mail
+ * 998 (RFC 5322, 2.1.1), and strangers' explanations have no end.
  */
 
 import { nearestName } from './problem.ts'
@@ -17,11 +19,15 @@ export interface Verdict {
   readonly silent?: true
 }
 
+/** An action, its text included. */
+const MOST_CHARACTERS = 4096
+
 const LINE_BREAKERS = /[[\p{Cc}\u2028\u2029]--[\t]]+/gv
 
 /** One line of well-formed UTF-8 without control characters. */
 export function oneLine(text: string): string {
-  return text.replace(LINE_BREAKERS, ' ').toWellFormed()
+  const short = text.length > MOST_CHARACTERS ? text.slice(0, MOST_CHARACTERS) : text
+  return short.replace(LINE_BREAKERS, ' ').toWellFormed()
 }
 
 export const dunno = 'dunno'

@@ -153,6 +153,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
 
   // Sums newer than their row in `usage`: of this turn, of earlier ones, and those being folded.
   let counts = new Map<string, Count>()
+  let last: Count | undefined
   let decided: DecidedTuple[] = []
   let recent = new Map<string, number>()
   let folding = new Map<string, number>()
@@ -173,20 +174,26 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
   }
 
   function usedNow(scope: string, account: string, day: string): number {
-    const key = keyOf(scope, day, account)
+    return usedUnder(keyOf(scope, day, account), scope, account, day)
+  }
+
+  function usedUnder(key: string, scope: string, account: string, day: string): number {
     const newest = counts.get(key)?.used ?? recent.get(key) ?? folding.get(key)
     return newest ?? guarded(() => selectUsed.get(scope, day, account)) ?? 0
   }
 
   /** The account's sum as this turn will write it. */
   function countOf(scope: string, day: string, account: string): Count {
+    // What is counted is remembered next: most often it is the same sum again.
+    if (last?.account === account && last.day === day && last.scope === scope) return last
     const key = keyOf(scope, day, account)
     let count = counts.get(key)
     if (!count) {
-      const used = usedNow(scope, account, day)
+      const used = usedUnder(key, scope, account, day)
       count = { scope, day, account, used, index: counts.size }
       counts.set(key, count)
     }
+    last = count
     return count
   }
 
@@ -214,6 +221,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     lastTurn++
     for (const [key, { used }] of counts) recent.set(key, used)
     counts = new Map()
+    last = undefined
     decided = []
   }
 

@@ -9,7 +9,7 @@
 
 import type { Socket } from 'node:net'
 import type { MaybePromise } from '../policy/plugin.ts'
-import { type Connection, PolicyRequest } from '../policy/request.ts'
+import { type Attributes, type Connection, PolicyRequest } from '../policy/request.ts'
 import type { Verdict } from '../policy/verdict.ts'
 import { ProtocolError, RequestParser } from './parser.ts'
 import { formatReply } from './reply.ts'
@@ -47,7 +47,7 @@ export function serveConnection(
   conversation: Conversation,
 ): OpenConnection {
   const parser = new RequestParser()
-  const waiting: ReadonlyMap<string, string>[] = []
+  const waiting: Attributes[] = []
   let isNew = true
   let isAnswering = false
   let unsent = 0
@@ -72,7 +72,7 @@ export function serveConnection(
 
   function receive(chunk: Buffer): void {
     isNew = false
-    let requests: ReadonlyMap<string, string>[]
+    let requests: Attributes[]
     try {
       requests = parser.push(chunk)
     } catch (error) {

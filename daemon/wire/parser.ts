@@ -7,12 +7,18 @@
  * larger than the caps, is a ProtocolError: the connection is beyond use, nobody else's is.
  */
 
+import { ownText } from '../policy/own-text.ts'
+import type { Attributes } from '../policy/request.ts'
+
 export const MOST_LINE_BYTES = 256 * 1024
 export const MOST_REQUEST_BYTES = 1024 * 1024
 
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
 }
+
+/** Postfix 3.10 sends 32 attributes. */
+const MOST_USUAL_NAMES = 100
 
 const LF = 10
 const CR = 13
@@ -25,15 +31,15 @@ export class RequestParser {
   #searched = 0
 
   /** The requests that are complete with these bytes, in order. Throws ProtocolError. */
-  push(chunk: Buffer): ReadonlyMap<string, string>[] {
+  push(chunk: Buffer): Attributes[] {
     if (this.#length === 0) {
-      const requests: ReadonlyMap<string, string>[] = []
+      const requests: Attributes[] = []
       const rest = takeRequests(chunk, 0, requests)
       if (rest < chunk.length) this.#hold(chunk.subarray(rest))
       return requests
     }
     this.#hold(chunk)
-    const requests: ReadonlyMap<string, string>[] = []
+    const requests: Attributes[] = []
     // An end may lie across the seam: step back over what could be its first bytes.
     const from = Math.max(0, this.#searched - 2)
     const rest = takeRequests(this.#held.subarray(0, this.#length), from, requests)
@@ -80,11 +86,7 @@ export class RequestParser {
  * Takes all complete requests out of the bytes; no end lies before `from`. Returns where the
  * unfinished rest begins.
  */
-function takeRequests(
-  bytes: Buffer,
-  from: number,
-  requests: ReadonlyMap<string, string>[],
-): number {
+function takeRequests(bytes: Buffer, from: number, requests: Attributes[]): number {
   let start = 0
   let search = from
   while (start < bytes.length) {
@@ -117,13 +119,64 @@ function findEnd(
 }
 
 /** One decode of the whole text is cheaper than one per value. `end` is behind the last LF. */
-function parseRequest(bytes: Buffer, start: number, end: number): ReadonlyMap<string, string> {
+function parseRequest(bytes: Buffer, start: number, end: number): Attributes {
   if (end - start > MOST_REQUEST_BYTES) {
     throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
   }
   const text = bytes.toString('utf8', start, end)
+  const asUsual = text.length <= MOST_LINE_BYTES ? parseAsUsual(text, usual) : undefined
+  return asUsual ?? parseAnew(text)
+}
+
+/** The names of a request in their order, and where each stands. */
+interface Layout {
+  /** `name=`, as lines begin. */
+  readonly heads: readonly string[]
+  readonly places: ReadonlyMap<string, number>
+}
+
+/**
+ * Of the request before. A Postfix sends the same names in the same order with every request, so
+ * most often they need only be compared, not cut out and sorted in.
+ */
+let usual: Layout = { heads: [], places: new Map() }
+
+class SentAttributes implements Attributes {
+  readonly #layout: Layout
+  readonly #values: readonly string[]
+
+  constructor(layout: Layout, values: readonly string[]) {
+    this.#layout = layout
+    this.#values = values
+  }
+
+  get(name: string): string | undefined {
+    const place = this.#layout.places.get(name)
+    return place === undefined ? undefined : this.#values[place]
+  }
+
+  *[Symbol.iterator](): Iterator<[name: string, value: string]> {
+    for (const [name, place] of this.#layout.places) yield [name, this.#values[place] ?? '']
+  }
+}
+
+function parseAsUsual(text: string, layout: Layout): Attributes | undefined {
+  const values: string[] = []
+  let at = 0
+  for (const head of layout.heads) {
+    if (!text.startsWith(head, at)) return undefined
+    const valueStart = at + head.length
+    const lineEnd = text.indexOf('\n', valueStart)
+    values.push(text.slice(valueStart, valueEnd(text, valueStart, lineEnd)))
+    at = lineEnd + 1
+  }
+  return at === text.length ? new SentAttributes(layout, values) : undefined
+}
+
+function parseAnew(text: string): Attributes {
   const attributes = new Map<string, string>()
-  for (let at = 0; at < text.length; ) {
+  let lines = 0
+  for (let at = 0; at < text.length; lines++) {
     const lineEnd = text.indexOf('\n', at)
     const equals = text.indexOf('=', at)
     if (equals < 0 || equals >= lineEnd) {
@@ -132,9 +185,27 @@ function parseRequest(bytes: Buffer, start: number, end: number): ReadonlyMap<st
     if (lineEnd - at > MOST_LINE_BYTES) {
       throw new ProtocolError(`line longer than ${MOST_LINE_BYTES} bytes`)
     }
-    const valueEnd = text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd
-    attributes.set(text.slice(at, equals), text.slice(equals + 1, Math.max(valueEnd, equals + 1)))
+    const name = text.slice(at, equals)
+    attributes.set(name, text.slice(equals + 1, valueEnd(text, equals + 1, lineEnd)))
     at = lineEnd + 1
   }
+  // A layout of repeated names would not say which of them counts; a huge one is no Postfix's.
+  if (lines === attributes.size && lines <= MOST_USUAL_NAMES) usual = layoutOf(attributes.keys())
   return attributes
+}
+
+/** One CR before the LF is no part of the value. */
+function valueEnd(text: string, valueStart: number, lineEnd: number): number {
+  return lineEnd > valueStart && text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd
+}
+
+function layoutOf(names: Iterable<string>): Layout {
+  const heads: string[] = []
+  const places = new Map<string, number>()
+  for (const name of names) {
+    const own = ownText(name)
+    places.set(own, heads.length)
+    heads.push(`${own}=`)
+  }
+  return { heads, places }
 }

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import type { Attributes } from '../../daemon/policy/request.ts'
 import {
   MOST_LINE_BYTES,
   MOST_REQUEST_BYTES,
@@ -25,7 +26,7 @@ function parse(...pieces: (string | Uint8Array)[]): Request[] {
   return pieces.flatMap(piece => parser.push(Buffer.from(piece)).map(asObject))
 }
 
-const asObject = (request: ReadonlyMap<string, string>): Request => Object.fromEntries(request)
+const asObject = (request: Attributes): Request => Object.fromEntries(request)
 
 t.test('what Postfix sent is read, each recorded request', async t => {
   for (const name of readdirSync(fixtures)) {
@@ -172,4 +173,32 @@ t.test('random bytes end in requests or a ProtocolError, whatever their cut', as
       assert.equal(result(pieces), result([pieces.flat()]))
     }),
   )
+})
+
+t.test('whatever was sent before, a request is read by its own names', async t => {
+  const requests: readonly string[] = [
+    'request=a\nsender=b\n\n',
+    'request=c\nsender=d\n\n',
+    'sender=e\nrequest=f\n\n',
+    'request=g\n\n',
+    'request=h\nsender=i\nsize=1\n\n',
+    'request=j\nsenders=k\n\n',
+    'request=l\nsender=m\r\n\n',
+    'request=n\nsender=o\nsender=p\n\n',
+    'request=q\nsender=\n\n',
+    'request=r\nsender==s\n\n',
+  ]
+  const alone = requests.map(text => parse(text)[0])
+  t.strictSame(alone.at(5), { request: 'j', senders: 'k' })
+  t.strictSame(alone.at(7), { request: 'n', sender: 'p' }, 'the last of equal names counts')
+  // Every order of two, so that each comes after each.
+  for (const [i, first] of requests.entries()) {
+    for (const [j, second] of requests.entries()) {
+      t.strictSame(parse(first, second), [alone[i], alone[j]])
+      t.strictSame(parse(first + second), [alone[i], alone[j]])
+    }
+  }
+  parse('request=a\nsender=b\n\n')
+  t.throws(() => parse('request=a\nsender\n\n'), ProtocolError)
+  t.throws(() => parse('request=a\nsender=b\nx\n\n'), ProtocolError)
 })
