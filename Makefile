@@ -9,7 +9,7 @@ RUN := .run
 # npm writes this file last.
 packages := node_modules/.package-lock.json
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fix golden replay e2e bench bench-chain exact faults fuzz deb test-deb clean
+.PHONY: help build run test check fix golden replay e2e bench bench-chain bench-scale exact faults fuzz deb test-deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -54,6 +54,9 @@ bench: build  ## requests per second beside an echo server and a floor
 
 bench-chain: build  ## twelve plugins and six DNS questions beside the default policy
 	$(NODE) bench/chain.ts
+
+bench-scale: build  ## the same with a million users, 90 days of history, idle connections
+	$(NODE) bench/scale.ts
 
 exact: build  ## 100,000 recipients through a real Postfix: counted = queued? (root)
 	$(NODE) test/exact/main.ts

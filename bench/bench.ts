@@ -6,7 +6,7 @@
  * load generator, and at the end the ledger must hold exactly what was answered.
  *
  *   bench/bench.ts [--connections 16] [--users 10000] [--seconds 4] [--rounds 3]
- *                  [--dist DIR] [--profile DIR]
+ *                  [--durability normal|full] [--dist DIR] [--profile DIR]
  *
  * `--dist` measures another build, `--profile` leaves a CPU profile of the daemon in DIR.
  */
@@ -37,6 +37,7 @@ const { values } = parseArgs({
     users: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
+    durability: { type: 'string', default: 'normal' },
     dist: { type: 'string', default: join(top, 'dist') },
     profile: { type: 'string' },
   },
@@ -91,7 +92,10 @@ async function startOurs(): Promise<Contestant> {
   const port = await freePort()
   execFileSync(
     join(dist, 'mtpolicyctl'),
-    ['--root', root, 'set', `mtpolicyd/port=${port}`, 'mtpolicyd/threshold=1000000000'],
+    [
+      ...['--root', root, 'set', `mtpolicyd/port=${port}`, 'mtpolicyd/threshold=1000000000'],
+      `mtpolicyd/durability=${values.durability}`,
+    ],
     { stdio: 'ignore' },
   )
   return startDaemon({ name: 'ours', dist, root, port, profile })
@@ -105,7 +109,7 @@ let isExact = false
 try {
   const floorFile = join(root, 'floor.sqlite')
   contestants.push(await startServer('echo', []))
-  contestants.push(await startServer('floor', [floorFile, values.users]))
+  contestants.push(await startServer('floor', [floorFile, values.users, values.durability]))
   contestants.push(await startOurs())
 
   let number = 1
@@ -128,7 +132,7 @@ try {
 
   const bytes = contestants[0]?.rounds[0]?.requestBytes.toFixed(0)
   process.stdout.write(
-    `${values.connections} connections, ${values.users} users, END-OF-MESSAGE, ${bytes} bytes, ` +
+    `${values.connections} connections, ${values.users} users, durability ${values.durability}, ${bytes} bytes, ` +
       `median of ${values.rounds} rounds of ${values.seconds} s\n\n`,
   )
   printTable(contestants)

@@ -98,19 +98,18 @@ export async function startDaemon(options: DaemonOptions): Promise<Contestant> {
   const log = openSync(join(root, 'log'), 'a')
   const profiling =
     profile === undefined
-      ? []
-      : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${profile}`]
-  const child = spawn(
-    join(dist, 'node'),
-    [...profiling, join(dist, 'mtpolicyd.mjs'), '--root', root, '-f', ...args],
-    { stdio: ['ignore', 'ignore', log], env: { ...process.env, ...env } },
-  )
+      ? {}
+      : { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=250 --cpu-prof-dir=${profile}` }
+  const child = spawn(join(dist, 'mtpolicyd'), ['--root', root, '-f', ...args], {
+    stdio: ['ignore', 'ignore', log],
+    env: { ...process.env, ...env, ...profiling },
+  })
   closeSync(log)
   for (let tries = 0; !(await isListening(port)); tries++) {
-    if (tries > 200 || child.exitCode !== null) {
+    if (tries > 2000 || child.exitCode !== null) {
       throw new Error(`${name} does not listen:\n${readFileSync(join(root, 'log'), 'utf8')}`)
     }
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await new Promise(resolve => setTimeout(resolve, 5))
   }
   return { name, process: child, port, rounds: [] }
 }

@@ -1,32 +1,33 @@
 /**
  * The floor: the least a Node daemon must do to count durably before it answers. It finds the user
- * and adds one, in SQLite (WAL, synchronous=NORMAL), all requests of one turn of the event loop in
+ * and adds one, in SQLite (WAL), all requests of one turn of the event loop in
  * one transaction. No countries, no limits, no memory of messages, no log. Prints its port.
  *
- *   floor.ts DATABASE USERS
+ *   floor.ts DATABASE USERS [normal|full]
  */
 
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import Database from 'better-sqlite3'
 
-const [, , path = '', users = '0'] = process.argv
+const [, , path = '', users = '0', durability = 'normal'] = process.argv
 const ANSWER = 'action=dunno\n\n'
 const ATTRIBUTE = '\nsasl_username='
 
 const db = new Database(path)
 db.pragma('journal_mode = WAL')
-db.pragma('synchronous = NORMAL')
+db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
 db.exec('CREATE TABLE usage (account TEXT PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID')
 const begin = db.prepare('BEGIN IMMEDIATE')
 const commit = db.prepare('COMMIT')
 const add = db.prepare<[string], number>(
   'INSERT INTO usage VALUES (?, 1) ON CONFLICT DO UPDATE SET used = used + 1',
 )
+const put = db.prepare<[string]>('INSERT INTO usage VALUES (?, 0)')
+begin.run()
 for (let user = 0; user < Number(users); user++) {
-  db.prepare('INSERT INTO usage VALUES (?, 0)').run(
-    `user${String(user).padStart(5, '0')}@mail.example.org`,
-  )
+  put.run(`user${String(user).padStart(5, '0')}@mail.example.org`)
 }
+commit.run()
 
 let waiting: { readonly socket: Socket; readonly account: string }[] = []
 

@@ -106,7 +106,7 @@ static void ask(struct client *c)
     "ccert_subject=\nccert_issuer=\nccert_fingerprint=\nccert_pubkey_fingerprint=\n"
     "encryption_protocol=TLSv1.3\nencryption_cipher=TLS_AES_256_GCM_SHA384\n"
     "encryption_keysize=256\npolicy_context=\n\n",
-    address, user, 1024 + user, user, user % 250, user, (unsigned)asked, c->number, run_number,
+    address, user, 1024 + user % 60000, user, user % 250, user, (unsigned)asked, c->number, run_number,
     (unsigned)asked, c->number, (unsigned)random_below(200000) + 500, user);
   if (length <= 0 || (size_t)length >= sizeof request) die("the request does not fit");
   c->have = 0;
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
   double warmup = atof(argv[5]), seconds = atof(argv[6]);
   users = (unsigned)atoi(argv[4]);
   run_number = (unsigned)atoi(argv[7]);
-  if (!count || !users || users > 60000 || seconds <= 0) die("a number is out of range");
+  if (!count || !users || users > 10000000 || seconds <= 0) die("a number is out of range");
   random_state = run_number;
   read_addresses();
 

@@ -23,10 +23,16 @@ const top = join(import.meta.dirname, '..')
 const dist = join(top, 'dist')
 
 /** What `exec` keeps is the process id: the daemon is the process that was started. */
-const launcher = (script: string): string => `#!/bin/sh
+const launcher = (script: string, flags = ''): string => `#!/bin/sh
 self=$(readlink -f -- "$0")
-exec "\${self%/*}/node" "\${self%/*}/${script}" "$@"
+exec "\${self%/*}/node" ${flags}"\${self%/*}/${script}" "$@"
 `
+
+/**
+ * V8 lets garbage pile up to twice and more of what is in use, and new objects to 96 MB; for a
+ * daemon that costs memory and gains nothing (measured: half of it, at the same speed).
+ */
+const SMALL_HEAP = '--max-semi-space-size=8 --heap-growing-percent=30 '
 
 /** Whoever runs the old program meanwhile keeps it: a file is replaced whole or not at all. */
 function replace(path: string, content: string | Uint8Array, mode: number): void {
@@ -64,7 +70,8 @@ const { outputFiles } = await build({
 for (const { path, contents } of outputFiles) replace(path, contents, 0o644)
 
 for (const name of ['mtpolicyd', 'mtpolicyctl', 'policyd-client']) {
-  replace(join(dist, name), launcher(`${name}.mjs`), 0o755)
+  const flags = name === 'mtpolicyd' ? SMALL_HEAP : ''
+  replace(join(dist, name), launcher(`${name}.mjs`, flags), 0o755)
 }
 const built = new Set(outputFiles.map(({ path }) => path))
 for (const chunk of globSync(join(dist, 'chunks/*'))) {

@@ -77,7 +77,6 @@ export function* sampleRecords(
   const seenNodes = new Uint8Array(nodeCount)
   const seenRecords = new Set<number>()
   const samples: string[] = []
-  const path = new Uint8Array(16)
   const bits = ipVersion === 4 ? 32 : 128
   // The nodes from the root down to where the walk is, and which of their sides come next.
   const nodes = new Uint32Array(bits)
@@ -88,14 +87,10 @@ export function* sampleRecords(
 
   while (depth >= 0) {
     const side = sides[depth] ?? 0
-    const byte = depth >> 3
-    const mask = 0x80 >> (depth & 7)
-    path[byte] = (path[byte] ?? 0) & ~mask
     if (side === 2) {
       depth--
       continue
     }
-    if (side === 1) path[byte] |= mask
     sides[depth] = side + 1
     if (++steps % STEPS_AT_ONCE === 0) yield
     const value = child(nodes[depth] ?? 0, side === 1)
@@ -109,16 +104,18 @@ export function* sampleRecords(
     } else if (value > nodeCount && !seenRecords.has(value)) {
       seenRecords.add(value)
       measure(value - nodeCount + treeBytes)
-      if (samples.length < SAMPLES) samples.push(addressAt(path, depth + 1, ipVersion))
+      if (samples.length < SAMPLES) samples.push(addressAt(sides, depth, ipVersion))
     }
   }
   return samples
 }
 
-/** The lowest address below a node: the path so far, then zeros. */
-function addressAt(path: Uint8Array, depth: number, ipVersion: 4 | 6): string {
+/** The lowest address below the side of a node that was looked at last; `sides` are one ahead. */
+function addressAt(sides: Uint8Array, depth: number, ipVersion: 4 | 6): string {
   const address = Buffer.alloc(16)
-  address.set(path.subarray(0, Math.ceil(depth / 8)))
+  for (let bit = 0; bit <= depth; bit++) {
+    if (sides[bit] === 2) address[bit >> 3] = (address[bit >> 3] ?? 0) | (0x80 >> (bit & 7))
+  }
   if (ipVersion === 4) return formatIPv4(address.readUInt32BE(0))
   return formatIPv6(Array.from({ length: 8 }, (_, group) => address.readUInt16BE(group * 2)))
 }

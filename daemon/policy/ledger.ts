@@ -235,7 +235,8 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       decided = new Map()
       generationSince = entry.at
     }
-    decided.set(key, entry)
+    // Joined texts hold on to their parts until they are one.
+    decided.set(ownText(key), entry)
   }
 
   /** A connection that asks about another message has finished or dropped the one before. */

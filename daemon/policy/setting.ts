@@ -76,6 +76,11 @@ export function text(declaration: Declaration<string>): Setting<string> {
   return setting(declaration, 'a text', value => value)
 }
 
+/** 1,000,000: without Intl, whose first use takes 14 ms of the start. */
+function inThousands(number: number): string {
+  return String(number).replace(/\B(?=(?:\d{3})+$)/g, ',')
+}
+
 export function integer(
   declaration: Declaration<number>,
   range: { min?: number; max?: number } = {},
@@ -83,7 +88,7 @@ export function integer(
   const { min = -Infinity, max = Infinity } = range
   const bounds = [
     min > -Infinity ? ` from ${min}` : '',
-    max < Infinity ? ` up to ${max.toLocaleString('en')}` : '',
+    max < Infinity ? ` up to ${inThousands(max)}` : '',
   ].join('')
   return setting(declaration, `a whole number${bounds}`, value => {
     if (!/^-?\d+$/.test(value)) return undefined

@@ -12,6 +12,7 @@
 import { renameSync, rmSync, statSync } from 'node:fs'
 import { LookupError } from '../policy/errors.ts'
 import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
+import { ownText } from '../policy/own-text.ts'
 import { asLookupError, openSqlite } from './sqlite.ts'
 
 /** Raised with every change of the tables; an older program refuses a newer file. */
@@ -105,7 +106,7 @@ const STEP = 300
  * Sums kept in memory before they are folded, about 100 bytes each. The more there are, the more of
  * them share a page of the table, and a page is what is written.
  */
-const MOST_UNFOLDED = 150_000
+const MOST_UNFOLDED = 60_000
 
 /** Pages of 4 KiB that a backup copies at once. */
 const BACKUP_PAGES = 100
@@ -191,7 +192,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
     if (!count) {
       const used = usedUnder(key, scope, account, day)
       count = { scope, day, account, used, index: counts.size }
-      counts.set(key, count)
+      counts.set(ownText(key), count)
     }
     last = count
     return count
