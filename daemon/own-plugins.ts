@@ -4,11 +4,12 @@
  * others load.
  *
  * Such a file runs with the rights of whoever loads it, root included, so nobody else may be able
- * to write it.
+ * to write it, or to put another one in its place: not in its folder, in a folder above, or where a
+ * link leads. What it imports itself is its own affair.
  */
 
-import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describeError } from './policy/errors.ts'
 import type { Plugin } from './policy/plugin.ts'
@@ -33,7 +34,7 @@ export async function loadOwnPlugins(
       problems.push(error({ file: path, line: 1, column: 1 }, message))
     }
     try {
-      const open = [folder, path].find(isWritableByOthers)
+      const open = writableByOthers(path)
       if (open !== undefined) {
         wrong(`not loaded: ${open} may be written by others than root and its owner`)
         continue
@@ -70,10 +71,26 @@ function filesIn(folder: string): string[] {
   }
 }
 
-function isWritableByOthers(path: string): boolean {
-  const { uid, mode } = statSync(path)
-  const isOurs = uid === 0 || uid === process.getuid?.()
-  return !isOurs || (mode & 0o022) !== 0
+/** The first on the way from the file to the root that somebody else could change. */
+function writableByOthers(file: string): string | undefined {
+  const real = realpathSync(file)
+  const ways = real === file ? [file] : [file, real]
+  return ways.flatMap(wayTo).find(path => {
+    const { uid, mode } = lstatSync(path)
+    const isOurs = uid === 0 || uid === process.getuid?.()
+    return !isOurs || ((mode & 0o022) !== 0 && !isExempt(path, mode))
+  })
+}
+
+function wayTo(path: string): string[] {
+  const above = dirname(path)
+  return above === path ? [path] : [path, ...wayTo(above)]
+}
+
+/** A link has no mode of its own; in a folder like /tmp only its owner replaces what is ours. */
+function isExempt(path: string, mode: number): boolean {
+  const stats = lstatSync(path)
+  return stats.isSymbolicLink() || (stats.isDirectory() && (mode & 0o1000) !== 0)
 }
 
 /** What definePlugin makes, or something that does the same. */

@@ -1,15 +1,18 @@
 /**
  * The process id in a file, for those who ask for it with `pid_file`. A file that names a living
- * process stops a second start; one that was left behind is taken over.
+ * process stops a second start; one that was left behind is replaced. It may lie in a folder where
+ * others write, so nothing that is there is followed or written into.
  */
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 /** Returns how to give it up again. Throws if another process has it, or it cannot be written. */
 export function claimPidFile(path: string): () => void {
   const other = livingOwner(path)
   if (other !== undefined) throw new Error(`${path}: another daemon runs as process ${other}`)
-  writeFileSync(path, `${process.pid}\n`)
+  // A new file: what a link of somebody else's points to is not ours to overwrite.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(path)
+  writeFileSync(path, `${process.pid}\n`, { flag: 'wx', mode: 0o644 })
   return () => {
     if (livingOwner(path) === undefined) rmSync(path, { force: true })
   }

@@ -192,6 +192,9 @@ function report({ io }: Call, result: CommitResult): number {
 
 /** UCR's complaint about a key, or undefined. Blanks and `*` pass there and not here. */
 function keyComplaint(key: string): string | undefined {
+  // UCR's command, where it is the registry, would take it for an option.
+  if (key.startsWith('-'))
+    return `Please fix invalid "-" at the start of config variable key "${printable(key)}".`
   if (key.includes(': '))
     return `Please fix invalid ": " in config variable key "${printable(key)}".`
   const wrong = FORBIDDEN_IN_KEYS.exec(key)?.[0] ?? /[\s*\u2028\u2029]/u.exec(key)?.[0]

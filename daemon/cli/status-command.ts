@@ -7,6 +7,7 @@ import { askDaemon } from '../control/client.ts'
 import type { DaemonStatus } from '../control/protocol.ts'
 import type { Paths } from '../paths.ts'
 import { describeError } from '../policy/errors.ts'
+import { oneLine } from '../policy/verdict.ts'
 import type { Run } from '../postfix/external-program.ts'
 import { inspect, type PostfixStatus } from '../postfix/inspect.ts'
 import type { Endpoint } from '../postfix/restriction-list.ts'
@@ -57,16 +58,23 @@ export async function statusCommand(argv: readonly string[], io: StatusIo): Prom
   const isWell = lines.every(line => line.isWell)
   if (argv.includes('--json')) {
     const running = typeof daemon === 'object' ? daemon : undefined
-    io.out(`${JSON.stringify({ ok: isWell, daemon: running, postfix }, undefined, 2)}\n`)
+    const json = JSON.stringify({ ok: isWell, daemon: running, postfix }, undefined, 2)
+    io.out(`${json.replace(/[\x7f-\x9f]/g, escaped)}\n`)
   } else {
     const width = Math.max(...lines.map(({ what }) => what.length))
     for (const { what, isWell: well, text } of lines) {
       const head = `${well ? 'ok  ' : 'BAD '} ${what.padEnd(width)}  `
       const more = `\n${' '.repeat(head.length)}`
-      io.out(`${head}${wrap(text, COLUMNS - head.length).join(more)}\n`)
+      // What failed quotes others, who must not speak to the terminal.
+      io.out(`${head}${wrap(oneLine(text), COLUMNS - head.length).join(more)}\n`)
     }
   }
   return isWell ? 0 : 1
+}
+
+/** JSON leaves some of the characters as they are that a terminal obeys. */
+function escaped(character: string): string {
+  return `\\u00${character.charCodeAt(0).toString(16)}`
 }
 
 /** The status, or why there is none. */

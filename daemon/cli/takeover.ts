@@ -13,8 +13,13 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  constants,
   existsSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -92,7 +97,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
 
   const files: CopiedFile[] = []
   try {
-    mkdirSync(dirname(kept), { recursive: true })
+    mkdirSync(dirname(kept), { recursive: true, mode: 0o755 })
     mkdirSync(paths.state, { recursive: true, mode: 0o750 })
     copyFiles(paths, texts, files)
     const rewrite = rewriter(paths, from, files)
@@ -157,6 +162,9 @@ function copyFiles(paths: Paths, texts: ReadonlyMap<string, string>, files: Copi
   for (const from of named) {
     const path = below(paths, from)
     if (texts.has(path) || !existsSync(path) || !statSync(path).isFile()) continue
+    // What the original's own user could have pointed anywhere is not read by root.
+    const { uid } = lstatSync(path)
+    if (uid !== statSync(path).uid) continue
     const folder = folders.find(one => isInside(one, path))
     if (isDatabase(path)) {
       if (folder === undefined && sumOfCounters(sqliteTables(path)) === undefined) continue
@@ -208,8 +216,7 @@ function copyDatabase(paths: Paths, path: string, to: string): number {
   try {
     const copy = join(folder, 'copy')
     const tables = copySqlite(path, copy)
-    chownSync(copy, uid, gid)
-    chmodSync(copy, 0o640)
+    handOver(copy, uid, gid)
     linkSync(copy, to)
     return sumOfCounters(tables) ?? 0
   } catch (error) {
@@ -219,9 +226,23 @@ function copyDatabase(paths: Paths, path: string, to: string): number {
   }
 }
 
+/** Whose the folder around ours is could have exchanged what is in it: no link is followed. */
+function handOver(file: string, uid: number, gid: number): void {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    const { uid: owner, nlink } = fstatSync(fd)
+    if (owner !== process.geteuid?.() || nlink !== 1)
+      throw new Error(`${file} is not ours any more`)
+    fchownSync(fd, uid, gid)
+    fchmodSync(fd, 0o640)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 /** Who reads a copy: everybody, if everybody might read the original; else the daemon's group. */
 function put(to: string, content: string | Buffer, original: string, paths: Paths): void {
-  mkdirSync(dirname(to), { recursive: true })
+  mkdirSync(dirname(to), { recursive: true, mode: 0o755 })
   const staged = `${to}.new`
   rmSync(staged, { force: true })
   try {

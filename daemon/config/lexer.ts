@@ -11,7 +11,7 @@
  */
 
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
-import { excerpt } from './excerpt.ts'
+import { excerpt, excerptFrom } from './excerpt.ts'
 import { type ConfigIo, createOpener, type Source } from './include.ts'
 import {
   isBlank,
@@ -217,7 +217,7 @@ function lexText({ file, text }: Source, output: Output): void {
     output.problem({
       severity: 'fatal',
       place: placeAt({ text, ...rest }, start),
-      message: `"${excerpt(text.slice(start))}" at the end of a line is read as an empty block; put the value in double quotes`,
+      message: `"${excerptFrom(text, start)}" at the end of a line is read as an empty block; put the value in double quotes`,
     })
   }
 
@@ -228,7 +228,9 @@ function lexText({ file, text }: Source, output: Output): void {
       const advice = /^include\b.*>>$/i.test(mark)
         ? '; an include must stand alone on its line'
         : nearMark(mark, lines)
-      const message = `the here-document "${excerpt(name.text)}" is not ended: expected a line holding only "${excerpt(mark)}" before the end of the file${advice}`
+      // A password that begins with "<<" is taken for a mark.
+      const written = `${name.text} = ${mark}`
+      const message = `the here-document "${excerpt(name.text)}" is not ended: expected a line holding only "${excerptFrom(written, written.length - mark.length)}" before the end of the file${advice}`
       output.swallowing({ severity: 'error', place, message })
     }
     if (comment) {

@@ -24,6 +24,8 @@ export function askDaemon<T>(
     socket.once('error', error => {
       const code = 'code' in error ? error.code : ''
       if (code === 'ENOENT' || code === 'ECONNREFUSED') resolve(undefined)
+      else if (code === 'EACCES')
+        reject(new Error(`only root and the daemon itself may open ${path}`))
       else reject(error)
     })
     socket.once('end', () => {

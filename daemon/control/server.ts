@@ -1,6 +1,6 @@
 /** The daemon's end of the control socket. A client that says nothing sensible is told so, and nothing else happens. */
 
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { type ControlCommand, type ControlReply, MOST_COMMAND_BYTES } from './protocol.ts'
@@ -11,7 +11,7 @@ const SILENCE_MILLISECONDS = 10_000
 
 /** Rejects if the socket cannot be made, or is another daemon's. One that is left over is replaced. */
 export async function serveControl(path: string, handlers: ControlHandlers): Promise<Server> {
-  mkdirSync(dirname(path), { recursive: true })
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
   if (await isServed(path)) throw new Error(`another daemon answers at ${path}`)
   rmSync(path, { force: true })
   const server = createServer(socket => {
@@ -31,9 +31,14 @@ export async function serveControl(path: string, handlers: ControlHandlers): Pro
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(path, () => resolve())
+    // It is made within this call: there is no moment in which others could open it.
+    const before = process.umask(0o117)
+    try {
+      server.listen(path, () => resolve())
+    } finally {
+      process.umask(before)
+    }
   })
-  chmodSync(path, 0o660)
   return server
 }
 

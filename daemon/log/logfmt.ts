@@ -28,11 +28,26 @@ function escapeCharacter(character: string): string {
   return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
 }
 
+/** ` name=` by name: there are few, and each line has most of them. */
+const heads = new Map<string, string>()
+const MOST_HEADS = 1000
+
+function headOf(name: string): string {
+  let head = heads.get(name)
+  if (head === undefined) {
+    head = ` ${name}=`
+    if (heads.size < MOST_HEADS) heads.set(name, head)
+  }
+  return head
+}
+
 export function logfmtFields(fields: Fields): string {
   let line = ''
   for (const name in fields) {
     const value = fields[name]
-    if (value !== undefined) line += `${line === '' ? '' : ' '}${name}=${logfmtValue(value)}`
+    if (value === undefined) continue
+    line += line === '' ? `${name}=` : headOf(name)
+    line += logfmtValue(value)
   }
   return line
 }

@@ -7,6 +7,7 @@
 
 import type { Logger } from 'pino'
 import type { Fields, Log } from '../policy/log.ts'
+import { oneLine } from '../policy/verdict.ts'
 import type { Destination } from './destination.ts'
 import { logfmtFields } from './logfmt.ts'
 
@@ -81,7 +82,9 @@ function logfmtWriter(destination: Destination, priorities: boolean, now: () => 
     const word = kind === 'error' || kind === 'warning' ? `${kind}: ` : ''
     const pairs = logfmtFields(fields)
     const gap = message !== '' && pairs !== '' ? ' ' : ''
-    destination.write(`${prefix(kind)}${word}${message}${gap}${pairs}\n`)
+    // What a server or a stranger has said may be in it.
+    const text = message === '' ? '' : oneLine(message)
+    destination.write(`${prefix(kind)}${word}${text}${gap}${pairs}\n`)
   }
 }
 

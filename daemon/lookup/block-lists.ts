@@ -4,7 +4,7 @@
  * an hour, because nothing else would show that it protects nobody.
  */
 
-import { isListing } from '../policy/block-list.ts'
+import { isListing, listName } from '../policy/block-list.ts'
 import type { Clock } from '../policy/clock.ts'
 
 export interface BlockListOptions {
@@ -51,7 +51,7 @@ export class BlockLists {
     if (!silence) return
     this.#silences.delete(list)
     if (silence.until === undefined) return
-    this.#options.log(`the DNS list ${list} answers again`)
+    this.#options.log(`the DNS list ${listName(list)} answers again`)
   }
 
   stayedSilent(list: string): void {
@@ -64,7 +64,7 @@ export class BlockLists {
     if (silence.until === undefined) {
       const seconds = PASSED_OVER_MILLISECONDS / 1000
       this.#options.log(
-        `the DNS list ${list} does not answer: it is passed over, and asked again every ${seconds} s`,
+        `the DNS list ${listName(list)} does not answer: it is passed over, and asked again every ${seconds} s`,
       )
     }
     silence.isTried = false
@@ -88,7 +88,9 @@ export class BlockLists {
     const meaning = answer.startsWith('127.')
       ? 'it refuses questions from here'
       : 'that is no answer of a block list'
-    this.#options.log(`the DNS list ${list} answers ${answer}: ${meaning}; that matches nobody`)
+    this.#options.log(
+      `the DNS list ${listName(list)} answers ${answer}: ${meaning}; that matches nobody`,
+    )
   }
 
   /** Lists that are passed over, and until when. */
@@ -97,7 +99,10 @@ export class BlockLists {
     return [...this.#silences].flatMap(([list, { until }]) =>
       until === undefined
         ? []
-        : { list, until: new Date(clock.now() + until - clock.elapsed()).toISOString() },
+        : {
+            list: listName(list),
+            until: new Date(clock.now() + until - clock.elapsed()).toISOString(),
+          },
     )
   }
 
@@ -105,7 +110,7 @@ export class BlockLists {
   refusing(): { list: string; answer: string }[] {
     const since = this.#options.clock.elapsed() - SAY_AGAIN_MILLISECONDS
     return [...this.#refusals].flatMap(([list, { at, answer }]) =>
-      at > since ? { list, answer } : [],
+      at > since ? { list: listName(list), answer } : [],
     )
   }
 

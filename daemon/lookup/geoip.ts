@@ -17,6 +17,7 @@ import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { canonicalAddress } from '../policy/address.ts'
 import { describeError, LookupError } from '../policy/errors.ts'
+import { ownText } from '../policy/own-text.ts'
 import type { CountryTable } from './country-table.ts'
 import { isDat, readDat } from './geoip-dat.ts'
 import { isMmdb, readMmdb, readMmdbAtOnce } from './geoip-mmdb.ts'
@@ -25,6 +26,8 @@ const POLL_MILLISECONDS = 2000
 /** Far above any database sold; a mistaken path must not fill the memory. */
 const LARGEST_BYTES = 1024 ** 3
 const DAY_MILLISECONDS = 86_400_000
+/** Addresses whose country is kept: whoever sends mail sends more than one. */
+const MOST_KNOWN = 10_000
 
 export interface CountryDatabaseOptions {
   readonly path: string
@@ -63,8 +66,11 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
   let failedLookups = 0
   let failureLogged = false
 
+  const known = new Map<string, string>()
+
   const use = (found: CountryTable): true => {
     table = found
+    known.clear()
     problem = undefined
     failureLogged = false
     log('geoip_loaded', { path, format: found.format, builtAt: found.builtAt?.toISOString() })
@@ -130,11 +136,17 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
       }
     },
     country(address) {
+      const before = known.get(address)
+      if (before !== undefined) return before
       if (table === undefined) throw new LookupError(`no GeoIP database: ${path}: ${problem}`)
       const canonical = canonicalAddress(address)
       if (canonical === undefined) return undefined
       try {
-        return table.country(canonical)
+        const country = table.country(canonical)
+        if (country === undefined) return undefined
+        if (known.size >= MOST_KNOWN) known.clear()
+        known.set(ownText(address), country)
+        return country
       } catch (cause) {
         failedLookups++
         const message = `${path}: ${describeError(cause)}`

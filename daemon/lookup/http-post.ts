@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage, RequestOptions } from 'node:http'
-import { describeError, LookupError } from '../policy/errors.ts'
+import { describeError, LookupError, withoutLogin } from '../policy/errors.ts'
 import type { HttpPost } from '../policy/peers.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
 
@@ -51,7 +51,7 @@ async function post(target: URL, options: RequestOptions, body: string) {
 function parseUrl(text: string): URL {
   const url = URL.parse(text)
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new LookupError(`expected an http:// or https:// URL, found "${text}"`)
+    throw new LookupError(`expected an http:// or https:// URL, found "${withoutLogin(text)}"`)
   }
   return url
 }

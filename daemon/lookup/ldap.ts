@@ -12,7 +12,7 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectSecure, type TLSSocket } from 'node:tls'
 import type { Client, ClientOptions, Entry } from 'ldapts'
 import type { Directory, DirectoryEntry } from '../policy/directory.ts'
-import { describeError, LookupError } from '../policy/errors.ts'
+import { describeError, LookupError, withoutLogin } from '../policy/errors.ts'
 import { oneLine } from '../policy/verdict.ts'
 import { describeSocketError } from './peer-connection.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
@@ -234,10 +234,11 @@ function parseTarget({ host: text, port: configured, starttls }: LdapOptions): T
   const [, bracketed, plain, written] =
     /^(?:\[([^\]]+)\]|([^:[\]\s/]+))(?::(\d{1,5}))?$/.exec(rest) ?? []
   const host = bracketed ?? plain ?? (isIP(rest) === 6 ? rest : undefined)
-  if (host === undefined) throw new LookupError(`expected a host or an ldap URL, found "${text}"`)
+  if (host === undefined)
+    throw new LookupError(`expected a host or an ldap URL, found "${withoutLogin(text)}"`)
   const isSecure = kind === 'ldaps'
   const port = Number(written ?? (isSecure && configured === DEFAULT_PORT ? 636 : configured))
-  const name = `${host}:${port}`
+  const name = `${withoutLogin(host)}:${port}`
   return { name, socket: { host, port }, isSecure, startsTls: starttls && !isSecure }
 }
 
@@ -245,7 +246,9 @@ function decodePath(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new LookupError(`expected ldapi:// and a path with %2F for each /, found "${text}"`)
+    throw new LookupError(
+      `expected ldapi:// and a path with %2F for each /, found "${withoutLogin(text)}"`,
+    )
   }
 }
 

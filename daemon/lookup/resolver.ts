@@ -8,6 +8,7 @@
  * find again at once what was asked on its behalf a moment ago.
  */
 
+import { listName } from '../policy/block-list.ts'
 import type { Clock } from '../policy/clock.ts'
 import type { DnsAnswer, DnsType, Resolver } from '../policy/dns.ts'
 import type { MaybePromise } from '../policy/ports.ts'
@@ -132,7 +133,7 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
     const lane = list === undefined ? otherLane : listLane
     if (lane.queue.length >= MOST_WAITING) return failed('too many questions at once')
     if (list !== undefined && !lists.admits(list)) {
-      return failed(`${list} does not answer and is passed over`)
+      return failed(`${listName(list)} does not answer and is passed over`)
     }
     const answer = new Promise<DnsAnswer<T>>(resolve => {
       put(lane, { name, type }, result => {

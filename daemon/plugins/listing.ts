@@ -7,7 +7,7 @@
  * hand.
  */
 
-import { isListing } from '../policy/block-list.ts'
+import { isListing, listName } from '../policy/block-list.ts'
 import type { DnsAnswer, Resolver } from '../policy/dns.ts'
 import type { MaybePromise, Surroundings } from '../policy/plugin.ts'
 import { perMail, text, toggle } from '../policy/setting.ts'
@@ -39,7 +39,7 @@ export function checkMode({ section, warn }: Surroundings, option: string, modes
 
 export function checkZone({ warn }: Surroundings, zone: string): void {
   if (/^[\w-]+(?:\.[\w-]+)*\.?$/.test(zone)) return
-  warn(`"${zone}" is no domain: nothing will be found there`, 'domain')
+  warn(`"${listName(zone)}" is no domain: nothing will be found there`, 'domain')
 }
 
 /** Who asks ahead of time says nothing about failures; whoever asks again does. */
@@ -56,15 +56,16 @@ export function lookUp(
   note: Surroundings['note'],
 ): MaybePromise<Listing | undefined> {
   const full = `${name}.${zone}`
+  const shown = `${name}.${listName(zone)}`
   const explained = (answer: DnsAnswer<'A'>): MaybePromise<Listing | undefined> => {
     if (answer.outcome === 'empty') return undefined
     if (answer.outcome === 'failed') {
-      note(() => `${full}: ${answer.problem}`)
+      note(() => `${shown}: ${answer.problem}`)
       return undefined
     }
     const addresses = answer.records.filter(isListing)
     if (addresses.length === 0) {
-      note(() => `${full}: ${answer.records[0]} is no listing`)
+      note(() => `${shown}: ${answer.records[0]} is no listing`)
       return undefined
     }
     const texts = dns.ask(full, 'TXT', zone)

@@ -117,7 +117,8 @@ interface OpenMessage {
   touchedAt: number
 }
 
-const keyOf = (scope: string, name: string): string => `${scope}\n${name}`
+/** Of its own: what is joined holds on to its parts, and they to the whole request. */
+const keyOf = (scope: string, name: string): string => ownText(`${scope}\n${name}`)
 
 export function openLedger(store: LedgerStore, now: number): Ledger {
   const open = new Map<string, OpenMessage>()
@@ -170,7 +171,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     }
     if (used + 1 > event.limit) return { accepted: false, used, repeated: false }
     if (message) {
-      message.recipients.add(event.recipient)
+      message.recipients.add(ownText(event.recipient))
       message.day = event.day.name
       message.touchedAt = event.now
     } else {
@@ -178,7 +179,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
         scope: event.scope,
         account: event.account,
         service: event.service,
-        recipients: new Set([event.recipient]),
+        recipients: new Set([ownText(event.recipient)]),
         day: event.day.name,
         touchedAt: event.now,
       })
@@ -235,8 +236,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       decided = new Map()
       generationSince = entry.at
     }
-    // Joined texts hold on to their parts until they are one.
-    decided.set(ownText(key), entry)
+    decided.set(key, entry)
   }
 
   /** A connection that asks about another message has finished or dropped the one before. */

@@ -40,7 +40,7 @@ export async function commitVariables(
   decide: (snapshot: Snapshot) => Plan,
 ): Promise<CommitResult> {
   const { registry } = options
-  mkdirSync(dirname(registry.lockFile), { recursive: true })
+  mkdirSync(dirname(registry.lockFile), { recursive: true, mode: 0o755 })
 
   const first = await withLock(registry.lockFile, async () => {
     const before = registry.snapshot()

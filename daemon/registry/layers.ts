@@ -17,6 +17,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   type Stats,
   statSync,
   writeFileSync,
@@ -121,7 +122,7 @@ export function saveLayer(file: string, values: Values, now: () => Date): void {
 /** UCR has empty files for all layers from the first use on. */
 export function createLayers(files: readonly LayerFile[]): void {
   for (const { file } of files) {
-    mkdirSync(dirname(file), { recursive: true })
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
     closeSync(openSync(file, 'a', 0o644))
   }
 }
@@ -136,16 +137,16 @@ interface Replacement {
 /** Whole or not at all: written beside, synced, renamed. */
 export function replaceFile(file: string, text: string, how: Replacement): void {
   const { temporary, model, now } = how
-  writeSynced(temporary, text, model)
+  writeAnew(temporary, text, model)
   try {
     renameSync(temporary, file)
   } catch (error) {
     if (isErrno(error, 'EBUSY')) {
       // A bind mount cannot be renamed over; the backup is whole while we write in place.
-      writeSynced(file, text, model)
+      writeSynced(file, text, model, 'w')
     } else if (isErrno(error, 'ENOENT')) {
       // A writer that does not know our lock took the temporary file: nothing may be lost.
-      writeSynced(`${file}.concurrent_${now().getTime() / 1000}`, text, model)
+      writeAnew(`${file}.concurrent_${now().getTime() / 1000}`, text, model)
     } else {
       throw error
     }
@@ -153,8 +154,14 @@ export function replaceFile(file: string, text: string, how: Replacement): void 
   syncDirectory(dirname(file))
 }
 
-export function writeSynced(file: string, text: string, model: Stats | undefined): void {
-  const descriptor = openSync(file, 'w', model === undefined ? 0o644 : model.mode & 0o777)
+/** Not into what lies there: it may be a link to something else. */
+export function writeAnew(file: string, text: string, model: Stats | undefined): void {
+  rmSync(file, { force: true })
+  writeSynced(file, text, model, 'wx')
+}
+
+function writeSynced(file: string, text: string, model: Stats | undefined, how: 'w' | 'wx'): void {
+  const descriptor = openSync(file, how, model === undefined ? 0o644 : model.mode & 0o777)
   try {
     if (model !== undefined) {
       fchmodSync(descriptor, model.mode & 0o7777)

@@ -35,7 +35,7 @@ export function recordChanges(
         : `set ${SCOPE_WORDS.get(scope) ?? ''}${key}=${shellQuote(oneLine(value))}`
     return `${localTime(registry.now())}: ${what} old:${was}\n`
   })
-  mkdirSync(dirname(registry.replogFile), { recursive: true })
+  mkdirSync(dirname(registry.replogFile), { recursive: true, mode: 0o755 })
   appendFileSync(registry.replogFile, lines.join(''), { mode: 0o640 })
 }
 

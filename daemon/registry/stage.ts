@@ -9,7 +9,7 @@
 import { existsSync, linkSync, mkdirSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { formatProblem, type Problem } from '../policy/problem.ts'
-import { isErrno, readText, type Scope, statIfThere, syncDirectory, writeSynced } from './layers.ts'
+import { isErrno, readText, type Scope, statIfThere, syncDirectory, writeAnew } from './layers.ts'
 import { checkedValues, isOverridden, type Registry, type Snapshot } from './registry.ts'
 import { isGenerated, needsKey, readTemplates, renderTemplate, type Template } from './render.ts'
 import { contradictions } from './variables.ts'
@@ -107,8 +107,8 @@ export async function stage(options: CommitOptions, plan: Plan, after: Snapshot)
     files.push(target)
     if (rendered.text === old) continue
     const file = stagedName(target)
-    mkdirSync(dirname(target), { recursive: true })
-    writeSynced(file, rendered.text, statIfThere(target))
+    mkdirSync(dirname(target), { recursive: true, mode: 0o755 })
+    writeAnew(file, rendered.text, statIfThere(target))
     const found = await options.check(file, target)
     lines.push(...found.map(formatProblem))
     if (found.some(({ severity }) => severity !== 'warning')) refused = true

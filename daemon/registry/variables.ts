@@ -7,7 +7,7 @@
  * loopback needs clients) stand at the end.
  */
 
-import type { TypeSpec } from './value-types.ts'
+import { printable, type TypeSpec } from './value-types.ts'
 
 export interface Variable extends TypeSpec {
   /** In full; one `.*` in it makes it a pattern. */
@@ -209,6 +209,6 @@ export function contradictions(values: ReadonlyMap<string, string>): string[] {
   const host = values.get('mtpolicyd/host') ?? 'localhost'
   if (isLoopback(host) || (values.get('mtpolicyd/clients') ?? '') !== '') return []
   return [
-    `mtpolicyd/host=${host} is not loopback: set mtpolicyd/clients to the addresses that may connect, in the same call or before`,
+    `mtpolicyd/host=${printable(host)} is not loopback: set mtpolicyd/clients to the addresses that may connect, in the same call or before`,
   ]
 }

@@ -6,6 +6,7 @@
  * generation is dropped with it.
  */
 
+import { ownText } from '../policy/own-text.ts'
 import { Session, type SessionCache } from '../policy/session.ts'
 import { makeTurns } from './turns.ts'
 
@@ -31,8 +32,10 @@ export function memorySessions(options: MemorySessionOptions, now: () => number)
       recent = new Map()
       turnedAt = at
     }
-    const session = recent.get(instance) ?? older.get(instance) ?? new Session()
-    recent.set(instance, session)
+    const known = recent.get(instance)
+    if (known) return known
+    const session = older.get(instance) ?? new Session()
+    recent.set(ownText(instance), session)
     return session
   }
 

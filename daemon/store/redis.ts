@@ -7,7 +7,7 @@
  */
 
 import type { RedisOptions as LibraryOptions, Redis } from 'iovalkey'
-import { describeError, LookupError } from '../policy/errors.ts'
+import { describeError, LookupError, withoutLogin } from '../policy/errors.ts'
 import {
   ANSWER_MILLISECONDS,
   type ClosableKeyValueStore,
@@ -42,7 +42,7 @@ interface Link {
 /** Connects to nobody yet. Throws LookupError if a server's name cannot be understood. */
 export function redisStore(options: RedisOptions): ClosableKeyValueStore {
   const { server, sock, sentinels, service, db } = options
-  const where = `redis ${sentinels.length > 0 ? `service ${service}` : (sock ?? server)}`
+  const where = `redis ${sentinels.length > 0 ? `service ${service}` : (sock ?? withoutLogin(server))}`
   const whereabouts = librarysWhereabouts(options)
   let current: Link | undefined
   let restsUntil = Number.NEGATIVE_INFINITY
@@ -148,7 +148,8 @@ function librarysWhereabouts(options: RedisOptions): () => LibraryOptions {
     if (service === undefined) throw new LookupError('"sentinels" needs "service" as well')
     const addresses = sentinels.map(sentinel => {
       const address = serverAddress(sentinel, 26379)
-      if ('path' in address) throw new LookupError(`expected HOST:PORT, found "${sentinel}"`)
+      if ('path' in address)
+        throw new LookupError(`expected HOST:PORT, found "${withoutLogin(sentinel)}"`)
       return address
     })
     let attempts = 0

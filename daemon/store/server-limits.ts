@@ -5,7 +5,7 @@
  * second, once: after that it is not asked for two seconds, and whoever needs it fails at once.
  */
 
-import { LookupError } from '../policy/errors.ts'
+import { LookupError, withoutLogin } from '../policy/errors.ts'
 import type { KeyValueStore } from '../policy/key-value.ts'
 
 export interface ClosableKeyValueStore extends KeyValueStore {
@@ -33,7 +33,7 @@ export function serverAddress(
   const host = bracketed ?? plain
   const port = Number(digits ?? defaultPort)
   if (host === undefined || port < 1 || port > 65_535) {
-    throw new LookupError(`expected HOST:PORT, found "${text}"`)
+    throw new LookupError(`expected HOST:PORT, found "${withoutLogin(text)}"`)
   }
   return { host, port }
 }

@@ -9,7 +9,7 @@
  * same state directory is refused at start.
  */
 
-import { renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import { LookupError } from '../policy/errors.ts'
 import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
 import { ownText } from '../policy/own-text.ts'
@@ -115,6 +115,8 @@ const BACKUP_PAGES = 100
 export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
   const db = openSqlite(path, 0)
   try {
+    // The journal gets the file's mode.
+    if (path !== ':memory:') chmodSync(path, 0o600)
     db.pragma('locking_mode = EXCLUSIVE')
     db.pragma('journal_mode = WAL')
     db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
@@ -359,6 +361,7 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
       rmSync(fresh, { force: true })
       try {
         await db.backup(fresh, { progress: () => BACKUP_PAGES })
+        chmodSync(fresh, 0o600)
         renameSync(fresh, copy)
       } catch (error) {
         throw asLookupError(copy, error)

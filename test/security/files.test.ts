@@ -1,0 +1,268 @@
+/** What lies on the disk, and who may do what with it: modes, planted links, an ordinary user. */
+
+import { spawn } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { ledgerSlot } from '../../daemon/ledger-slot.ts'
+import { loadOwnPlugins } from '../../daemon/own-plugins.ts'
+import { claimPidFile } from '../../daemon/pid-file.ts'
+import { askPort, dist, type Finished, freePort, runProgram } from '../support/daemon.ts'
+import { until } from '../support/policy-client.ts'
+
+const NOBODY = 65_534
+const isRoot = process.getuid?.() === 0
+const asNobody = isRoot ? false : 'only root can be somebody else'
+
+/** Everything below a folder: its path from there, and its mode. */
+function modesBelow(folder: string): [path: string, mode: number][] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(path => [
+    path,
+    lstatSync(join(folder, path)).mode & 0o7777,
+  ])
+}
+
+/** The programs, started under a umask. */
+function under(umask: string, program: string, argv: readonly string[]) {
+  const words = ['-c', 'umask "$0"; exec "$@"', umask, join(dist, program), ...argv]
+  return spawn('/bin/sh', words, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+const ended = (child: ReturnType<typeof spawn>) =>
+  new Promise<number | null>(resolve => child.once('exit', resolve))
+
+async function answers(port: number): Promise<string | undefined> {
+  for (;;) {
+    const answer = await askPort(port, {
+      request: 'smtpd_access_policy',
+      protocol_state: 'END-OF-MESSAGE',
+      instance: 'files.0',
+      recipient_count: '1',
+      sasl_username: 'alice',
+    }).catch(() => undefined)
+    if (answer !== undefined) return answer
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+/** Below /tmp: an ordinary user has to come that far. */
+function openFolder(t: Test): string {
+  const folder = join(realpathSync(tmpdir()), `files-${process.pid}-${Math.random()}`)
+  mkdirSync(folder, { mode: 0o755 })
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+for (const umask of ['000', '022', '077']) {
+  t.test(`under umask ${umask} nothing may be written by others`, async t => {
+    const root = openFolder(t)
+    const port = await freePort()
+    const set = ['--root', root, 'set', `mtpolicyd/port=${port}`, 'ucr/replog/enabled=yes']
+    t.equal(await ended(under(umask, 'mtpolicyctl', set)), 0)
+    const conf = join(root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+    const child = under(umask, 'mtpolicyd', ['--root', root, '-f'])
+    const end = ended(child)
+    t.teardown(() => child.kill('SIGKILL'))
+    t.equal(await answers(port), 'action=dunno')
+    t.equal(await ended(under(umask, 'mtpolicyctl', ['--root', root, 'set', 'a=1'])), 0)
+
+    const control = join(root, 'run/univention-mtpolicyd/control.sock')
+    await until(() => existsSync(control))
+    const modes = new Map(modesBelow(root))
+    t.ok(modes.size >= 15, `${modes.size} files and folders`)
+    for (const [path, mode] of modes) {
+      const isControl = path.endsWith('control.sock')
+      t.equal(mode & (isControl ? 0o002 : 0o022), 0, `${path} ${mode.toString(8)}`)
+    }
+    t.equal((modes.get('run/univention-mtpolicyd/control.sock') ?? 0) & 0o007, 0)
+    t.equal((modes.get('var/lib/univention-mtpolicyd') ?? 0) & 0o007, 0, 'who sent how much')
+    const registry = 'etc/univention-mtpolicyd/registry'
+    t.equal((modes.get(`${registry}/registry.lock`) ?? 0) & 0o077, 0, 'nobody can hold it')
+    t.equal((modes.get('var/log/univention-mtpolicyd/registry.replog') ?? 0) & 0o007, 0)
+    t.ok(readFileSync(conf, 'utf8').includes(String(port)))
+    child.kill('SIGTERM')
+    await end
+    for (const [path, mode] of modesBelow(root)) t.equal(mode & 0o002, 0, `${path}, at the end`)
+  })
+}
+
+t.test('a configuration that is for few stays so when it is rendered again', async t => {
+  const root = openFolder(t)
+  const ctl = (...argv: string[]) => runProgram(join(dist, 'mtpolicyctl'), '--root', root, ...argv)
+  await ctl('set', 'mtpolicyd/threshold=5')
+  const private_ = ['mtpolicyd.conf', 'registry/base.conf', 'registry/base.conf.bak'].map(name =>
+    join(root, 'etc/univention-mtpolicyd', name),
+  )
+  for (const file of private_) chmodSync(file, 0o600)
+  t.equal((await ctl('set', 'mtpolicyd/threshold=6')).status, 0)
+  for (const file of private_) t.equal(lstatSync(file).mode & 0o777, 0o600, file)
+})
+
+t.test('an ordinary user changes nothing, and is told why', { skip: asNobody }, async t => {
+  const root = openFolder(t)
+  const port = await freePort()
+  const ctl = (...argv: string[]) => runProgram(join(dist, 'mtpolicyctl'), '--root', root, ...argv)
+  const theirs = (...argv: string[]): Promise<Finished> => {
+    const who = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups']
+    return runProgram('setpriv', ...who, join(dist, 'mtpolicyctl'), '--root', root, ...argv)
+  }
+  await ctl('set', `mtpolicyd/port=${port}`)
+  const child = under('022', 'mtpolicyd', ['--root', root, '-f'])
+  t.teardown(() => child.kill('SIGKILL'))
+  await answers(port)
+  const before = modesBelow(root)
+  const conf = readFileSync(join(root, 'etc/univention-mtpolicyd/mtpolicyd.conf'), 'utf8')
+
+  for (const argv of [['status'], ['reload'], ['ready']]) {
+    const { status, stdout, stderr } = await theirs(...argv)
+    t.equal(status, 1, argv.join(' '))
+    const said = (stdout + stderr).replace(/\s+/g, ' ')
+    t.match(said, /only root and the daemon itself may open \S*control\.sock/)
+  }
+  for (const argv of [
+    ['set', 'mtpolicyd/threshold=999'],
+    ['unset', 'mtpolicyd/port'],
+    ['set', '--force', 'mtpolicyd/mode=observe'],
+    ['commit', '--force-template'],
+    ['update'],
+  ]) {
+    const { status, stderr } = await theirs(...argv)
+    t.equal(status, 1, argv.join(' '))
+    t.match(stderr, /permission denied/)
+  }
+  t.equal((await theirs('get', 'mtpolicyd/port')).stdout, `${port}\n`, 'he may look')
+  t.strictSame(modesBelow(root), before)
+  t.equal(readFileSync(join(root, 'etc/univention-mtpolicyd/mtpolicyd.conf'), 'utf8'), conf)
+})
+
+t.test('a link in the place of the pid file is not followed', async t => {
+  const folder = t.testdir({ precious: 'precious\n' })
+  const file = join(folder, 'pid')
+  symlinkSync(join(folder, 'precious'), file)
+  const release = claimPidFile(file)
+  t.equal(readFileSync(join(folder, 'precious'), 'utf8'), 'precious\n')
+  t.equal(readFileSync(file, 'utf8'), `${process.pid}\n`)
+  t.ok(lstatSync(file).isFile())
+  t.equal(lstatSync(file).mode & 0o022, 0)
+  release()
+  t.notOk(existsSync(file))
+
+  symlinkSync(join(folder, 'nowhere'), file)
+  claimPidFile(file)()
+  t.notOk(existsSync(join(folder, 'nowhere')), 'nothing was made at its other end')
+  writeFileSync(file, '999999999\n')
+  claimPidFile(file)()
+  t.throws(() => claimPidFile(folder), { code: 'EEXIST' }, 'a folder is no pid file')
+  t.ok(existsSync(join(folder, 'precious')))
+})
+
+t.test('links beside the ledger and the staged files are not written through', async t => {
+  const folder = t.testdir({ precious: 'precious\n' })
+  const precious = join(folder, 'precious')
+  const ledger = join(folder, 'state/ledger.sqlite')
+  mkdirSync(join(folder, 'state'))
+  symlinkSync(precious, `${ledger}.backup.new`)
+  symlinkSync(precious, `${ledger}.backup`)
+  const slot = ledgerSlot()
+  slot.open(ledger, 'normal', Date.now())
+  t.equal(slot.problem, undefined)
+  await slot.backUp()
+  slot.close()
+  t.ok(lstatSync(`${ledger}.backup`).isFile())
+  t.equal(readFileSync(precious, 'utf8'), 'precious\n')
+
+  const root = openFolder(t)
+  const ctl = (...argv: string[]) => runProgram(join(dist, 'mtpolicyctl'), '--root', root, ...argv)
+  await ctl('set', 'mtpolicyd/threshold=5')
+  const etc = join(root, 'etc/univention-mtpolicyd')
+  for (const name of [
+    '.mtpolicyd.conf.staged',
+    'registry/base.conf.temp',
+    'registry/base.conf.bak.temp',
+  ]) {
+    rmSync(join(etc, name), { force: true })
+    symlinkSync(precious, join(etc, name))
+  }
+  await ctl('set', 'mtpolicyd/threshold=6')
+  t.equal(readFileSync(precious, 'utf8'), 'precious\n')
+  t.match(await ctl('get', 'mtpolicyd/threshold'), { stdout: '6\n' })
+  t.match(readFileSync(join(etc, 'mtpolicyd.conf'), 'utf8'), 'threshold = 6')
+  t.ok(lstatSync(join(etc, 'mtpolicyd.conf')).isFile())
+})
+
+t.test('a log file is made for its group at most, and what is in it stays', async t => {
+  const root = t.testdir({ log: '' })
+  rmSync(join(root, 'log'))
+  const port = await freePort()
+  const block = '<Plugin a>\nmodule = Action\naction = dunno\n</Plugin>'
+  const conf = join(root, 'my.conf')
+  writeFileSync(
+    conf,
+    `port = ${port}\nlog_file = "${join(root, 'log')}"\npid_file = "${join(root, 'pid')}"\n` +
+      `<VirtualHost ${port}>\nname = v\n${block}\n</VirtualHost>\n`,
+  )
+  for (const times of [1, 2]) {
+    const child = under('000', 'mtpolicyd', ['--root', root, '-f', '-c', conf])
+    const end = ended(child)
+    await answers(port)
+    await until(() => existsSync(join(root, 'pid')))
+    t.equal(lstatSync(join(root, 'log')).mode & 0o777, 0o640)
+    t.equal(lstatSync(join(root, 'pid')).mode & 0o777, 0o644)
+    child.kill('SIGTERM')
+    await end
+    const starts = readFileSync(join(root, 'log'), 'utf8').match(/Parent ready/g)
+    t.equal(starts?.length, times)
+  }
+})
+
+const PLUGIN = `export default api => api.definePlugin({ name: 'Good', summary: '.', settings: {},
+  create: () => () => 'hold' })`
+
+t.test('a plugin is not loaded from where others could exchange it', async t => {
+  const base = t.testdir({ safe: { plugins: {} } })
+  const plugins = join(base, 'safe/plugins')
+  const file = join(plugins, 'good.mjs')
+  writeFileSync(file, PLUGIN)
+  const load = async () => {
+    const { plugins: loaded, problems } = await loadOwnPlugins(plugins, [])
+    return loaded.length > 0 ? 'loaded' : (problems[0]?.message ?? 'nothing')
+  }
+  t.equal(await load(), 'loaded')
+
+  for (const path of [file, plugins, join(base, 'safe')]) {
+    const { mode } = lstatSync(path)
+    for (const open of [0o020, 0o002]) {
+      chmodSync(path, mode | open)
+      t.equal(await load(), `not loaded: ${path} may be written by others than root and its owner`)
+    }
+    chmodSync(path, mode)
+  }
+
+  // A link leads elsewhere.
+  const elsewhere = join(base, 'elsewhere')
+  mkdirSync(elsewhere)
+  writeFileSync(join(elsewhere, 'real.mjs'), PLUGIN)
+  rmSync(file)
+  symlinkSync(join(elsewhere, 'real.mjs'), file)
+  t.equal(await load(), 'loaded', 'a link is fine')
+  chmodSync(elsewhere, 0o777)
+  t.match(await load(), `not loaded: ${realpathSync(elsewhere)}`)
+  chmodSync(elsewhere, 0o1777)
+  t.equal(await load(), 'loaded', 'in a folder like /tmp nobody replaces what is ours')
+  chmodSync(join(elsewhere, 'real.mjs'), 0o666)
+  t.match(await load(), /^not loaded: .*real\.mjs/)
+  rmSync(join(elsewhere, 'real.mjs'))
+  t.match(await load(), /no such file/)
+})
