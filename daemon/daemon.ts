@@ -247,7 +247,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   })
 
   let keptHouseAt = clock.elapsed()
-  let backedUpAt = clock.elapsed()
+  // The first a minute after the start.
+  let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + HOUSEKEEPING_MILLISECONDS
   let isMending = false
   const housekeeping = setInterval(() => {
     if (!isMending) {

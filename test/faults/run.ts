@@ -118,7 +118,7 @@ export async function runFault(
       phases.reduce((sum, phase) => sum + phase[of], 0)
     const lost = Math.max(0, passed - counted)
     const complaints = complaint === undefined ? [] : [complaint]
-    if (total('unanswered') > 0)
+    if (total('unanswered') > 0 && fault.maySilence === undefined)
       complaints.push(`${total('unanswered')} requests without an answer`)
     if (total('others') > 0) complaints.push(`${total('others')} other answers than dunno`)
     if (lost > 0 && fault.mayLose === undefined) complaints.push(`${lost} counts lost`)
