@@ -87,8 +87,28 @@ export interface TestServer extends Place {
 
 /** What a patient test waits for a server, on a busy machine. */
 const PATIENCE_MS = 60_000
+/** What a SIGSTOP may take to reach every thread. */
+const FREEZE_MS = 2000
 /** After that long, a server that does not stop is killed. */
 const STOP_MS = 10_000
+
+/** The signal arrives a little later in each thread; until then the server still answers. */
+function waitUntilFrozen(pids: readonly number[]): void {
+  const latest = performance.now() + FREEZE_MS
+  const clock = new Int32Array(new SharedArrayBuffer(4))
+  const isFrozen = (pid: number): boolean =>
+    globSync(`/proc/${pid}/task/*/stat`).every(path => /\) [TtZX] /.test(readStat(path)))
+  while (!pids.every(isFrozen) && performance.now() < latest) Atomics.wait(clock, 0, 0, 1)
+}
+
+/** Empty for a thread that has ended meanwhile. */
+function readStat(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ') X '
+  }
+}
 
 /** The programs that are not installed. */
 export function missingPrograms(programs: readonly string[]): readonly string[] {
@@ -200,13 +220,15 @@ export async function runServer(kind: ServerKind, options: ServerOptions): Promi
     start,
     stop,
     signal(name) {
-      for (const pid of child?.pid === undefined ? [] : family(child.pid)) {
+      const all = child?.pid === undefined ? [] : family(child.pid)
+      for (const pid of all) {
         try {
           process.kill(pid, name)
         } catch {
           // It has ended meanwhile.
         }
       }
+      if (name === 'SIGSTOP') waitUntilFrozen(all)
     },
     output: () => readFileSync(logFile, 'utf8'),
     async remove() {
