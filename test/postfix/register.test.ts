@@ -114,9 +114,14 @@ t.test('with a real Postfix', { skip }, async t => {
   const master = fs.readFileSync(rig.masterCf, 'utf8')
   const services = (...lines: string[]) =>
     master.replaceAll(/(?<=smtpd_sasl_auth_enable=yes\n)/g, lines.map(l => `  -o ${l}\n`).join(''))
+  // Whole or not at all: an smtpd that starts and reads half of it is fatal, and master waits a minute.
+  const replace = (file: string, text: string) => {
+    fs.writeFileSync(`${file}.new`, text)
+    fs.renameSync(`${file}.new`, file)
+  }
   const setUp = (mainCf: string, masterCf = master) => {
-    fs.writeFileSync(rig.mainCf, mainCf)
-    fs.writeFileSync(rig.masterCf, masterCf)
+    replace(rig.mainCf, mainCf)
+    replace(rig.masterCf, masterCf)
   }
   const check = async () => {
     const { status, stdout, stderr } = await run(['postfix', '-c', rig.configDirectory, 'check'])
