@@ -250,6 +250,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   // The first a minute after the start.
   let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + HOUSEKEEPING_MILLISECONDS
   let isMending = false
+  let isKeepingHouse = false
   const housekeeping = setInterval(() => {
     if (!isMending) {
       isMending = true
@@ -258,9 +259,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       })
     }
     const now = clock.elapsed()
-    if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
+    // One at a time: under load there is always more to fold, and each would go on beside the others.
+    const isDue = slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS
+    if (isDue && !isKeepingHouse) {
       keptHouseAt = now
-      keepHouse(slot, clock, current.assembly, log)
+      isKeepingHouse = true
+      keepHouse(slot, clock, current.assembly, log, () => {
+        isKeepingHouse = false
+      })
     }
     if (now - backedUpAt >= BACKUP_MILLISECONDS) {
       backedUpAt = now
@@ -394,8 +400,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 /** Old days go in small steps, a few milliseconds apart, so that no request waits for them. */
-function keepHouse(slot: LedgerSlot, clock: Clock, { loaded }: Assembly, log: Log): void {
-  if (!slot.isOpen) return
+function keepHouse(
+  slot: LedgerSlot,
+  clock: Clock,
+  { loaded }: Assembly,
+  log: Log,
+  done: () => void,
+): void {
+  if (!slot.isOpen) return done()
   const now = clock.now()
   const { timezone } = loaded.globals
   const oldest = calendarDays(timezone === '' ? undefined : timezone)(now - KEPT_DAYS * DAY).name
@@ -405,8 +417,10 @@ function keepHouse(slot: LedgerSlot, clock: Clock, { loaded }: Assembly, log: Lo
       const more = work()
       slot.ledger.settle()
       if (more) setTimeout(step, 5, forget).unref()
+      else done()
     } catch (error) {
       log.error(`old counts could not be forgotten: ${describeError(error)}`)
+      done()
     }
   }
   const forget = (): boolean => slot.isOpen && slot.forget(oldest, now)

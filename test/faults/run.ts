@@ -56,7 +56,6 @@ export async function runFault(
   const env = { ...fault.env }
   const undo: (() => void | Promise<void>)[] = []
   let systemd: TinySystemd | undefined
-  let ends = 0
   const said = (): string => systemd?.said ?? ''
 
   const scene: Scene = {
@@ -107,7 +106,7 @@ export async function runFault(
     await sleep(shortly(AFTER_MILLISECONDS))
     const complaint = await fault.after?.(scene)
     const phases = await load.end()
-    ends = said().split(/^ended /m).length - 1
+    const ends = said().split(/^ended /m).length - 1
     systemd.stop()
     await systemd.hearTimes('\nended ', ends)
     const passed = phases.reduce((sum, phase) => sum + phase.passed, 0)
