@@ -8,6 +8,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 import type { Server } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Assembly, assemble } from './assemble.ts'
 import type { Source } from './configuration.ts'
 import type { DaemonStatus } from './control/protocol.ts'
@@ -259,12 +260,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       })
     }
     const now = clock.elapsed()
-    // One at a time: under load there is always more to fold, and each would go on beside the others.
     const isDue = slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS
-    if (isDue && !isKeepingHouse) {
+    if (isDue && !isKeepingHouse && slot.isOpen) {
       keptHouseAt = now
       isKeepingHouse = true
-      keepHouse(slot, clock, current.assembly, log, () => {
+      void keepHouse(slot, clock, current.assembly, log).finally(() => {
         isKeepingHouse = false
       })
     }
@@ -399,35 +399,23 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 }
 
-/** Old days go in small steps, a few milliseconds apart, so that no request waits for them. */
-function keepHouse(
+/** Counts are folded and old days go in small steps, a few milliseconds apart: no request waits for them. */
+async function keepHouse(
   slot: LedgerSlot,
   clock: Clock,
   { loaded }: Assembly,
   log: Log,
-  done: () => void,
-): void {
-  if (!slot.isOpen) return done()
+): Promise<void> {
   const now = clock.now()
   const { timezone } = loaded.globals
   const oldest = calendarDays(timezone === '' ? undefined : timezone)(now - KEPT_DAYS * DAY).name
-  // Each step is guarded by itself: most of them run from a timer, where an error ends the process.
-  const step = (work: () => boolean): void => {
-    try {
-      const more = work()
-      slot.ledger.settle()
-      if (more) setTimeout(step, 5, forget).unref()
-      else done()
-    } catch (error) {
-      log.error(`old counts could not be forgotten: ${describeError(error)}`)
-      done()
-    }
-  }
-  const forget = (): boolean => slot.isOpen && slot.forget(oldest, now)
-  step(() => {
+  try {
     slot.ledger.expire(now)
-    return forget()
-  })
+    await slot.ledger.settle()
+    while (slot.isOpen && slot.forget(oldest, now)) await sleep(5, undefined, { ref: false })
+  } catch (error) {
+    log.error(`old counts could not be forgotten: ${describeError(error)}`)
+  }
 }
 
 /** A file that was found damaged is replaced, one that can be used again is used again. */

@@ -71,7 +71,7 @@ export function ledgerSlot(): LedgerSlot {
     addWithin: (scope, account, day, count, limit) =>
       need(store).addWithin(scope, account, day, count, limit),
     remember: decided => need(store).remember(decided),
-    recall: (since, most) => need(store).recall(since, most),
+    recall: (since, tell) => need(store).recall(since, tell),
     services: () => need(store).services(),
     rememberService: (service, asksAtEnd) => need(store).rememberService(service, asksAtEnd),
     settle: () => need(store).settle(),
@@ -122,24 +122,22 @@ export function ledgerSlot(): LedgerSlot {
   /** What the broken file's store still has in memory is newer than any backup. */
   function replaceBroken(at: Place, now: number): void {
     const broken = need(store)
-    const newest = [...broken.unfolded()]
+    const newest = [...broken.remembered()]
     broken.abandon()
     store = openAnew(at, now)
-    for (const sum of newest) store.absorb(...sum)
-    store.settle()
+    store.absorb(newest)
   }
 
   /** The open file still has everything, under no name. */
   async function writeAnew({ path, durability }: Place, now: number): Promise<void> {
     const detached = need(store)
     await detached.backUp(path)
-    const newest = [...detached.unfolded()]
+    const newest = [...detached.remembered()]
     detached.abandon()
     rmSync(`${path}-wal`, { force: true })
     store = openSqliteLedger(path, durability)
-    for (const sum of newest) store.absorb(...sum)
-    store.settle()
-    problem = `${path} was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
+    store.absorb(newest)
+    problem = `${path} or a file beside it was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
   }
 
   /** What was counted in memory comes on top of what the file has. */
@@ -154,7 +152,7 @@ export function ledgerSlot(): LedgerSlot {
     }
     const memory = need(store)
     memory.settle()
-    for (const [scope, day, account, used] of memory.sums()) {
+    for (const [scope, day, account, used] of memory.remembered()) {
       file.addWithin(scope, account, day, used, Number.POSITIVE_INFINITY)
     }
     file.settle()
@@ -205,6 +203,7 @@ export function ledgerSlot(): LedgerSlot {
       problem = undefined
       place = { path, durability }
       store = openStore(place, now)
+      problem ??= store.loss
       current = openLedger(whicheverStore, now)
     },
     async mend(now) {

@@ -11,8 +11,17 @@
  * are durable when `settle` has returned; no answer may leave before that.
  */
 
+import {
+  type Decided,
+  DecidedMessages,
+  type Known,
+  REMEMBERED,
+  REMEMBERED_MILLISECONDS,
+} from './decided.ts'
 import { ownText } from './own-text.ts'
 import type { Day } from './window.ts'
+
+export { type Decided, REMEMBERED, REMEMBERED_MILLISECONDS }
 
 /** One event of a message, as a policy request reports it. */
 export interface LedgerEvent {
@@ -59,19 +68,6 @@ export interface Ledger {
   recipientOnlyServices(): readonly string[]
 }
 
-/** A judged message, as it is remembered. */
-export interface Decided {
-  readonly scope: string
-  readonly instance: string
-  readonly account: string
-  readonly day: string
-  readonly accepted: boolean
-  readonly counted: number
-  readonly stage: 'DATA' | 'END-OF-MESSAGE'
-  /** Milliseconds since 1970. */
-  readonly at: number
-}
-
 /**
  * Durable part of the ledger. Synchronous: all calls between two `settle` are one transaction.
  * Every method throws LookupError if the store does not work.
@@ -87,8 +83,8 @@ export interface LedgerStore {
     limit: number,
   ): number | undefined
   remember(decided: Decided): void
-  /** Decided messages not older than `since` (milliseconds since 1970), at most `most`, oldest first. */
-  recall(since: number, most: number): Iterable<Decided>
+  /** Tells decided messages not older than `since` (milliseconds since 1970), oldest first; the newest `REMEMBERED` at least. */
+  recall(since: number, tell: (decided: Decided) => void): void
   /** Services that have asked at DATA or END-OF-MESSAGE, and those that asked at RCPT alone. */
   services(): Iterable<readonly [service: string, asksAtEnd: boolean]>
   rememberService(service: string, asksAtEnd: boolean): void
@@ -96,9 +92,6 @@ export interface LedgerStore {
   settle(): void
 }
 
-/** Decided messages are remembered at least this long, unless more than `REMEMBERED` came since. */
-export const REMEMBERED_MILLISECONDS = 3_600_000
-export const REMEMBERED = 50_000
 /** A message without any event for this long is over. */
 export const UNFINISHED_MILLISECONDS = 3_600_000
 /** So many messages of a service in a row without a question at their end, and it no longer asks there. */
@@ -129,35 +122,27 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   const services = new Map<string, boolean>(store.services())
   /** Messages in a row that a service has not asked about at their end. */
   const missedEnds = new Map<string, number>()
-  // Two generations instead of an expiry per entry: the older one is dropped whole.
-  let decided = new Map<string, Decided>()
-  let decidedBefore = new Map<string, Decided>()
-  let generationSince = now
-
-  for (const entry of store.recall(now - REMEMBERED_MILLISECONDS, REMEMBERED)) {
-    decided.set(keyOf(entry.scope, entry.instance), entry)
-  }
+  const decided = new DecidedMessages(now)
+  store.recall(now - REMEMBERED_MILLISECONDS, one => decided.remember(one))
 
   function judge(event: LedgerEvent): Judgement {
-    const key = keyOf(event.scope, event.instance)
+    // Without a reservation there is nothing to find under it.
+    const key = event.stage === 'RCPT' || open.size > 0 ? keyOf(event.scope, event.instance) : ''
     followConnection(event, key)
     noteService(event.service, event.stage !== 'RCPT')
-    const known = decided.get(key) ?? decidedBefore.get(key)
-    // Another account under the same instance is another message, whatever made it so.
-    const before = known?.account === event.account ? known : undefined
-    if (event.stage === 'RCPT') return before ? repeat(before) : reserve(event, key)
+    const before = decided.find(event.scope, event.account, event.instance)
+    if (event.stage === 'RCPT') return before ? repeat(before, event) : reserve(event, key)
     if (before) {
       // DATA refused by a later rule leaves the message open: more RCPT and another DATA may follow.
       const isSame = event.stage === 'DATA' && event.recipients <= before.counted
       const isFinal = before.stage === 'END-OF-MESSAGE' || isSame
-      return isFinal || !before.accepted ? repeat(before) : adjust(before, event, key)
+      return isFinal || !before.accepted ? repeat(before, event) : adjust(before, event)
     }
     return commit(event, key)
   }
 
-  function repeat(before: Decided): Judgement {
-    const used = store.used(before.scope, before.account, before.day)
-    return { accepted: before.accepted, used, repeated: true }
+  function repeat({ accepted, day }: Known, { scope, account }: LedgerEvent): Judgement {
+    return { accepted, used: store.used(scope, account, day), repeated: true }
   }
 
   function reserve(event: LedgerEvent, key: string): Judgement {
@@ -193,9 +178,9 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const used = store.addWithin(event.scope, event.account, event.day.name, count, event.limit)
     dropReservations(key)
     const accepted = used !== undefined
-    remember(key, {
+    remember({
       scope: event.scope,
-      instance: ownText(event.instance),
+      instance: event.instance,
       account: event.account,
       day: event.day.name,
       accepted,
@@ -214,29 +199,23 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
    * After DATA: the newer number replaces the first one, on the day it was counted. One that has
    * grown must be within the limit like any other; else the message is refused and counts nothing.
    */
-  function adjust(before: Decided, event: LedgerEvent, key: string): Judgement {
-    const { scope, account, day } = before
+  function adjust(before: Known, event: LedgerEvent): Judgement {
+    const { scope, account, instance } = event
+    const { day } = before
     const count = Math.max(1, event.recipients)
     const growth = count - before.counted
     const limit = growth > 0 ? event.limit : Number.POSITIVE_INFINITY
     const accepted = store.addWithin(scope, account, day, growth, limit) !== undefined
     if (!accepted) store.addWithin(scope, account, day, -before.counted, Number.POSITIVE_INFINITY)
     const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
-    remember(key, { ...before, accepted, counted: accepted ? count : 0, stage, at: event.now })
+    const counted = accepted ? count : 0
+    remember({ scope, instance, account, day, accepted, counted, stage, at: event.now })
     return { accepted, used: store.used(scope, account, day), repeated: false }
   }
 
-  function remember(key: string, entry: Decided): void {
-    store.remember(entry)
-    if (
-      decided.size >= REMEMBERED ||
-      Math.abs(entry.at - generationSince) > REMEMBERED_MILLISECONDS
-    ) {
-      decidedBefore = decided
-      decided = new Map()
-      generationSince = entry.at
-    }
-    decided.set(key, entry)
+  function remember(one: Decided): void {
+    store.remember(one)
+    decided.remember(one)
   }
 
   /** A connection that asks about another message has finished or dropped the one before. */
@@ -251,9 +230,9 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     if (last?.keys) for (const old of last.keys) release(old)
     const keys = event.stage === 'RCPT' ? new Set([key]) : undefined
     if (last) {
-      last.instance = event.instance
+      last.instance = ownText(event.instance)
       last.keys = keys
-    } else current.set(event.connection, { instance: event.instance, keys })
+    } else current.set(event.connection, { instance: ownText(event.instance), keys })
   }
 
   function noteService(service: string, asksAtEnd: boolean): void {

@@ -1,316 +1,187 @@
 /**
- * The ledger's durable part in one SQLite file.
+ * The ledger's durable part: sums in an SQLite file, and a journal in front of it.
  *
- * What was decided between two `settle`, a turn of the event loop, is one row of the table `turn`:
- * fifty requests cost one insert at the end of the file. New sums live in memory until `forget`
- * or `close` folds them into the table `usage`; after a crash they are read from the turns that
- * were not folded. WAL with synchronous=NORMAL survives the death of the process; `full` also a
- * power cut. The file is locked exclusively for the life of the process, so a second daemon on the
- * same state directory is refused at start.
+ * What is decided between two `settle`, a turn of the event loop, is one record of the journal, and
+ * the answers may leave. Sums change in memory. Once a minute, or when the journal has grown, the
+ * pages with changes are written to the file, a few at a time: that is folding. After a crash the
+ * journal is read from where the last folding began; sums are absolute, so what is read twice does
+ * no harm.
  */
 
-import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
+import { REMEMBERED } from '../policy/decided.ts'
 import { LookupError } from '../policy/errors.ts'
-import { type Decided, type LedgerStore, REMEMBERED } from '../policy/ledger.ts'
-import { ownText } from '../policy/own-text.ts'
-import { asLookupError, openSqlite } from './sqlite.ts'
+import type { LedgerStore } from '../policy/ledger.ts'
+import { byteText } from '../policy/name-table.ts'
+import { AccountPage } from './account-page.ts'
+import { AccountPages, type PlacedPage, type Sum } from './account-pages.ts'
+import { JOURNAL_FILE_BYTES, Journal } from './journal.ts'
+import {
+  type Durability,
+  type LedgerFile,
+  openLedgerFile,
+  PAGES,
+  type PackedPage,
+} from './ledger-file.ts'
+import { asLookupError } from './sqlite.ts'
 
-/** Raised with every change of the tables; an older program refuses a newer file. */
-const SCHEMA_VERSION = 1
+export { type Durability, ForeignLedger } from './ledger-file.ts'
 
-const SCHEMA = `
-CREATE TABLE usage (
-  scope TEXT NOT NULL, day TEXT NOT NULL, account TEXT NOT NULL, used INTEGER NOT NULL,
-  PRIMARY KEY (scope, day, account)
-) WITHOUT ROWID;
-CREATE TABLE turn (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, facts TEXT NOT NULL);
-CREATE TABLE folded (turn INTEGER NOT NULL);
-INSERT INTO folded VALUES (0);
-CREATE TABLE service (
-  name TEXT PRIMARY KEY, asks_at_end INTEGER NOT NULL
-) WITHOUT ROWID;
-`
-
-/** The sum of an account's day, as this turn will write it. */
-interface Count {
-  readonly scope: string
-  readonly day: string
-  readonly account: string
-  used: number
-  /** Its place in the turn. */
-  readonly index: number
+export interface SqliteLedgerStore extends LedgerStore {
+  /** What was found missing at the start, in words for the operator. */
+  readonly loss: string | undefined
+  /** Has so much come since the last folding that the next should not wait for its time? */
+  readonly isFull: boolean
+  /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
+  forget(day: string, at: number): boolean
+  /** Has somebody deleted or replaced one of the files under our hands? */
+  isDetached(): boolean
+  /** Writes a copy of the file, a little between other work. Rejects with LookupError; the copy of before stays then. */
+  backUp(copy: string): Promise<void>
+  /** All sums in the file and the journal. Folds first. */
+  sums(): Iterable<Sum>
+  /** The sums in memory: nothing is read. */
+  remembered(): Iterable<Sum>
+  /** Sets sums, whatever they were, and folds. */
+  absorb(sums: Iterable<Sum>): void
+  close(): void
+  /** Closes damaged files: nothing more is written. */
+  abandon(): void
 }
 
-/**
- * What is kept of one turn, as JSON. Tuples, because this is written with every turn: what is left
- * out of it is not written to the disk either. A decision names its account by the place in `counts`.
- */
-interface Facts {
-  readonly counts: readonly CountTuple[]
-  readonly decided: readonly DecidedTuple[]
-}
-type CountTuple = readonly [scope: string, day: string, account: string, used: number]
-type DecidedTuple = readonly [
-  count: number,
-  instance: string,
-  accepted: 0 | 1,
-  counted: number,
-  final: 0 | 1,
-]
-
-/** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
-export class ForeignLedger extends LookupError {}
-
-/** The sum of an account's day. */
-export type Sum = readonly [scope: string, day: string, account: string, used: number]
-
-/** Is this the error of a file that SQLite cannot make sense of? */
+/** Is this the error of a file that SQLite, or we, cannot make sense of? */
 export function isDamaged(error: unknown): boolean {
   const cause = error instanceof LookupError ? error.cause : undefined
+  if (cause instanceof RangeError) return true
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT')
 }
 
-export type Durability = 'normal' | 'full'
+/** Of pages, written by one step of folding: about a millisecond of work. */
+const STEP_BYTES = 256 * 1024
+/** Of the journal, not folded: what a start after a crash has to read. */
+const MOST_UNFOLDED_BYTES = JOURNAL_FILE_BYTES
 
-export interface SqliteLedgerStore extends LedgerStore {
-  /** Are there so many sums in memory that they should be folded now? */
-  readonly isFull: boolean
-  /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
-  forget(day: string, at: number): boolean
-  /** Has somebody deleted or replaced the file, or its journal, under our hands? */
-  isDetached(): boolean
-  /** Writes a copy, a little between other work. Rejects with LookupError; the copy of before stays then. */
-  backUp(copy: string): Promise<void>
-  /** Every sum there is. Only for a store that takes no more: it is folded whole. */
-  sums(): Iterable<Sum>
-  /** The sums that are in memory: nothing is read from the file. */
-  unfolded(): Iterable<Sum>
-  /** Sets a sum, whatever it was. */
-  absorb(...sum: Sum): void
-  close(): void
-  /** Closes a damaged file: nothing more is written. */
-  abandon(): void
+/** Throws LookupError: unreadable, another daemon's, or of another version. */
+export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
+  const file = openLedgerFile(path, durability)
+  try {
+    // Counts in memory have nothing to be read back from.
+    const journal =
+      path === ':memory:' ? undefined : new Journal(path, durability === 'full', file.folded())
+    return openStore(path, file, journal)
+  } catch (error) {
+    file.close()
+    throw error instanceof LookupError ? error : asLookupError(path, error)
+  }
 }
 
-/**
- * A checkpoint waits for the disk, within the insert that hits this mark: at SQLite's 1000 pages
- * that is one turn in some hundred under load, which the slowest 1 % of all answers show.
- */
-const CHECKPOINT_PAGES = 4000
-
-/** Rows one step of `forget` folds or removes: about a millisecond of work. */
-const STEP = 300
-
-/**
- * Sums kept in memory before they are folded, about 100 bytes each. The more there are, the more of
- * them share a page of the table, and a page is what is written.
- */
-const MOST_UNFOLDED = 60_000
-
-/** Pages of 4 KiB that a backup copies at once. */
-const BACKUP_PAGES = 100
-
-/** Throws LookupError: unreadable, another daemon's, or made by a newer version. */
-export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
-  const db = openSqlite(path, 0)
-  try {
-    // The journal gets the file's mode.
-    if (path !== ':memory:') chmodSync(path, 0o600)
-    db.pragma('locking_mode = EXCLUSIVE')
-    db.pragma('journal_mode = WAL')
-    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-    db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
-    db.transaction(() => {
-      const version = Number(db.pragma('user_version', { simple: true }))
-      if (version > SCHEMA_VERSION) {
-        throw new ForeignLedger(
-          `${path} was written by a newer version (schema ${version}, this program knows ${SCHEMA_VERSION})`,
-        )
-      }
-      if (version < SCHEMA_VERSION) {
-        db.exec(SCHEMA)
-        db.pragma(`user_version = ${SCHEMA_VERSION}`)
-      }
-    }).immediate()
-  } catch (error) {
-    db.close()
-    if (error instanceof LookupError) throw error
-    if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') {
-      throw new ForeignLedger(`${path} is in use by another daemon`, { cause: error })
-    }
-    throw asLookupError(path, error)
-  }
-
-  const selectUsed = db
-    .prepare<[string, string, string], number>(
-      'SELECT used FROM usage WHERE scope = ? AND day = ? AND account = ?',
-    )
-    .pluck()
-  const putUsed = db.prepare<[string, string, string, number]>(
-    'INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?)',
-  )
-  const insertTurn = db.prepare<[number, number, string]>('INSERT INTO turn VALUES (?, ?, ?)')
-  const putService = db.prepare<[string, number]>('INSERT OR REPLACE INTO service VALUES (?, ?)')
-  const setFolded = db.prepare<[number]>('UPDATE folded SET turn = ?')
-
-  // Sums newer than their row in `usage`: of this turn, of earlier ones, and those being folded.
-  let counts = new Map<string, Count>()
-  let last: Count | undefined
-  let decided: DecidedTuple[] = []
-  let recent = new Map<string, number>()
-  let folding = new Map<string, number>()
-  /** The keys of `folding` in the order of the table, and how many of them are done. */
-  let foldingKeys: string[] = []
-  let folded = 0
+function openStore(
+  path: string,
+  file: LedgerFile,
+  journal: Journal | undefined,
+): SqliteLedgerStore {
+  const pages = new AccountPages(file)
   const newServices = new Map<string, boolean>()
-  let lastTurn = 0
-  let foldingTurn = 0
-  let lastAt = 0
+  let foldedTo = file.folded()
+  /** What is being folded, and up to where the journal is of no use any more after that. */
+  let folding: PlacedPage[] = []
+  let foldingTo = foldedTo
+  /** Has anything been counted since the last folding began? */
+  let isChanged = false
 
-  function guarded<T>(work: () => T): T {
+  journal?.read(foldedTo, 0, {
+    sum(scope, day, account, used) {
+      pages.set(scope, day, byteText(account), used)
+      isChanged = true
+    },
+  })
+
+  function settle(): void {
+    if (newServices.size > 0) writeServices()
     try {
-      return work()
+      journal?.settle()
     } catch (error) {
       throw asLookupError(path, error)
     }
   }
 
-  function usedNow(scope: string, account: string, day: string): number {
-    return usedUnder(keyOf(scope, day, account), scope, account, day)
-  }
-
-  function usedUnder(key: string, scope: string, account: string, day: string): number {
-    const newest = counts.get(key)?.used ?? recent.get(key) ?? folding.get(key)
-    return newest ?? guarded(() => selectUsed.get(scope, day, account)) ?? 0
-  }
-
-  /** The account's sum as this turn will write it. */
-  function countOf(scope: string, day: string, account: string): Count {
-    // What is counted is remembered next: most often it is the same sum again.
-    if (last?.account === account && last.day === day && last.scope === scope) return last
-    const key = keyOf(scope, day, account)
-    let count = counts.get(key)
-    if (!count) {
-      const used = usedUnder(key, scope, account, day)
-      count = { scope, day, account, used, index: counts.size }
-      counts.set(ownText(key), count)
-    }
-    last = count
-    return count
-  }
-
-  function readUnfolded(): void {
-    const rows = db.prepare<[], [number, string]>(
-      'SELECT id, facts FROM turn WHERE id > (SELECT turn FROM folded) ORDER BY id',
-    )
-    // Numbers of turns only ever rise, also when all turns have been forgotten.
-    lastTurn = db.prepare<[], number>('SELECT turn FROM folded').pluck().get() ?? 0
-    for (const [id, facts] of rows.raw().iterate()) {
-      for (const [scope, day, account, used] of parseFacts(facts).counts) {
-        recent.set(keyOf(scope, day, account), used)
-      }
-      lastTurn = id
-    }
-  }
-
-  function settle(): void {
-    if (newServices.size > 0) writeServices()
-    if (counts.size === 0 && decided.length === 0) return
-    if (decided.length > REMEMBERED) decided = decided.slice(-REMEMBERED)
-    const facts: Facts = { counts: Array.from(counts.values(), asTuple), decided }
-    // One statement is one transaction. If it fails, this turn is written with the next one.
-    guarded(() => insertTurn.run(lastTurn + 1, lastAt, JSON.stringify(facts)))
-    lastTurn++
-    for (const [key, { used }] of counts) recent.set(key, used)
-    counts = new Map()
-    last = undefined
-    decided = []
-  }
-
   function writeServices(): void {
     for (const [service, asksAtEnd] of newServices) {
-      guarded(() => putService.run(service, asksAtEnd ? 1 : 0))
+      file.putService(service, asksAtEnd)
       newServices.delete(service)
     }
   }
 
-  /** Brings at most so many sums into `usage`; true if there are more of the same batch. */
-  function fold(most: number): boolean {
-    if (folding.size === 0) {
-      if (recent.size === 0) return false
-      folding = recent
-      recent = new Map()
-      foldingTurn = lastTurn
-      foldingKeys = [...folding.keys()].toSorted()
-      folded = 0
+  /** Writes some of the pages with changes; true if there are more. */
+  function fold(mostBytes: number): boolean {
+    if (folding.length === 0) {
+      if (!isChanged || !journal) return false
+      // First the journal: a sum in the file whose message is not known would count it twice.
+      settle()
+      isChanged = false
+      journal.hasGivenUp = false
+      foldingTo = journal.place
+      folding = pages.changed()
     }
-    const batch = foldingKeys.slice(folded, folded + most)
-    const isLast = folded + batch.length === foldingKeys.length
-    db.transaction(() => {
-      for (const key of batch) {
-        const [scope, day, account] = partsOf(key)
-        putUsed.run(scope, day, account, folding.get(key) ?? 0)
-      }
-      if (isLast) setFolded.run(foldingTurn)
-    })()
-    folded += batch.length
-    if (isLast) {
-      folding = new Map()
-      foldingKeys = []
+    const step: PlacedPage[] = []
+    const packed: PackedPage[] = []
+    for (let bytes = 0; bytes < mostBytes && step.length < folding.length; ) {
+      const next = folding[step.length]
+      if (!next) break
+      const page = pages.pack(next)
+      step.push(next)
+      packed.push(page)
+      bytes += page.accounts.length
     }
-    return !isLast
+    const isLast = step.length === folding.length
+    file.writePages(packed, isLast ? foldingTo : undefined)
+    for (const { page } of step) page.isDirty = false
+    folding = folding.slice(step.length)
+    if (!isLast) return true
+    foldedTo = foldingTo
+    pages.letGo()
+    return false
   }
-
-  const fileInode = inodeOf(path)
-  let journalInode = inodeOf(`${path}-wal`)
 
   function foldAll(): void {
-    do fold(Number.POSITIVE_INFINITY)
-    while (recent.size > 0)
+    // What was begun, and what has changed since.
+    fold(Number.POSITIVE_INFINITY)
+    fold(Number.POSITIVE_INFINITY)
   }
 
-  guarded(readUnfolded)
-
   return {
-    used: usedNow,
+    loss: journal?.loss,
+
+    used: (scope, account, day) => pages.used(scope, day, byteText(account)),
 
     addWithin(scope, account, day, count, limit) {
-      const sum = countOf(scope, day, account)
-      const used = Math.max(0, sum.used + count)
-      if (used > limit) return undefined
-      sum.used = used
+      const name = byteText(account)
+      const used = pages.addWithin(scope, day, name, count, limit)
+      if (used === undefined) return undefined
+      journal?.record.sum(scope, day, name, used)
+      isChanged = true
       return used
     },
 
     remember({ scope, instance, account, day, accepted, counted, stage, at }) {
-      const { index } = countOf(scope, day, account)
-      const isFinal = stage === 'END-OF-MESSAGE'
-      decided.push([index, instance, accepted ? 1 : 0, counted, isFinal ? 1 : 0])
-      lastAt = at
-    },
-
-    recall(since, most) {
-      const rows = db
-        .prepare<[number], [number, string]>(
-          'SELECT at, facts FROM turn WHERE at >= ? ORDER BY id DESC',
-        )
-        .raw()
-      const newestFirst: Decided[] = []
-      for (const [at, facts] of rows.iterate(since)) {
-        newestFirst.push(...decidedOf(parseFacts(facts), at).reverse())
-        if (newestFirst.length >= most) break
+      if (!journal) return
+      const { record } = journal
+      const name = byteText(account)
+      // A decision is of the account before it; most often that has just been counted.
+      if (!record.isAbout(scope, day, name)) {
+        record.sum(scope, day, name, pages.used(scope, day, name))
       }
-      return newestFirst.slice(0, most).reverse()
+      record.decision(instance, accepted, counted, stage === 'END-OF-MESSAGE', at)
     },
 
-    services() {
-      return db
-        .prepare<[], [string, number]>('SELECT name, asks_at_end FROM service')
-        .raw()
-        .all()
-        .map(([name, asksAtEnd]) => [name, asksAtEnd === 1] as const)
+    recall(since, tell) {
+      journal?.read({ file: 0, offset: 0 }, since, {
+        decision: ({ isFinal, ...one }) =>
+          tell({ ...one, stage: isFinal ? 'END-OF-MESSAGE' : 'DATA' }),
+      })
     },
+
+    services: () => file.services(),
 
     rememberService(service, asksAtEnd) {
       newServices.set(service, asksAtEnd)
@@ -318,120 +189,58 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
 
     settle,
 
-    forget(day, at) {
-      return guarded(() => {
-        const isFolding = fold(STEP)
-        const turns = db.prepare<[number, number]>(
-          `DELETE FROM turn WHERE id IN
-           (SELECT id FROM turn WHERE id <= (SELECT turn FROM folded) ORDER BY id LIMIT ${STEP})
-           AND (at < ? OR id <= ?)`,
-        )
-        const usage = db.prepare(
-          `DELETE FROM usage WHERE (scope, day, account) IN
-           (SELECT scope, day, account FROM usage WHERE scope = ? AND day < ? LIMIT ${STEP})`,
-        )
-        // Scopes are few and lead the key: a seek each instead of a scan.
-        const nextScope = db
-          .prepare<[string], string | null>('SELECT min(scope) FROM usage WHERE scope > ?')
-          .pluck()
-        let changes = turns.run(at, lastTurn - REMEMBERED).changes
-        let scope = nextScope.get('')
-        while (scope) {
-          changes += usage.run(scope, day).changes
-          scope = nextScope.get(scope)
-        }
-        return isFolding || changes >= STEP
-      })
-    },
-
     get isFull() {
-      return recent.size >= MOST_UNFOLDED
+      if (!journal) return false
+      return journal.hasGivenUp || journal.bytesSince(foldedTo) >= MOST_UNFOLDED_BYTES
     },
 
-    isDetached() {
-      if (path === ':memory:') return false
-      const journal = inodeOf(`${path}-wal`)
-      // It is made with the first write and stays until the end.
-      journalInode ??= journal
-      return inodeOf(path) !== fileInode || journal !== journalInode
-    },
-
-    async backUp(copy) {
-      const fresh = `${copy}.new`
-      rmSync(fresh, { force: true })
+    forget(day, at) {
+      if (fold(STEP_BYTES)) return true
       try {
-        await db.backup(fresh, { progress: () => BACKUP_PAGES })
-        chmodSync(fresh, 0o600)
-        renameSync(fresh, copy)
+        journal?.release(foldedTo, at, REMEMBERED)
       } catch (error) {
-        throw asLookupError(copy, error)
-      } finally {
-        rmSync(fresh, { force: true })
+        throw asLookupError(path, error)
+      }
+      return file.forgetBefore(day)
+    },
+
+    isDetached: () => file.isDetached() || (journal?.isDetached ?? false),
+
+    backUp: copy => file.backUp(copy),
+
+    *sums() {
+      foldAll()
+      for (const { id, scope, day } of file.periods()) {
+        for (let number = 0; number < PAGES; number++) {
+          const packed = file.readPage(id, number)
+          if (!packed) continue
+          for (const [account, used] of AccountPage.unpack(file.seed, packed).sums()) {
+            yield [scope, day, account, used]
+          }
+        }
       }
     },
 
-    sums() {
-      guarded(foldAll)
-      return db
-        .prepare<[], [string, string, string, number]>(
-          'SELECT scope, day, account, used FROM usage',
-        )
-        .raw()
-        .iterate()
-    },
+    remembered: () => pages.sums(),
 
-    *unfolded() {
-      for (const sums of [folding, recent]) {
-        for (const [key, used] of sums) yield [...partsOf(key), used] as const
+    absorb(sums) {
+      for (const [scope, day, account, used] of sums) {
+        pages.set(scope, day, byteText(account), used)
       }
-      for (const { scope, day, account, used } of counts.values()) yield [scope, day, account, used]
+      isChanged = true
+      foldAll()
     },
 
-    absorb(scope, day, account, used) {
-      countOf(scope, day, account).used = used
+    abandon() {
+      journal?.close()
+      file.close()
     },
-
-    abandon: () => db.close(),
 
     close() {
       settle()
       foldAll()
-      db.close()
+      journal?.close()
+      file.close()
     },
   }
-}
-
-function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino
-}
-
-/** Day and account have no line feed; an operator's name for a counter may have one. */
-function keyOf(scope: string, day: string, account: string): string {
-  return `${scope}\n${day}\n${account}`
-}
-
-function partsOf(key: string): readonly [scope: string, day: string, account: string] {
-  const account = key.lastIndexOf('\n')
-  const day = key.lastIndexOf('\n', account - 1)
-  return [key.slice(0, day), key.slice(day + 1, account), key.slice(account + 1)]
-}
-
-/** Written by `settle` above, into a file that is ours alone. */
-function parseFacts(json: string): Facts {
-  return JSON.parse(json) as Facts
-}
-
-function asTuple({ scope, day, account, used }: Count): CountTuple {
-  return [scope, day, account, used]
-}
-
-/** All decisions of a turn count as taken at its end. */
-function decidedOf({ counts, decided }: Facts, at: number): Decided[] {
-  return decided.flatMap(([index, instance, accepted, counted, final]) => {
-    const count = counts[index]
-    if (!count) return []
-    const [scope, day, account] = count
-    const stage = final === 1 ? 'END-OF-MESSAGE' : 'DATA'
-    return [{ scope, instance, account, day, accepted: accepted === 1, counted, stage, at }]
-  })
 }

@@ -32,17 +32,17 @@ export class RequestParser {
 
   /** The requests that are complete with these bytes, in order. Throws ProtocolError. */
   push(chunk: Buffer): Attributes[] {
+    const requests: Attributes[] = []
     if (this.#length === 0) {
-      const requests: Attributes[] = []
-      const rest = takeRequests(chunk, 0, requests)
+      const usualEnd = chunk.length <= MOST_LINE_BYTES ? takeAsUsual(chunk, requests) : 0
+      const rest = takeRequests(chunk, usualEnd, usualEnd, requests)
       if (rest < chunk.length) this.#hold(chunk.subarray(rest))
       return requests
     }
     this.#hold(chunk)
-    const requests: Attributes[] = []
     // An end may lie across the seam: step back over what could be its first bytes.
     const from = Math.max(0, this.#searched - 2)
-    const rest = takeRequests(this.#held.subarray(0, this.#length), from, requests)
+    const rest = takeRequests(this.#held.subarray(0, this.#length), 0, from, requests)
     if (requests.length > 0) {
       const left = Buffer.from(this.#held.subarray(rest, this.#length))
       this.#held = left
@@ -83,11 +83,11 @@ export class RequestParser {
 }
 
 /**
- * Takes all complete requests out of the bytes; no end lies before `from`. Returns where the
- * unfinished rest begins.
+ * Takes all complete requests out of the bytes from `begin` on; no end lies before `from`. Returns
+ * where the unfinished rest begins.
  */
-function takeRequests(bytes: Buffer, from: number, requests: Attributes[]): number {
-  let start = 0
+function takeRequests(bytes: Buffer, begin: number, from: number, requests: Attributes[]): number {
+  let start = begin
   let search = from
   while (start < bytes.length) {
     const end = findEnd(bytes, start, Math.max(start, search))
@@ -118,20 +118,19 @@ function findEnd(
   return withCr < 0 ? undefined : { contentEnd: withCr + 1, next: withCr + 3 }
 }
 
-/** One decode of the whole text is cheaper than one per value. `end` is behind the last LF. */
 function parseRequest(bytes: Buffer, start: number, end: number): Attributes {
   if (end - start > MOST_REQUEST_BYTES) {
     throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
   }
-  const text = bytes.toString('utf8', start, end)
-  const asUsual = text.length <= MOST_LINE_BYTES ? parseAsUsual(text, usual) : undefined
-  return asUsual ?? parseAnew(text)
+  return parseAnew(bytes.toString('utf8', start, end))
 }
 
-/** The names of a request in their order, and where each stands. */
+/** The names of a request in their order. */
 interface Layout {
-  /** `name=`, as lines begin. */
-  readonly heads: readonly string[]
+  /** All the `name=`, as lines begin, joined. */
+  readonly heads: Uint8Array
+  /** Where each of them ends. */
+  readonly headEnds: readonly number[]
   readonly places: ReadonlyMap<string, number>
 }
 
@@ -139,38 +138,71 @@ interface Layout {
  * Of the request before. A Postfix sends the same names in the same order with every request, so
  * most often they need only be compared, not cut out and sorted in.
  */
-let usual: Layout = { heads: [], places: new Map() }
+let usual: Layout = { heads: new Uint8Array(0), headEnds: [], places: new Map() }
 
 class SentAttributes implements Attributes {
   readonly #layout: Layout
-  readonly #values: readonly string[]
+  readonly #text: string
+  /** Where in the text each line ends. */
+  readonly #lineEnds: readonly number[]
 
-  constructor(layout: Layout, values: readonly string[]) {
+  constructor(layout: Layout, text: string, lineEnds: readonly number[]) {
     this.#layout = layout
-    this.#values = values
+    this.#text = text
+    this.#lineEnds = lineEnds
   }
 
   get(name: string): string | undefined {
     const place = this.#layout.places.get(name)
-    return place === undefined ? undefined : this.#values[place]
+    return place === undefined ? undefined : this.#value(place)
   }
 
   *[Symbol.iterator](): Iterator<[name: string, value: string]> {
-    for (const [name, place] of this.#layout.places) yield [name, this.#values[place] ?? '']
+    for (const [name, place] of this.#layout.places) yield [name, this.#value(place)]
+  }
+
+  #value(place: number): string {
+    const { headEnds } = this.#layout
+    const head = (headEnds[place] ?? 0) - (headEnds[place - 1] ?? 0)
+    const start = (this.#lineEnds[place - 1] ?? -1) + 1 + head
+    return this.#text.slice(start, valueEnd(this.#text, start, this.#lineEnds[place] ?? start))
   }
 }
 
-function parseAsUsual(text: string, layout: Layout): Attributes | undefined {
-  const values: string[] = []
-  let at = 0
-  for (const head of layout.heads) {
-    if (!text.startsWith(head, at)) return undefined
-    const valueStart = at + head.length
-    const lineEnd = text.indexOf('\n', valueStart)
-    values.push(text.slice(valueStart, valueEnd(text, valueStart, lineEnd)))
-    at = lineEnd + 1
+/** Takes complete requests of the usual layout; returns the end of the last one. */
+function takeAsUsual(bytes: Buffer, requests: Attributes[]): number {
+  let start = 0
+  for (;;) {
+    const lineEnds = linesAsUsual(bytes, start, usual)
+    const end = lineEnds?.at(-1)
+    if (!lineEnds || end === undefined) return start
+    const text = bytes.toString('utf8', start, start + end + 1)
+    // Places of bytes are places of characters only where each byte is one.
+    if (text.length !== end + 1) return start
+    requests.push(new SentAttributes(usual, text, lineEnds))
+    start += end + 2
   }
-  return at === text.length ? new SentAttributes(layout, values) : undefined
+}
+
+/**
+ * Where the lines of a complete request end, from `start`; undefined if it has another layout. Every
+ * byte of every request comes by here: plain loops, which ask for nothing beyond the end.
+ */
+function linesAsUsual(bytes: Buffer, start: number, layout: Layout): number[] | undefined {
+  const { heads, headEnds } = layout
+  const { length } = bytes
+  const lineEnds = new Array<number>(headEnds.length)
+  let at = start
+  let compared = 0
+  for (let line = 0; line < headEnds.length; line++) {
+    const headEnd = headEnds[line] ?? 0
+    if (at + headEnd - compared >= length) return undefined
+    for (; compared < headEnd; compared++) if (bytes[at++] !== heads[compared]) return undefined
+    while (at < length && bytes[at] !== LF) at++
+    lineEnds[line] = at - start
+    at++
+  }
+  return at < length && bytes[at] === LF ? lineEnds : undefined
 }
 
 function parseAnew(text: string): Attributes {
@@ -200,12 +232,13 @@ function valueEnd(text: string, valueStart: number, lineEnd: number): number {
 }
 
 function layoutOf(names: Iterable<string>): Layout {
-  const heads: string[] = []
   const places = new Map<string, number>()
+  const headEnds: number[] = []
+  let heads = ''
   for (const name of names) {
-    const own = ownText(name)
-    places.set(own, heads.length)
-    heads.push(`${own}=`)
+    places.set(ownText(name), headEnds.length)
+    heads += `${name}=`
+    headEnds.push(Buffer.byteLength(heads))
   }
-  return { heads, places }
+  return { heads: Buffer.from(heads), headEnds, places }
 }

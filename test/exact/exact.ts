@@ -11,8 +11,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Database from 'better-sqlite3'
 import { dist, freePort, runProgram } from '../support/daemon.ts'
+import { ledgerSums } from '../support/ledger-sums.ts'
 import { createPostfixRig, type PostfixRig } from '../support/postfix-rig.ts'
 import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts'
 import { startTinySystemd } from '../support/tiny-systemd.ts'
@@ -114,7 +114,7 @@ export async function runExact(options: ExactOptions): Promise<ExactResult> {
     const queued = await untilQuiet(rig)
     systemd.stop()
     await systemd.hearTimes('ended ', kills + 1)
-    const counted = readCounts(join(root, 'var/lib/univention-mtpolicyd/ledger.sqlite'))
+    const counted = ledgerSums(join(root, 'var/lib/univention-mtpolicyd/ledger.sqlite'))
     let lost = 0
     let surplus = 0
     for (const user of new Set([...queued.keys(), ...counted.keys()])) {
@@ -282,14 +282,4 @@ function readQueue(log: string): Map<string, number> {
     queued.set(user, (queued.get(user) ?? 0) + Number(count))
   }
   return queued
-}
-
-function readCounts(path: string): Map<string, number> {
-  const db = new Database(path, { readonly: true })
-  const rows = db
-    .prepare<[], [string, number]>('SELECT account, sum(used) FROM usage GROUP BY account')
-    .raw()
-    .all()
-  db.close()
-  return new Map(rows)
 }

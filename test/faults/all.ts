@@ -9,7 +9,7 @@ import {
   slowWriter,
 } from './connections.ts'
 import { corrupted } from './corrupted.ts'
-import { deletedJournal } from './deleted-journal.ts'
+import { deletedJournal, deletedWal } from './deleted-files.ts'
 import type { Fault } from './fault.ts'
 import { fullDisk } from './full-disk.ts'
 import { geoipRemoved, geoipSwapped, geoipTruncated } from './geoip.ts'
@@ -32,6 +32,7 @@ export const faults: readonly Fault[] = [
   readOnly,
   locked,
   corrupted,
+  deletedWal,
   deletedJournal,
   geoipTruncated,
   geoipSwapped,

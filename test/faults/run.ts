@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Database from 'better-sqlite3'
 import { dist, freePort, runProgram } from '../support/daemon.ts'
+import { ledgerSums } from '../support/ledger-sums.ts'
 import { startTinySystemd, type TinySystemd } from '../support/tiny-systemd.ts'
 import type { Fault, Scene } from './fault.ts'
 import type { Phase } from './load.ts'
@@ -108,9 +108,9 @@ export async function runFault(
     const phases = await load.end()
     const ends = said().split(/^ended /m).length - 1
     systemd.stop()
-    await systemd.hearTimes('\nended ', ends)
+    await systemd.hearTimes('\nended ', ends + 1)
     const passed = phases.reduce((sum, phase) => sum + phase.passed, 0)
-    const counted = existsSync(scene.ledger) ? readSum(scene.ledger) : 0
+    const counted = existsSync(scene.ledger) ? sumOf(ledgerSums(scene.ledger)) : 0
     const [before, during] = phases
     if (!before || !during) throw new Error('the load has not begun')
     const total = (of: 'asked' | 'unanswered' | 'retried' | 'others'): number =>
@@ -159,11 +159,6 @@ function startLoad(port: number, clients: number) {
   }
 }
 
-function readSum(path: string): number {
-  const db = new Database(path, { readonly: true })
-  try {
-    return db.prepare<[], number>('SELECT sum(used) FROM usage').pluck().get() ?? 0
-  } finally {
-    db.close()
-  }
+function sumOf(sums: ReadonlyMap<string, number>): number {
+  return [...sums.values()].reduce((sum, used) => sum + used, 0)
 }

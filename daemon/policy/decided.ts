@@ -1,0 +1,116 @@
+/**
+ * Which messages have been judged, and how: the last 50,000 to 100,000, or those of the last one to
+ * two hours.
+ *
+ * Two generations instead of an expiry per message: when the younger one is full or old, it becomes
+ * the older one, and the older one is dropped whole. A message is known by its counter, account and
+ * instance; another account under the same instance is another message, whatever made it so.
+ */
+
+import { byteText, hashOf, NameTable } from './name-table.ts'
+
+/** A judged message, as it is remembered. */
+export interface Decided {
+  readonly scope: string
+  readonly instance: string
+  readonly account: string
+  readonly day: string
+  readonly accepted: boolean
+  readonly counted: number
+  readonly stage: 'DATA' | 'END-OF-MESSAGE'
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
+/** What is known of one message. */
+export type Known = Pick<Decided, 'day' | 'accepted' | 'counted' | 'stage'>
+
+/** Decided messages are remembered at least this long, unless more than `REMEMBERED` came since. */
+export const REMEMBERED_MILLISECONDS = 3_600_000
+export const REMEMBERED = 50_000
+
+/** Room that is set aside at once, so that nothing is moved while mail waits; untouched, it is no memory. */
+const NAME_BYTES = 90
+
+const [ACCEPTED, FINAL] = [1, 2]
+
+class Generation {
+  readonly #names: NameTable
+  readonly #counted = new Float64Array(REMEMBERED)
+  readonly #flags = new Uint8Array(REMEMBERED)
+  readonly #days: string[] = []
+  readonly #dayOf = new Uint16Array(REMEMBERED)
+  readonly since: number
+
+  constructor(seed: number, since: number) {
+    this.#names = new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
+    this.since = since
+  }
+
+  get isFull(): boolean {
+    return this.#names.count >= REMEMBERED
+  }
+
+  find(name: string, hash: number): Known | undefined {
+    const number = this.#names.find(name, hash)
+    if (number < 0) return undefined
+    const flags = this.#flags[number] ?? 0
+    return {
+      day: this.#days[this.#dayOf[number] ?? 0] ?? '',
+      accepted: (flags & ACCEPTED) !== 0,
+      counted: this.#counted[number] ?? 0,
+      stage: (flags & FINAL) !== 0 ? 'END-OF-MESSAGE' : 'DATA',
+    }
+  }
+
+  set(name: string, hash: number, { accepted, counted, stage, day }: Decided): void {
+    let number = this.#names.find(name, hash)
+    if (number < 0) number = this.#names.add(name, hash)
+    this.#flags[number] = (accepted ? ACCEPTED : 0) | (stage === 'END-OF-MESSAGE' ? FINAL : 0)
+    this.#counted[number] = counted
+    let place = this.#days.lastIndexOf(day)
+    if (place < 0) place = this.#days.push(day) - 1
+    this.#dayOf[number] = place
+  }
+}
+
+export class DecidedMessages {
+  readonly #seed = Math.trunc(Math.random() * 0x1_0000_0000)
+  #younger: Generation
+  #older: Generation | undefined
+  /** What was asked for last: what is remembered next is most often this. */
+  #last = { scope: '', account: '', instance: '', name: '', hash: 0 }
+
+  /** `now`: milliseconds since 1970. */
+  constructor(now: number) {
+    this.#younger = new Generation(this.#seed, now)
+  }
+
+  find(scope: string, account: string, instance: string): Known | undefined {
+    const { name, hash } = this.#named(scope, account, instance)
+    return this.#younger.find(name, hash) ?? this.#older?.find(name, hash)
+  }
+
+  remember(decided: Decided): void {
+    const { isFull, since } = this.#younger
+    if (isFull || Math.abs(decided.at - since) > REMEMBERED_MILLISECONDS) {
+      this.#older = this.#younger
+      this.#younger = new Generation(this.#seed, decided.at)
+    }
+    const { name, hash } = this.#named(decided.scope, decided.account, decided.instance)
+    this.#younger.set(name, hash, decided)
+  }
+
+  #named(scope: string, account: string, instance: string): { name: string; hash: number } {
+    const last = this.#last
+    if (instance !== last.instance || account !== last.account || scope !== last.scope) {
+      // Instance and account have no line feed; an operator's name for a counter may have one.
+      last.name = byteText(`${instance}\n${scope}\n${account}`)
+      last.hash = hashOf(last.name, this.#seed)
+      last.scope = scope
+      last.account = account
+      last.instance = instance
+    }
+    return last
+  }
+}

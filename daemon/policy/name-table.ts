@@ -1,0 +1,168 @@
+/**
+ * Names by the hundred thousand, each with a number, kept as bytes outside of V8's heap.
+ *
+ * A Map of strings takes three times the memory, is walked by every garbage collection, and holds
+ * the event loop while it grows. Here a name is its UTF-8 bytes behind those of the one before, and
+ * an open-addressed table finds its number: 0 for the first that was added, and so on. Names are
+ * never removed; a table that is too old is dropped whole.
+ */
+
+/** The UTF-8 bytes of a text, as characters below 256. ASCII is its own byte text. */
+export function byteText(text: string): string {
+  return BEYOND_ASCII.test(text) ? String.fromCharCode(...encoder.encode(text)) : text
+}
+
+const BEYOND_ASCII = /[\u0080-\uffff]/
+
+/** The text that `byteText` was made of. */
+export function textOfBytes(bytes: Uint8Array, from = 0, end = bytes.length): string {
+  return decoder.decode(bytes.subarray(from, end))
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/**
+ * 32 bits (FNV-1a, then the finaliser of MurmurHash3). With a seed that nobody knows, nobody can
+ * invent names that all fall into one place.
+ */
+export function hashOf(bytes: string, seed: number): number {
+  let hash = seed
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes.charCodeAt(i), 0x01000193)
+  return finish(hash)
+}
+
+function finish(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
+}
+
+/** Slots are used to three quarters at most. */
+const MOST_FILLED = 0.75
+
+export class NameTable {
+  readonly #seed: number
+  /** Number of a name + 1, or 0, at the place its hash says or one of the next. */
+  #slots: Uint32Array
+  /** Where each name begins; one more than there are names. */
+  #starts: Uint32Array
+  #bytes: Uint8Array
+  #count = 0
+
+  /** `names` and `bytes`: how much room there is before anything must grow. */
+  constructor(seed: number, names = 4, bytes = 64) {
+    this.#seed = seed
+    this.#slots = new Uint32Array(slotsFor(names))
+    this.#starts = new Uint32Array(names + 1)
+    this.#bytes = new Uint8Array(bytes)
+  }
+
+  /** From `starts` and `bytes` as `packed` gives them. Throws RangeError if they do not fit together. */
+  static of(seed: number, starts: Uint32Array, bytes: Uint8Array): NameTable {
+    const table = new NameTable(seed, 0, 0)
+    let before = 0
+    for (const start of starts) {
+      if (start < before) throw new RangeError('names in disorder')
+      before = start
+    }
+    if (starts[0] !== 0 || before !== bytes.length) throw new RangeError('names cut short')
+    table.#starts = starts
+    table.#bytes = bytes
+    table.#count = starts.length - 1
+    table.#spread(slotsFor(table.#count))
+    return table
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Memory in use. */
+  get byteLength(): number {
+    return this.#slots.byteLength + this.#starts.byteLength + this.#bytes.byteLength
+  }
+
+  /** The number of a byte text, or -1. `hash` is its `hashOf` with this table's seed. */
+  find(name: string, hash: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const number = (slots[slot] ?? 0) - 1
+      if (number < 0 || this.#is(number, name)) return number
+    }
+  }
+
+  /** The number of a byte text that is not in the table yet. */
+  add(name: string, hash: number): number {
+    const number = this.#count
+    const start = this.#starts[number] ?? 0
+    const end = start + name.length
+    if (number + 2 > this.#starts.length) this.#starts = grown(this.#starts, number + 2)
+    if (end > this.#bytes.length) this.#bytes = grown(this.#bytes, end)
+    for (let i = 0; i < name.length; i++) this.#bytes[start + i] = name.charCodeAt(i)
+    this.#starts[number + 1] = end
+    this.#count = number + 1
+    if (this.#count > this.#slots.length * MOST_FILLED) this.#spread(this.#slots.length * 2)
+    else this.#put(number, hash)
+    return number
+  }
+
+  /** The bytes of all names, and where each begins and the last one ends. */
+  packed(): { readonly starts: Uint32Array; readonly bytes: Uint8Array } {
+    const starts = this.#starts.subarray(0, this.#count + 1)
+    return { starts, bytes: this.#bytes.subarray(0, starts[this.#count]) }
+  }
+
+  /** A name as a text. */
+  nameOf(number: number): string {
+    return textOfBytes(this.#bytes, this.#starts[number], this.#starts[number + 1])
+  }
+
+  #is(number: number, name: string): boolean {
+    const start = this.#starts[number] ?? 0
+    if ((this.#starts[number + 1] ?? 0) - start !== name.length) return false
+    for (let i = 0; i < name.length; i++) {
+      if (this.#bytes[start + i] !== name.charCodeAt(i)) return false
+    }
+    return true
+  }
+
+  #put(number: number, hash: number): void {
+    const mask = this.#slots.length - 1
+    let slot = hash & mask
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
+    this.#slots[slot] = number + 1
+  }
+
+  /** Puts all names into so many slots, a power of two. */
+  #spread(slots: number): void {
+    this.#slots = new Uint32Array(slots)
+    for (let number = 0; number < this.#count; number++) {
+      const end = this.#starts[number + 1] ?? 0
+      let hash = this.#seed
+      for (let i = this.#starts[number] ?? 0; i < end; i++) {
+        hash = Math.imul(hash ^ (this.#bytes[i] ?? 0), 0x01000193)
+      }
+      this.#put(number, finish(hash))
+    }
+  }
+}
+
+function slotsFor(names: number): number {
+  let slots = 8
+  while (slots * MOST_FILLED < names) slots *= 2
+  return slots
+}
+
+/** By half, so that growing costs little and not much lies idle. */
+export function grown<T extends Uint8Array | Uint32Array | Float64Array>(
+  array: T,
+  needed: number,
+): T {
+  // The constructor of an array makes arrays of its own kind.
+  const Kind = array.constructor as new (length: number) => T
+  const larger = new Kind(Math.max(needed, Math.ceil(array.length * 1.5), 8))
+  larger.set(array)
+  return larger
+}

@@ -1,0 +1,85 @@
+/**
+ * The sums of one part of the accounts of a day: what is read from the state file, kept in memory
+ * and written back as one piece.
+ *
+ * Written are the sums (64-bit), where each name begins (32-bit), and the names, behind a count: in
+ * this order, so that where sums have changed and no account came, only the pages of the file that
+ * hold sums differ, and SQLite writes no others.
+ */
+
+import { grown, NameTable } from '../policy/name-table.ts'
+
+/** Bytes before the sums: the number of accounts, and nothing, so that the sums are aligned. */
+const HEAD = 8
+
+export class AccountPage {
+  readonly #names: NameTable
+  #sums: Float64Array
+  /** Does it hold something that is not in the file? */
+  isDirty = false
+  /** The fold it was asked for last. */
+  askedAt = 0
+
+  private constructor(names: NameTable, sums: Float64Array) {
+    this.#names = names
+    this.#sums = sums
+  }
+
+  static empty(seed: number): AccountPage {
+    return new AccountPage(new NameTable(seed), new Float64Array(4))
+  }
+
+  /** Throws RangeError for what `pack` has not made. */
+  static unpack(seed: number, packed: Uint8Array): AccountPage {
+    // Of its own, and aligned whatever the place it came from.
+    const { buffer } = new Uint8Array(packed)
+    const count = new Uint32Array(buffer, 0, 1)[0] ?? 0
+    const starts = HEAD + count * 8
+    const sums = new Float64Array(buffer, HEAD, count)
+    const names = NameTable.of(
+      seed,
+      new Uint32Array(buffer, starts, count + 1),
+      new Uint8Array(buffer, starts + (count + 1) * 4),
+    )
+    return new AccountPage(names, sums)
+  }
+
+  get byteLength(): number {
+    return this.#names.byteLength + this.#sums.byteLength
+  }
+
+  /** The sum of a byte text; 0 for one that is not known. */
+  used(account: string, hash: number): number {
+    const number = this.#names.find(account, hash)
+    return number < 0 ? 0 : (this.#sums[number] ?? 0)
+  }
+
+  set(account: string, hash: number, used: number): void {
+    let number = this.#names.find(account, hash)
+    if (number < 0) number = this.#names.add(account, hash)
+    if (number >= this.#sums.length) this.#sums = grown(this.#sums, number + 1)
+    this.#sums[number] = used
+    this.isDirty = true
+  }
+
+  *sums(): Iterable<readonly [account: string, used: number]> {
+    for (let number = 0; number < this.#names.count; number++) {
+      yield [this.#names.nameOf(number), this.#sums[number] ?? 0]
+    }
+  }
+
+  pack(): Buffer {
+    const { starts, bytes } = this.#names.packed()
+    const { count } = this.#names
+    const packed = Buffer.allocUnsafeSlow(HEAD + count * 8 + starts.byteLength + bytes.length)
+    packed.writeUInt32LE(count, 0)
+    packed.writeUInt32LE(0, 4)
+    const parts = [this.#sums.subarray(0, count), starts, bytes]
+    let at = HEAD
+    for (const { buffer, byteOffset, byteLength } of parts) {
+      packed.set(new Uint8Array(buffer, byteOffset, byteLength), at)
+      at += byteLength
+    }
+    return packed
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The sums in memory: those pages of the state file that were asked for, and what has changed in them.
+ *
+ * A page is read when one of its accounts is first asked for, and written by whoever folds. As long
+ * as it has changes it stays; of the others those nobody has asked for lately go when all of them
+ * take too much memory.
+ */
+
+import { LookupError } from '../policy/errors.ts'
+import { hashOf } from '../policy/name-table.ts'
+import { AccountPage } from './account-page.ts'
+import { type LedgerFile, PAGES, type PackedPage } from './ledger-file.ts'
+
+/** The sum of an account's day. */
+export type Sum = readonly [scope: string, day: string, account: string, used: number]
+
+/** Two and a half million accounts. */
+const MOST_BYTES = 128 * 1024 * 1024
+
+interface Period {
+  readonly scope: string
+  readonly day: string
+  /** In the file; undefined until something of it is written. */
+  id: number | undefined
+  readonly pages: (AccountPage | undefined)[]
+}
+
+/** A page, and where it belongs. */
+export interface PlacedPage {
+  readonly period: Period
+  readonly number: number
+  readonly page: AccountPage
+}
+
+export class AccountPages {
+  readonly #file: LedgerFile
+  readonly #periods = new Map<string, Period>()
+  #last: Period | undefined
+  /** Rises with every `letGo`. */
+  #age = 0
+
+  constructor(file: LedgerFile) {
+    this.#file = file
+  }
+
+  /** `account` is a byte text. Throws LookupError if the file cannot be read. */
+  used(scope: string, day: string, account: string): number {
+    const hash = hashOf(account, this.#file.seed)
+    return this.#pageOf(scope, day, hash).used(account, hash)
+  }
+
+  /** The new sum, or undefined if it would exceed `limit`. Throws as `used`. */
+  addWithin(
+    scope: string,
+    day: string,
+    account: string,
+    count: number,
+    limit: number,
+  ): number | undefined {
+    const hash = hashOf(account, this.#file.seed)
+    const page = this.#pageOf(scope, day, hash)
+    const sum = Math.max(0, page.used(account, hash) + count)
+    if (sum > limit) return undefined
+    page.set(account, hash, sum)
+    return sum
+  }
+
+  set(scope: string, day: string, account: string, sum: number): void {
+    const hash = hashOf(account, this.#file.seed)
+    this.#pageOf(scope, day, hash).set(account, hash, sum)
+  }
+
+  /** All sums in memory. */
+  *sums(): Iterable<Sum> {
+    for (const { period, page } of this.#all()) {
+      for (const [account, used] of page.sums()) yield [period.scope, period.day, account, used]
+    }
+  }
+
+  changed(): PlacedPage[] {
+    return [...this.#all()].filter(({ page }) => page.isDirty)
+  }
+
+  /** As it is written. Throws LookupError if its day cannot be entered into the file. */
+  pack({ period, number, page }: PlacedPage): PackedPage {
+    period.id ??= this.#file.addPeriod(period.scope, period.day)
+    return { period: period.id, number, accounts: page.pack() }
+  }
+
+  /** Gives memory back. */
+  letGo(): void {
+    const all = [...this.#all()].toSorted((a, b) => a.page.askedAt - b.page.askedAt)
+    let bytes = all.reduce((sum, { page }) => sum + page.byteLength, 0)
+    for (const { period, number, page } of all) {
+      if (bytes <= MOST_BYTES) break
+      if (page.isDirty) continue
+      period.pages[number] = undefined
+      bytes -= page.byteLength
+    }
+    this.#age++
+  }
+
+  *#all(): Iterable<PlacedPage> {
+    for (const period of this.#periods.values()) {
+      for (const [number, page] of period.pages.entries()) {
+        if (page) yield { period, number, page }
+      }
+    }
+  }
+
+  #pageOf(scope: string, day: string, hash: number): AccountPage {
+    const period = this.#periodOf(scope, day)
+    const number = hash >>> 24
+    const page = period.pages[number] ?? this.#load(period, number)
+    page.askedAt = this.#age
+    return page
+  }
+
+  #periodOf(scope: string, day: string): Period {
+    const last = this.#last
+    if (last?.day === day && last.scope === scope) return last
+    const key = `${day}\n${scope}`
+    let period = this.#periods.get(key)
+    if (!period) {
+      const id = this.#file.findPeriod(scope, day)
+      period = { scope, day, id, pages: new Array(PAGES).fill(undefined) }
+      this.#periods.set(key, period)
+    }
+    this.#last = period
+    return period
+  }
+
+  #load(period: Period, number: number): AccountPage {
+    const { seed } = this.#file
+    const packed = period.id === undefined ? undefined : this.#file.readPage(period.id, number)
+    let page: AccountPage
+    try {
+      page = packed ? AccountPage.unpack(seed, packed) : AccountPage.empty(seed)
+    } catch (cause) {
+      throw new LookupError(`the counts of ${period.day} are damaged`, { cause })
+    }
+    period.pages[number] = page
+    return page
+  }
+}

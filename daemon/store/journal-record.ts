@@ -1,0 +1,191 @@
+/**
+ * What one turn of the event loop has decided, as the bytes of one record of the journal.
+ *
+ * A record: the number of bytes behind the checksum, CRC-32 of them, time (milliseconds since 1970,
+ * 64-bit float), number of decisions; then the entries, each a letter and its fields, little-endian.
+ * A text is its length (16 bits) and its bytes.
+ *
+ *   P scope, day                the sums that follow are of this counter and day
+ *   S sum, account              absolute, so that reading it twice does no harm
+ *   D flags, count, instance    a message, judged for the account of the sum before
+ */
+
+import { crc32 } from 'node:zlib'
+import { byteText, grown, textOfBytes } from '../policy/name-table.ts'
+
+/** Whom the reader tells what is in a record. */
+export interface RecordReader {
+  sum?(scope: string, day: string, account: string, used: number): void
+  decision?(decision: RecordedDecision): void
+}
+
+export interface RecordedDecision {
+  readonly scope: string
+  readonly day: string
+  readonly account: string
+  readonly instance: string
+  readonly accepted: boolean
+  readonly counted: number
+  readonly isFinal: boolean
+  /** When its record was written, milliseconds since 1970. */
+  readonly at: number
+}
+
+/** Length, checksum, time, decisions. */
+export const RECORD_HEAD = 20
+/** Length and checksum, which the checksum leaves out. */
+const UNCHECKED = 8
+const [PERIOD, SUM, DECISION] = [0x50, 0x53, 0x44]
+const [ACCEPTED, FINAL] = [1, 2]
+const MOST_TEXT_BYTES = 0xffff
+
+export class RecordWriter {
+  #bytes = new Uint8Array(64 * 1024)
+  #view = new DataView(this.#bytes.buffer)
+  #end = RECORD_HEAD
+  #scope = ''
+  #day = ''
+  #account = ''
+  /** Decisions in this record. */
+  decisions = 0
+  /** Time of the last of them. */
+  at = 0
+
+  get isEmpty(): boolean {
+    return this.#end === RECORD_HEAD
+  }
+
+  /** Of the whole record. */
+  get byteLength(): number {
+    return this.#end
+  }
+
+  /** The account's sum from now on. `account` is a byte text. */
+  sum(scope: string, day: string, account: string, used: number): void {
+    if (scope !== this.#scope || day !== this.#day) {
+      this.#scope = scope
+      this.#day = day
+      this.#letter(PERIOD)
+      this.#text(byteText(scope))
+      this.#text(byteText(day))
+    }
+    this.#account = account
+    this.#letter(SUM)
+    this.#float(used)
+    this.#text(account)
+  }
+
+  /** Is this the account of the last sum? Only then a decision about it may follow. */
+  isAbout(scope: string, day: string, account: string): boolean {
+    return account === this.#account && day === this.#day && scope === this.#scope
+  }
+
+  decision(
+    instance: string,
+    accepted: boolean,
+    counted: number,
+    isFinal: boolean,
+    at: number,
+  ): void {
+    this.#letter(DECISION)
+    this.#bytes[this.#end++] = (accepted ? ACCEPTED : 0) | (isFinal ? FINAL : 0)
+    this.#float(counted)
+    this.#text(byteText(instance))
+    this.decisions++
+    this.at = at
+  }
+
+  /** The record, sealed. It is valid until anything is added. */
+  sealed(seed: number): Uint8Array {
+    const bytes = this.#bytes.subarray(0, this.#end)
+    this.#view.setUint32(0, this.#end - UNCHECKED, true)
+    this.#view.setFloat64(8, this.at, true)
+    this.#view.setUint32(16, this.decisions, true)
+    this.#view.setUint32(4, crc32(bytes.subarray(UNCHECKED), seed), true)
+    return bytes
+  }
+
+  /** Begins the next one. */
+  clear(): void {
+    this.#end = RECORD_HEAD
+    this.#scope = ''
+    this.#day = ''
+    this.#account = ''
+    this.decisions = 0
+  }
+
+  /** Makes room for the entry's fields as well, all but its texts. */
+  #letter(letter: number): void {
+    this.#makeRoom(10)
+    this.#bytes[this.#end++] = letter
+  }
+
+  #float(value: number): void {
+    this.#view.setFloat64(this.#end, value, true)
+    this.#end += 8
+  }
+
+  #text(text: string): void {
+    const length = Math.min(text.length, MOST_TEXT_BYTES)
+    this.#makeRoom(2 + length)
+    this.#view.setUint16(this.#end, length, true)
+    let at = this.#end + 2
+    for (let i = 0; i < length; i++) this.#bytes[at++] = text.charCodeAt(i)
+    this.#end = at
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#end + bytes <= this.#bytes.length) return
+    this.#bytes = grown(this.#bytes, this.#end + bytes)
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+}
+
+/** Where the record that begins at `start` should end; undefined if none can begin there. */
+export function endOfRecord(bytes: Buffer, start: number): number | undefined {
+  if (start + RECORD_HEAD > bytes.length) return undefined
+  const length = bytes.readUInt32LE(start)
+  const end = start + UNCHECKED + length
+  return length < RECORD_HEAD - UNCHECKED || end > bytes.length ? undefined : end
+}
+
+export function isWholeRecord(bytes: Buffer, start: number, end: number, seed: number): boolean {
+  return crc32(bytes.subarray(start + UNCHECKED, end), seed) === bytes.readUInt32LE(start + 4)
+}
+
+export function headOfRecord(bytes: Buffer, at: number): { at: number; decisions: number } {
+  return { at: bytes.readDoubleLE(at + 8), decisions: bytes.readUInt32LE(at + 16) }
+}
+
+/** Tells the reader what is in a whole record. Throws RangeError for one that `RecordWriter` has not made. */
+export function readRecord(bytes: Buffer, from: number, end: number, reader: RecordReader): void {
+  const { at } = headOfRecord(bytes, from)
+  let place = from + RECORD_HEAD
+  let [scope, day, account] = ['', '', '']
+  const text = (): string => {
+    const start = place + 2
+    place = start + bytes.readUInt16LE(place)
+    return textOfBytes(bytes, start, place)
+  }
+  const float = (): number => {
+    place += 8
+    return bytes.readDoubleLE(place - 8)
+  }
+  while (place < end) {
+    const letter = bytes[place++]
+    if (letter === PERIOD) {
+      scope = text()
+      day = text()
+    } else if (letter === SUM) {
+      const used = float()
+      account = text()
+      reader.sum?.(scope, day, account, used)
+    } else if (letter === DECISION) {
+      const flags = bytes[place++] ?? 0
+      const counted = float()
+      const instance = text()
+      const [accepted, isFinal] = [(flags & ACCEPTED) !== 0, (flags & FINAL) !== 0]
+      reader.decision?.({ scope, day, account, instance, accepted, counted, isFinal, at })
+    } else throw new RangeError('an entry that no record has')
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * The ledger's journal: the records of all turns of the event loop, one behind the other.
+ *
+ * A record is one pwrite(2), with fdatasync(2) behind it where a power cut must not lose it. The
+ * files, `ledger.journal-0` and so on, have one size and are used in turns: one whose records are of
+ * no more use is written over from its beginning. Its number, which rises with every use, is in its
+ * head and seeds the checksums of its records, so that what an earlier use has left behind the last
+ * record is not taken for one. A file ends at the first record that is not whole: nobody has heard
+ * an answer that rests on it.
+ */
+
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import {
+  endOfRecord,
+  headOfRecord,
+  isWholeRecord,
+  type RecordReader,
+  RecordWriter,
+  readRecord,
+} from './journal-record.ts'
+
+/** Behind a record. Files' numbers rise with time. */
+export interface JournalPlace {
+  readonly file: number
+  readonly offset: number
+}
+
+/** Some 50,000 messages. */
+export const JOURNAL_FILE_BYTES = 4 * 1024 * 1024
+/** What cannot be written is kept up to this size, to go with the next record. */
+const MOST_KEPT_BYTES = 1024 * 1024
+
+const MAGIC = Buffer.from('mtpolicyd ledger journal 1\n\0')
+/** The magic and the number. */
+const FILE_HEAD = MAGIC.length + 4
+
+/** Neither emptied nor made anew: the blocks of a file are used again. */
+const USE_AGAIN = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
+
+interface JournalFile {
+  readonly path: string
+  readonly number: number
+  /** Where the next record goes. */
+  end: number
+  decisions: number
+  newestAt: number
+  /** Records that are not whole and have whole ones behind them. */
+  damaged: number
+}
+
+export class Journal {
+  readonly #prefix: string
+  readonly #isDurable: boolean
+  readonly #record = new RecordWriter()
+  /** Those with records of use, by number. The last one is written to. */
+  readonly #files: JournalFile[]
+  /** Paths of the others. */
+  readonly #free: string[]
+  #lastNumber: number
+  /** Of the last file, once it is written to. */
+  #open: { readonly fd: number; readonly inode: number } | undefined
+  #isClosed = false
+  /** Had too much gathered that could not be written? Its sums must be kept elsewhere. */
+  hasGivenUp = false
+
+  /** What cannot be read any more, in words for the operator. */
+  readonly loss: string | undefined
+
+  /** The journal of the ledger in `path`, which is folded up to a place. Throws the system's errors. */
+  constructor(path: string, isDurable: boolean, folded: JournalPlace) {
+    this.#prefix = `${path.replace(/\.sqlite$/, '')}.journal-`
+    this.#isDurable = isDurable
+    const files = this.#found()
+    this.#files = files.filter(({ number }) => number > 0)
+    this.#free = files.filter(({ number }) => number === 0).map(file => file.path)
+    // The file of that place may have been deleted: its number must not come again all the same.
+    this.#lastNumber = Math.max(folded.file, this.#files.at(-1)?.number ?? 0)
+    const damaged = this.#files.filter(file => file.damaged > 0).map(file => file.path)
+    if (folded.file > 0 && !this.#files.some(({ number }) => number === folded.file)) {
+      this.loss = `${this.#prefix}* is missing: counts of the last minute may be lost`
+    } else if (damaged.length > 0) {
+      this.loss = `${damaged.join(', ')} was damaged: some counts of the last minute may be lost`
+    }
+  }
+
+  /** What goes into the next record. */
+  get record(): RecordWriter {
+    return this.#record
+  }
+
+  /** Behind the last record. */
+  get place(): JournalPlace {
+    const file = this.#files.at(-1)
+    return { file: file?.number ?? this.#lastNumber, offset: file?.end ?? 0 }
+  }
+
+  /** Bytes of records behind a place. */
+  bytesSince({ file, offset }: JournalPlace): number {
+    let sum = 0
+    for (const { number, end } of this.#files) {
+      if (number >= file) sum += end - (number === file ? offset : FILE_HEAD)
+    }
+    return sum
+  }
+
+  /** Writes the record. Throws the system's errors; the record stays then, and goes with the next. */
+  settle(): void {
+    const record = this.#record
+    if (record.isEmpty) return
+    try {
+      if (this.#isClosed) throw new Error('the journal is closed')
+      const file = this.#fileFor(record.byteLength)
+      this.#write(record.sealed(file.number), file.end)
+      if (this.#isDurable && this.#open) fdatasyncSync(this.#open.fd)
+      file.end += record.byteLength
+      file.decisions += record.decisions
+      file.newestAt = record.at
+    } catch (error) {
+      if (record.byteLength > MOST_KEPT_BYTES) {
+        record.clear()
+        this.hasGivenUp = true
+      }
+      throw error
+    }
+    record.clear()
+  }
+
+  /** Tells the reader what was written behind a place and since a time, oldest first. Throws the system's errors. */
+  read(from: JournalPlace, since: number, reader: RecordReader): void {
+    for (const { path, number } of this.#files) {
+      if (number < from.file) continue
+      const bytes = readFileSync(path)
+      for (const { start, end, isWhole } of recordsOf(bytes, number)) {
+        const isBefore = number === from.file && start < from.offset
+        if (!isWhole || isBefore || headOfRecord(bytes, start).at < since) continue
+        readRecord(bytes, start, end, reader)
+      }
+    }
+  }
+
+  /**
+   * Files before `place` may be used again, except where one of the newest `most` decisions is
+   * in them that are not older than `since`.
+   */
+  release({ file }: JournalPlace, since: number, most: number): void {
+    let newer = this.#files.reduce((sum, { decisions }) => sum + decisions, 0)
+    for (;;) {
+      const oldest = this.#files[0]
+      if (!oldest || oldest.number >= file) return
+      newer -= oldest.decisions
+      if (newer < most && oldest.newestAt >= since) return
+      this.#files.shift()
+      // One in reserve is enough.
+      if (this.#free.length === 0) this.#free.push(oldest.path)
+      else unlinkSync(oldest.path)
+    }
+  }
+
+  /** Has somebody deleted or replaced the file that is written to? */
+  get isDetached(): boolean {
+    const path = this.#files.at(-1)?.path
+    if (path === undefined || !this.#open) return false
+    return statSync(path, { throwIfNoEntry: false })?.ino !== this.#open.inode
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#leave()
+  }
+
+  #leave(): void {
+    if (this.#open) closeSync(this.#open.fd)
+    this.#open = undefined
+  }
+
+  #found(): JournalFile[] {
+    const folder = dirname(this.#prefix)
+    return readdirSync(folder)
+      .map(name => join(folder, name))
+      .filter(path => path.startsWith(this.#prefix) && /-\d+$/.test(path))
+      .map(path => examine(path))
+      .toSorted((a, b) => a.number - b.number)
+  }
+
+  /** The file that has room for a record of so many bytes. */
+  #fileFor(bytes: number): JournalFile {
+    const last = this.#files.at(-1)
+    if (last && last.end + bytes <= JOURNAL_FILE_BYTES) {
+      if (!this.#open) this.#goOn(last)
+      return last
+    }
+    return this.#begin()
+  }
+
+  /** After a start: whatever is behind the last whole record must not seem to belong to it. */
+  #goOn({ path, end }: JournalFile): void {
+    const fd = openSync(path, 'r+')
+    const { size, ino } = fstatSync(fd)
+    this.#open = { fd, inode: ino }
+    if (size > end) this.#write(Buffer.alloc(size - end), end)
+  }
+
+  #begin(): JournalFile {
+    this.#leave()
+    const path = this.#free.pop() ?? this.#newPath()
+    const fd = openSync(path, USE_AGAIN, 0o600)
+    const { size, ino } = fstatSync(fd)
+    this.#open = { fd, inode: ino }
+    try {
+      // What only replaces bytes is on the disk sooner: fdatasync(2) has no size to note down.
+      if (this.#isDurable && size < JOURNAL_FILE_BYTES) {
+        this.#write(Buffer.alloc(JOURNAL_FILE_BYTES), 0)
+        syncFolder(dirname(path))
+      }
+      const head = Buffer.alloc(FILE_HEAD)
+      MAGIC.copy(head)
+      head.writeUInt32LE(this.#lastNumber + 1, MAGIC.length)
+      this.#write(head, 0)
+    } catch (error) {
+      this.#leave()
+      this.#free.push(path)
+      throw error
+    }
+    this.#lastNumber++
+    const file = emptyFile(path, this.#lastNumber)
+    this.#files.push(file)
+    return file
+  }
+
+  #newPath(): string {
+    const taken = new Set([...this.#files.map(({ path }) => path), ...this.#free])
+    let number = 0
+    while (taken.has(`${this.#prefix}${number}`)) number++
+    return `${this.#prefix}${number}`
+  }
+
+  /** Throws if not all of it could be written: what was is written over by the next try. */
+  #write(bytes: Uint8Array, at: number): void {
+    const { fd } = this.#open ?? { fd: -1 }
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(fd, bytes, written, bytes.length - written, at + written)
+    }
+  }
+}
+
+/** The name of a new file is in its folder, and must not be lost either. */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function emptyFile(path: string, number: number): JournalFile {
+  return { path, number, end: FILE_HEAD, decisions: 0, newestAt: 0, damaged: 0 }
+}
+
+/** Number 0: it has not been one of a journal. */
+function examine(path: string): JournalFile {
+  const bytes = readFileSync(path)
+  const isOurs = bytes.length >= FILE_HEAD && bytes.subarray(0, MAGIC.length).equals(MAGIC)
+  const number = isOurs ? bytes.readUInt32LE(MAGIC.length) : 0
+  const file = emptyFile(path, number)
+  for (const { start, end, isWhole } of number > 0 ? recordsOf(bytes, number) : []) {
+    const { at, decisions } = headOfRecord(bytes, start)
+    file.end = end
+    if (!isWhole) file.damaged++
+    else {
+      file.decisions += decisions
+      file.newestAt = at
+    }
+  }
+  return file
+}
+
+/** Up to the last whole one. */
+function* recordsOf(bytes: Buffer, number: number) {
+  for (let start = FILE_HEAD; ; ) {
+    const end = endOfRecord(bytes, start)
+    if (end === undefined) return
+    const isWhole = isWholeRecord(bytes, start, end, number)
+    if (!isWhole) {
+      const next = endOfRecord(bytes, end)
+      if (next === undefined || !isWholeRecord(bytes, end, next, number)) return
+    }
+    yield { start, end, isWhole }
+    start = end
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * The ledger's SQLite file: its tables, and who may have it.
+ *
+ * The file is locked exclusively as long as it is open, so a second daemon on the same state
+ * directory is refused at start; nobody touches the journal without that lock. WAL with
+ * synchronous=NORMAL survives the death of the process; `full` also a power cut.
+ */
+
+import { randomInt } from 'node:crypto'
+import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
+import { LookupError } from '../policy/errors.ts'
+import type { JournalPlace } from './journal.ts'
+import { asLookupError, openSqlite, type SqliteDatabase } from './sqlite.ts'
+
+/** Raised with every change of the tables; a program refuses files of others. */
+const SCHEMA_VERSION = 2
+
+/**
+ * A period is a counter's day, a page one of 256 parts of its accounts; `page.id` is the period's id
+ * times 256 and the page's number. `folded` is up to where the journal is of no more use. `seed` is
+ * of the hash that says in which page an account is.
+ */
+const SCHEMA = `
+CREATE TABLE period (
+  id INTEGER PRIMARY KEY, day TEXT NOT NULL, scope TEXT NOT NULL, UNIQUE (day, scope)
+);
+CREATE TABLE page (id INTEGER PRIMARY KEY, accounts BLOB NOT NULL);
+CREATE TABLE folded (file INTEGER NOT NULL, "offset" INTEGER NOT NULL);
+INSERT INTO folded VALUES (0, 0);
+CREATE TABLE seed (seed INTEGER NOT NULL);
+CREATE TABLE service (
+  name TEXT PRIMARY KEY, asks_at_end INTEGER NOT NULL
+) WITHOUT ROWID;
+`
+
+export const PAGES = 256
+
+export type Durability = 'normal' | 'full'
+
+/** The file is well, and it is not ours: another daemon's, or another version's. Nothing may go on without it. */
+export class ForeignLedger extends LookupError {}
+
+export interface Period {
+  readonly id: number
+  readonly day: string
+  readonly scope: string
+}
+
+/** A page as it is written. */
+export interface PackedPage {
+  readonly period: number
+  readonly number: number
+  readonly accounts: Buffer
+}
+
+/** All methods throw LookupError. */
+export interface LedgerFile {
+  readonly seed: number
+  folded(): JournalPlace
+  /** Undefined if nothing of it has been written. */
+  findPeriod(scope: string, day: string): number | undefined
+  addPeriod(scope: string, day: string): number
+  periods(): readonly Period[]
+  readPage(period: number, number: number): Buffer | undefined
+  /** One transaction. `folded` goes with the last pages. */
+  writePages(pages: readonly PackedPage[], folded: JournalPlace | undefined): void
+  /** Removes some pages of days before `day`; true if there may be more. */
+  forgetBefore(day: string): boolean
+  services(): readonly (readonly [name: string, asksAtEnd: boolean])[]
+  putService(name: string, asksAtEnd: boolean): void
+  /** Has somebody deleted or replaced the file, or its write-ahead log? */
+  isDetached(): boolean
+  /** Writes a copy, a little between other work. Rejects with LookupError; the copy of before stays then. */
+  backUp(copy: string): Promise<void>
+  close(): void
+}
+
+/**
+ * A checkpoint waits for the disk, within the transaction that hits this mark: many small ones hold
+ * nobody up for long.
+ */
+const CHECKPOINT_PAGES = 500
+/** Pages of 4 KiB that a backup copies at once. */
+const BACKUP_PAGES = 100
+/** Pages of an old day that are removed at once. */
+const FORGOTTEN_PAGES = 4
+
+/** Throws LookupError: unreadable, another daemon's, or of another version. */
+export function openLedgerFile(path: string, durability: Durability): LedgerFile {
+  const db = openLocked(path, durability)
+  try {
+    return ledgerFileOf(db, path)
+  } catch (error) {
+    db.close()
+    throw asLookupError(path, error)
+  }
+}
+
+function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
+  function guarded<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      throw asLookupError(path, error)
+    }
+  }
+
+  const selectPeriod = db
+    .prepare<[string, string], number>('SELECT id FROM period WHERE day = ? AND scope = ?')
+    .pluck()
+  const insertPeriod = db.prepare<[string, string]>('INSERT INTO period (day, scope) VALUES (?, ?)')
+  const selectPage = db.prepare<[number], Buffer>('SELECT accounts FROM page WHERE id = ?').pluck()
+  // Replaced by as many bytes it is written in place, and only where it differs.
+  const putPage = db.prepare<[number, Buffer]>('INSERT OR REPLACE INTO page VALUES (?, ?)')
+  const setFolded = db.prepare<[number, number]>('UPDATE folded SET file = ?, "offset" = ?')
+  const selectOld = db
+    .prepare<[string], number>('SELECT id FROM period WHERE day < ? ORDER BY day LIMIT 1')
+    .pluck()
+  const deletePages = db.prepare<[number, number]>(
+    `DELETE FROM page WHERE id IN
+     (SELECT id FROM page WHERE id >= ? AND id < ? LIMIT ${FORGOTTEN_PAGES})`,
+  )
+  const deletePeriod = db.prepare<[number]>('DELETE FROM period WHERE id = ?')
+  const putService = db.prepare<[string, number]>('INSERT OR REPLACE INTO service VALUES (?, ?)')
+
+  const seed = db.prepare<[], number>('SELECT seed FROM seed').pluck().get() ?? 0
+  const inode = inodeOf(path)
+  let walInode = inodeOf(`${path}-wal`)
+
+  const writePages = db.transaction(
+    (pages: readonly PackedPage[], folded: JournalPlace | undefined) => {
+      for (const { period, number, accounts } of pages) {
+        putPage.run(period * PAGES + number, accounts)
+      }
+      if (folded) setFolded.run(folded.file, folded.offset)
+    },
+  )
+
+  return {
+    seed,
+
+    folded() {
+      const select = db.prepare<[], JournalPlace>('SELECT file, "offset" FROM folded')
+      return guarded(() => select.get()) ?? { file: 0, offset: 0 }
+    },
+
+    findPeriod: (scope, day) => guarded(() => selectPeriod.get(day, scope)),
+
+    addPeriod: (scope, day) => guarded(() => Number(insertPeriod.run(day, scope).lastInsertRowid)),
+
+    periods: () => guarded(() => db.prepare<[], Period>('SELECT id, day, scope FROM period').all()),
+
+    readPage: (period, number) => guarded(() => selectPage.get(period * PAGES + number)),
+
+    writePages: (pages, folded) => guarded(() => writePages(pages, folded)),
+
+    forgetBefore: day =>
+      guarded(() => {
+        const period = selectOld.get(day)
+        if (period === undefined) return false
+        const { changes } = deletePages.run(period * PAGES, (period + 1) * PAGES)
+        if (changes === 0) deletePeriod.run(period)
+        return true
+      }),
+
+    services: () =>
+      guarded(() => db.prepare<[], [string, number]>('SELECT * FROM service').raw().all()).map(
+        ([name, asksAtEnd]) => [name, asksAtEnd === 1] as const,
+      ),
+
+    putService: (name, asksAtEnd) => void guarded(() => putService.run(name, asksAtEnd ? 1 : 0)),
+
+    isDetached() {
+      if (path === ':memory:') return false
+      const wal = inodeOf(`${path}-wal`)
+      // It is made with the first write and stays until the end.
+      walInode ??= wal
+      return inodeOf(path) !== inode || wal !== walInode
+    },
+
+    async backUp(copy) {
+      const fresh = `${copy}.new`
+      rmSync(fresh, { force: true })
+      try {
+        await db.backup(fresh, { progress: () => BACKUP_PAGES })
+        chmodSync(fresh, 0o600)
+        renameSync(fresh, copy)
+      } catch (error) {
+        throw asLookupError(copy, error)
+      } finally {
+        rmSync(fresh, { force: true })
+      }
+    },
+
+    close: () => void db.close(),
+  }
+}
+
+function openLocked(path: string, durability: Durability): SqliteDatabase {
+  const db = openSqlite(path, 0)
+  try {
+    // The write-ahead log gets the file's mode.
+    if (path !== ':memory:') chmodSync(path, 0o600)
+    db.pragma('locking_mode = EXCLUSIVE')
+    db.pragma('journal_mode = WAL')
+    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+    db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+    db.transaction(() => {
+      const version = Number(db.pragma('user_version', { simple: true }))
+      if (version === SCHEMA_VERSION) return
+      if (version !== 0) {
+        const kind =
+          version > SCHEMA_VERSION ? 'a newer version' : 'a version before the first release'
+        const numbers = `schema ${version}, this program knows ${SCHEMA_VERSION}`
+        throw new ForeignLedger(`${path} was written by ${kind} (${numbers})`)
+      }
+      db.exec(SCHEMA)
+      db.prepare('INSERT INTO seed VALUES (?)').run(randomInt(2 ** 32))
+      db.pragma(`user_version = ${SCHEMA_VERSION}`)
+    }).immediate()
+    return db
+  } catch (error) {
+    db.close()
+    if (error instanceof LookupError) throw error
+    if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') {
+      throw new ForeignLedger(`${path} is in use by another daemon`, { cause: error })
+    }
+    throw asLookupError(path, error)
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
+}

@@ -1,0 +1,90 @@
+/** Names kept as bytes: found again, told apart, and never in each other's way. */
+
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  DecidedMessages,
+  REMEMBERED,
+  REMEMBERED_MILLISECONDS,
+} from '../../daemon/policy/decided.ts'
+import { byteText, hashOf, NameTable, textOfBytes } from '../../daemon/policy/name-table.ts'
+import { runs } from '../support/fuzz.ts'
+
+const names = fc.array(
+  fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('', 'a', 'ä', '\ufeffa')),
+)
+
+t.test('a name has the number it was added with, whatever it is made of', async () => {
+  fc.assert(
+    fc.property(names, fc.integer({ min: 0, max: 2 ** 32 - 1 }), (all, seed) => {
+      const table = new NameTable(seed)
+      const numbers = new Map<string, number>()
+      for (const name of all) {
+        const bytes = byteText(name)
+        const hash = hashOf(bytes, seed)
+        const expected = numbers.get(name) ?? -1
+        if (table.find(bytes, hash) !== expected) throw new Error(`found another "${name}"`)
+        if (expected < 0) numbers.set(name, table.add(bytes, hash))
+      }
+      const { starts, bytes } = table.packed()
+      const again = NameTable.of(seed, starts.slice(), bytes.slice())
+      for (const [name, number] of numbers) {
+        if (table.nameOf(number) !== name) throw new Error(`"${name}" reads otherwise`)
+        const found = again.find(byteText(name), hashOf(byteText(name), seed))
+        if (found !== number) throw new Error(`"${name}" is lost when it is read back`)
+      }
+    }),
+    { numRuns: runs(300) },
+  )
+})
+
+t.test('many names, each found among them all', async t => {
+  const table = new NameTable(7)
+  const name = (number: number) => `user${number}@example.org`
+  for (let i = 0; i < 20_000; i++) table.add(name(i), hashOf(name(i), 7))
+  const wrong = Array.from(
+    { length: 20_000 },
+    (_, i) => table.find(name(i), hashOf(name(i), 7)) - i,
+  )
+  t.ok(wrong.every(difference => difference === 0))
+  t.equal(table.find('nobody', hashOf('nobody', 7)), -1)
+})
+
+t.test('a text and its bytes are the same name', async t => {
+  for (const name of ['alice', 'jürgen', '用户', '😀', '\ufeffx']) {
+    t.equal(textOfBytes(Buffer.from(byteText(name), 'latin1')), name)
+  }
+})
+
+t.test('a message is known by its counter, its account and its instance', async t => {
+  const messages = new DecidedMessages(0)
+  const one = { instance: 'i', accepted: true, counted: 3, stage: 'DATA', at: 1 } as const
+  messages.remember({ ...one, scope: 'a', account: 'alice', day: '2026-11-20' })
+  t.match(messages.find('a', 'alice', 'i'), { counted: 3, day: '2026-11-20', stage: 'DATA' })
+  t.equal(messages.find('b', 'alice', 'i'), undefined)
+  t.equal(messages.find('a', 'bob', 'i'), undefined)
+  messages.remember({ ...one, scope: 'a', account: 'alice', day: '2026-11-21', counted: 4 })
+  t.match(messages.find('a', 'alice', 'i'), { counted: 4, day: '2026-11-21' }, 'the newer one')
+})
+
+t.test('the last messages are remembered, those long before are not', async t => {
+  const messages = new DecidedMessages(0)
+  const at = (number: number, time: number): void =>
+    messages.remember({
+      scope: 's',
+      account: 'alice',
+      instance: `${number}`,
+      day: 'd',
+      accepted: true,
+      counted: 1,
+      stage: 'END-OF-MESSAGE',
+      at: time,
+    })
+  for (let i = 0; i < 2 * REMEMBERED + 10; i++) at(i, i % 1000)
+  t.equal(messages.find('s', 'alice', '5'), undefined)
+  t.ok(messages.find('s', 'alice', `${REMEMBERED + 20}`))
+  at(-1, REMEMBERED_MILLISECONDS * 2)
+  at(-2, REMEMBERED_MILLISECONDS * 4)
+  t.equal(messages.find('s', 'alice', `${REMEMBERED + 20}`), undefined)
+  t.ok(messages.find('s', 'alice', '-2'))
+})

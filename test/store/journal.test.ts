@@ -1,0 +1,246 @@
+/** The journal: what was written is read again, whatever became of the rest. */
+
+import {
+  cpSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { AccountPage } from '../../daemon/store/account-page.ts'
+import { JOURNAL_FILE_BYTES, Journal } from '../../daemon/store/journal.ts'
+import { runs } from '../support/fuzz.ts'
+
+const START = { file: 0, offset: 0 }
+const now = Date.UTC(2026, 10, 20, 12)
+
+function write(journal: Journal, account: string, used: number, instance = `m${used}`): void {
+  journal.record.sum('limit', '2026-11-20', account, used)
+  journal.record.decision(instance, true, 1, true, now)
+  journal.settle()
+}
+
+/** Everything in the journal, in words. */
+function said(journal: Journal, since = 0): string[] {
+  const lines: string[] = []
+  journal.read(START, since, {
+    sum: (scope, day, account, used) => lines.push(`${scope} ${day} ${account} ${used}`),
+    decision: ({ account, instance, counted }) => lines.push(`${account} ${instance} ${counted}`),
+  })
+  return lines
+}
+
+const ledger = (folder: string): string => join(folder, 'ledger.sqlite')
+const first = (folder: string): string => join(folder, 'ledger.journal-0')
+
+t.test('what was settled is read again, in its order', async t => {
+  for (const isDurable of [false, true]) {
+    const folder = t.testdir()
+    const journal = new Journal(ledger(folder), isDurable, START)
+    write(journal, 'alice', 1)
+    write(journal, 'bob', 2)
+    journal.record.sum('limit', '2026-11-20', 'never settled', 3)
+    const expected = [
+      'limit 2026-11-20 alice 1',
+      'alice m1 1',
+      'limit 2026-11-20 bob 2',
+      'bob m2 1',
+    ]
+    const next = new Journal(ledger(folder), isDurable, START)
+    t.same(said(next), expected)
+    t.same(said(next, now + 1), [], 'nothing is newer')
+    write(next, 'carol', 3)
+    const last = new Journal(ledger(folder), isDurable, START)
+    t.same(said(last).slice(4), ['limit 2026-11-20 carol 3', 'carol m3 1'])
+    t.equal(last.loss, undefined)
+    t.equal(statSync(first(folder)).mode & 0o777, 0o600)
+  }
+})
+
+t.test('a file that ends anywhere is read up to its last whole record', async t => {
+  const folder = t.testdir()
+  const path = first(folder)
+  const journal = new Journal(ledger(folder), false, START)
+  const ends: number[] = []
+  for (let used = 1; used <= 5; used++) {
+    write(journal, 'alice', used)
+    ends.push(statSync(path).size)
+  }
+  const whole = readFileSync(path)
+  for (let size = whole.length; size >= 0; size--) {
+    truncateSync(path, size)
+    const cut = new Journal(ledger(folder), false, START)
+    const expected = ends.filter(end => end <= size).length
+    if (said(cut).length !== 2 * expected) t.fail(`${said(cut).length / 2} at ${size}`)
+    if (size % 40 !== 0) continue
+    // What comes next is read too, and nothing of what was cut.
+    write(cut, 'next', 9)
+    t.same(said(new Journal(ledger(folder), false, START)).slice(2 * expected), [
+      'limit 2026-11-20 next 9',
+      'next m9 1',
+    ])
+    writeFileSync(path, whole)
+  }
+})
+
+t.test('a damaged record costs itself, and the operator is told', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  write(journal, 'alice', 1)
+  const size = statSync(first(folder)).size
+  write(journal, 'bob', 2)
+  write(journal, 'carol', 3)
+  const bytes = readFileSync(first(folder))
+  bytes.writeUInt8(0x5a, size + 30)
+  writeFileSync(first(folder), bytes)
+  const next = new Journal(ledger(folder), false, START)
+  t.match(next.loss, /ledger\.journal-0 was damaged/)
+  t.same(
+    said(next).filter(line => line.includes(' m')),
+    ['alice m1 1', 'carol m3 1'],
+  )
+})
+
+t.test('a journal that is gone is missed, and its numbers do not come again', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  write(journal, 'alice', 1)
+  const { place } = journal
+  rmSync(first(folder))
+  t.equal(journal.isDetached, true)
+  const next = new Journal(ledger(folder), false, place)
+  t.match(next.loss, /is missing/)
+  write(next, 'bob', 2)
+  t.ok(next.place.file > place.file)
+  t.equal(next.isDetached, false)
+})
+
+t.test('files are used again, and nothing of their former use is read', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  const instance = 'x'.repeat(4000)
+  let written = 0
+  for (let round = 0; round < 5; round++) {
+    const { place } = journal
+    while (journal.bytesSince(place) < JOURNAL_FILE_BYTES) {
+      for (let i = 0; i < 50; i++) journal.record.decision(instance, true, 1, true, now)
+      write(journal, 'alice', ++written, 'last')
+    }
+    journal.release(journal.place, now, 1500)
+    t.ok(readdirSync(folder).length <= 5, readdirSync(folder).join(' '))
+  }
+  t.ok(journal.place.file >= 5, `file ${journal.place.file}`)
+  const sums = said(new Journal(ledger(folder), false, START)).filter(line => /^limit/.test(line))
+  t.equal(sums.at(-1), `limit 2026-11-20 alice ${written}`)
+  const numbers = sums.map(line => Number(line.split(' ')[3]))
+  t.same(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+    'sums only rise',
+  )
+  t.ok(numbers.length < written, `${numbers.length} of ${written} are left`)
+})
+
+t.test(
+  'what cannot be written goes with the next record, and too much of it is given up',
+  async t => {
+    const folder = t.testdir({ state: {} })
+    const state = join(folder, 'state')
+    const journal = new Journal(ledger(state), false, START)
+    renameSync(state, join(folder, 'away'))
+    journal.record.sum('limit', '2026-11-20', 'alice', 1)
+    t.throws(() => journal.settle(), /ENOENT/)
+    journal.record.sum('limit', '2026-11-20', 'alice', 2)
+    renameSync(join(folder, 'away'), state)
+    journal.settle()
+    t.same(said(journal), ['limit 2026-11-20 alice 1', 'limit 2026-11-20 alice 2'])
+
+    const other = new Journal(
+      join(folder, 'gone/ledger.sqlite').replace('gone', 'state'),
+      false,
+      START,
+    )
+    rmSync(state, { recursive: true })
+    for (let i = 0; i < 300; i++) other.record.decision('x'.repeat(5000), true, 1, true, now)
+    t.throws(() => other.settle(), /ENOENT/)
+    t.ok(other.hasGivenUp && other.record.isEmpty)
+  },
+)
+
+t.test('files of the journal with anything in them are read, or passed over', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  for (let used = 1; used <= 20; used++) write(journal, `u${used}`, used)
+  const good = readFileSync(first(folder))
+  const change = fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) })
+  fc.assert(
+    fc.property(fc.array(change), fc.boolean(), (changes, isNoise) => {
+      const bytes = isNoise
+        ? Buffer.from(changes.flatMap(({ at, byte }) => [at & 255, byte]))
+        : Buffer.from(good)
+      for (const { at, byte } of isNoise ? [] : changes) bytes.writeUInt8(byte, at)
+      writeFileSync(first(folder), bytes)
+      said(new Journal(ledger(folder), false, START))
+    }),
+    { numRuns: runs(300) },
+  )
+})
+
+t.test('a page is what it was when it is read back, and noise is refused', async t => {
+  const sums = fc.dictionary(fc.string({ maxLength: 8 }), fc.nat())
+  fc.assert(
+    fc.property(sums, fc.nat(), (all, seed) => {
+      const page = AccountPage.empty(seed)
+      for (const [account, used] of Object.entries(all))
+        page.set(Buffer.from(account).toString('latin1'), 5, used)
+      const again = AccountPage.unpack(seed, page.pack())
+      const read = Object.fromEntries(again.sums())
+      if (JSON.stringify(read) !== JSON.stringify(Object.fromEntries(page.sums())))
+        throw new Error('other sums')
+      if (!again.pack().equals(page.pack())) throw new Error('other bytes')
+    }),
+    { numRuns: runs(200) },
+  )
+  const page = AccountPage.empty(1)
+  for (let i = 0; i < 50; i++) page.set(`user${i}`, i, i)
+  const good = page.pack()
+  const change = fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) })
+  let refused = 0
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1 }), fc.nat(good.length), (changes, length) => {
+      const bytes = Buffer.from(good.subarray(0, length))
+      for (const { at, byte } of changes) if (at < length) bytes.writeUInt8(byte, at)
+      try {
+        const read = AccountPage.unpack(1, bytes)
+        for (let i = 0; i < 60; i++) read.used(`user${i}`, i)
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+        refused++
+      }
+    }),
+    { numRuns: runs(500) },
+  )
+  t.ok(refused > 100, `${refused} were refused`)
+  t.throws(() => AccountPage.unpack(1, cut(good)), RangeError)
+})
+
+function cut(packed: Buffer): Buffer {
+  return packed.subarray(0, packed.length - 1)
+}
+
+t.test('a copy that is taken at any moment can be gone on with', async t => {
+  const folder = t.testdir({ copy: {} })
+  const journal = new Journal(ledger(folder), true, START)
+  for (let used = 1; used <= 30; used++) {
+    write(journal, 'alice', used)
+    cpSync(first(folder), first(join(folder, 'copy')))
+    const copy = new Journal(ledger(join(folder, 'copy')), true, START)
+    if (said(copy).length !== used * 2) t.fail(`${said(copy).length} lines after ${used}`)
+  }
+})
