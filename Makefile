@@ -9,7 +9,7 @@ RUN := .run
 # npm writes this file last.
 packages := node_modules/.package-lock.json
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fix golden replay e2e bench bench-chain bench-scale exact faults fuzz deb test-deb clean
+.PHONY: help build run test check fix golden replay e2e bench bench-chain exact faults fuzz deb test-deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,14 +49,11 @@ replay: build  ## the recorded cases of the original
 e2e: build  ## conversations with the real program, and with a real Postfix
 	$(NODE) node_modules/.bin/tap test/e2e/*.test.ts
 
-bench: build  ## requests per second beside an echo server and a floor
-	$(NODE) bench/bench.ts
+bench: build  ## speed and size beside what is asked (BENCH='--only idle')
+	$(NODE) bench/bench.ts $(BENCH)
 
 bench-chain: build  ## twelve plugins and six DNS questions beside the default policy
 	$(NODE) bench/chain.ts
-
-bench-scale: build  ## the same with a million users, 90 days of history, idle connections
-	$(NODE) bench/scale.ts
 
 exact: build  ## 100,000 recipients through a real Postfix: counted = queued? (root)
 	$(NODE) test/exact/main.ts

@@ -5,21 +5,23 @@
  * address, one by the sender's domain and by the client's name. First everything is in the cache,
  * and the default policy is asked in turns with it. Then nothing is, and one of the lists is dead.
  *
- *   bench/chain.ts [--connections 16] [--seconds 4] [--rounds 3] [--dist DIR]
+ *   bench/chain.ts [--connections 16] [--seconds 3] [--rounds 3] [--dist DIR]
  */
 
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { freePort } from '../test/support/free-port.ts'
 import {
   type Contestant,
+  commonOptions,
   compileLoad,
-  freePort,
   germanAddresses,
   median,
+  positive,
   runRound,
+  setDefaultPolicy,
   startDaemon,
   startServer,
   stop,
@@ -32,13 +34,11 @@ const STRANGERS = 200_000
 const DEADLINE_SECONDS = 2
 
 const { values } = parseArgs({
-  options: {
-    connections: { type: 'string', default: '16' },
-    seconds: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '3' },
-    dist: { type: 'string', default: join(import.meta.dirname, '../dist') },
-  },
+  options: { ...commonOptions, connections: { type: 'string', default: '16' } },
 })
+const connections = positive('connections', values.connections)
+const seconds = positive('seconds', values.seconds)
+const rounds = positive('rounds', values.rounds)
 
 const plugin = (name: string, module: string, lines = ''): string =>
   `  <Plugin ${name}>\n    module = "${module}"\n${lines}  </Plugin>\n`
@@ -85,11 +85,7 @@ async function startLong(folder: string, list: string, dnsPort: number): Promise
 }
 
 async function startDefault(folder: string): Promise<Contestant> {
-  const port = await freePort()
-  const settings = [`mtpolicyd/port=${port}`, 'mtpolicyd/threshold=1000000000']
-  execFileSync(join(values.dist, 'mtpolicyctl'), ['--root', folder, 'set', ...settings], {
-    stdio: 'ignore',
-  })
+  const port = await setDefaultPolicy(values.dist, folder)
   return startDaemon({ name: 'default policy', dist: values.dist, root: folder, port })
 }
 
@@ -102,9 +98,9 @@ function ask(contestant: Contestant, addresses: string, warmup = 1): void {
   const round = runRound(contestant, {
     load,
     addresses,
-    connections: Number(values.connections),
+    connections,
     users: USERS,
-    seconds: Number(values.seconds),
+    seconds,
     number: number++,
     warmup,
   })
@@ -137,11 +133,11 @@ try {
   ask(long, few)
   // That one filled the cache.
   long.rounds.pop()
-  for (let round = 0; round < Number(values.rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     ask(usual, few)
     ask(long, few)
   }
-  process.stdout.write(`${values.connections} connections, all six names in the cache\n\n`)
+  process.stdout.write(`${connections} connections, all six names in the cache\n\n`)
   row(['', 'requests/s', 'p50 µs', 'p99 µs', 'max µs'])
   for (const contestant of [usual, long]) show(contestant)
   const ratio = (100 * middle(long, 'perSecond')) / middle(usual, 'perSecond')
@@ -157,7 +153,7 @@ try {
   ask(stricken, strangers, 0)
   show({ ...stricken, name: 'first round' })
   stricken.rounds.pop()
-  for (let round = 0; round < Number(values.rounds); round++) ask(stricken, strangers)
+  for (let round = 0; round < rounds; round++) ask(stricken, strangers)
   show({ ...stricken, name: 'then' })
   row(['deadline + 50 ms', '', '', (DEADLINE_SECONDS * 1000 + 50) * 1000])
 } finally {

@@ -5,12 +5,31 @@
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type CountryResponse, Reader } from 'maxmind'
+import { freePort } from '../test/support/free-port.ts'
 
 const top = join(import.meta.dirname, '..')
+
+/** The options that all of these programs take, as parseArgs wants them. */
+export const commonOptions = {
+  /** How long a round lasts, besides its second before anything is measured. */
+  seconds: { type: 'string', default: '3' },
+  /** How often each contestant is asked; what is shown is the median. */
+  rounds: { type: 'string', default: '3' },
+  /** Another build. */
+  dist: { type: 'string', default: join(top, 'dist') },
+} as const
+
+/** Ends the program if it is not one. */
+export function positive(option: string, text: string): number {
+  const number = Number(text)
+  if (number > 0 && Number.isFinite(number)) return number
+  process.stderr.write(`--${option} ${text}: not a positive number\n`)
+  process.exit(64)
+}
 
 interface Round {
   readonly answered: number
@@ -34,12 +53,18 @@ export interface Contestant {
   readonly rounds: Measured[]
 }
 
+/** The first that there is makes the load generator. */
+export const compilers = ['cc', 'gcc']
+
 export function compileLoad(): string {
   const program = join(top, 'build', 'load')
   mkdirSync(join(top, 'build'), { recursive: true })
-  for (const compiler of ['cc', 'gcc']) {
+  // Under a name of its own first: another benchmark may be about to run the one that is there.
+  const fresh = `${program}.${process.pid}`
+  for (const compiler of compilers) {
     try {
-      execFileSync(compiler, ['-O2', '-o', program, join(import.meta.dirname, 'load.c')])
+      execFileSync(compiler, ['-O2', '-o', fresh, join(import.meta.dirname, 'load.c')])
+      renameSync(fresh, program)
       return program
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
@@ -114,14 +139,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Contestant> {
   return { name, process: child, port, rounds: [] }
 }
 
-export function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      const port = typeof address === 'object' && address ? address.port : 0
-      probe.close(() => resolve(port))
-    })
-  })
+/** The default policy with a limit that nobody reaches, as variables below `root`; its port. */
+export async function setDefaultPolicy(
+  dist: string,
+  root: string,
+  settings: readonly string[] = [],
+): Promise<number> {
+  const port = await freePort()
+  const all = [`mtpolicyd/port=${port}`, 'mtpolicyd/threshold=1000000000', ...settings]
+  execFileSync(join(dist, 'mtpolicyctl'), ['--root', root, 'set', ...all], { stdio: 'ignore' })
+  return port
 }
 
 function isListening(port: number): Promise<boolean> {
@@ -133,6 +160,38 @@ function isListening(port: number): Promise<boolean> {
     })
     probe.once('error', () => resolve(false))
   })
+}
+
+export function firstAnswer(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('error', reject)
+    socket.once('data', () => {
+      socket.destroy()
+      resolve()
+    })
+    socket.write('request=smtpd_access_policy\nprotocol_state=CONNECT\n\n')
+  })
+}
+
+/** Each has asked once, as an smtpd process that waits for its next client has. */
+export async function openIdle(port: number, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = []
+  for (let i = 0; i < count; i++) {
+    await new Promise<void>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1')
+      sockets.push(socket)
+      socket.once('error', reject)
+      socket.once('data', () => resolve())
+      socket.write(`request=smtpd_access_policy\ninstance=idle.${i}\nsender=a@example.org\n\n`)
+    })
+  }
+  return sockets
+}
+
+export function kilobytesOf({ process: { pid } }: Contestant): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
 }
 
 export interface RoundOptions {

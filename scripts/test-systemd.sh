@@ -66,7 +66,7 @@ dpkg-deb -R "$deb" "$work/root/next"
 sed -i 's/^Version: .*/&+1/' "$work/root/next/DEBIAN/control"
 dpkg-deb -Znone -b "$work/root/next" "$work/root/next.deb" > /dev/null
 rm -rf "$work/root/next"
-cp "$top/test/support/restart-load.ts" "$work/root/"
+cp "$top/test/support/restart-load.ts" "$top/test/support/smtpd-client.ts" "$work/root/"
 
 # --- boot ----------------------------------------------------------------------------------------
 

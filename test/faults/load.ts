@@ -4,19 +4,16 @@
  *   node load.ts PORT CLIENTS PAUSE_MILLISECONDS
  *
  * Each keeps its connection and asks about one message after the other, with a pause between them.
- * Whoever loses the connection, or hears nothing for 5 s, tries once more after a second, as
- * attr_clnt(3) does; after that Postfix would do what its default_action says: `unanswered`.
+ * Where the second try fails as well, Postfix would do what its default_action says: `unanswered`.
  *
  * On standard input a line `phase NAME` begins a new phase, `end` ends all. Then one line of JSON:
  * what was seen in each phase, by the phase in which a request began.
  */
 
-import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { smtpdClient } from '../support/smtpd-client.ts'
 
-const TIMEOUT_MILLISECONDS = 5000
-const RETRY_MILLISECONDS = 1000
 const USERS = 500
 
 export interface Phase {
@@ -59,40 +56,8 @@ function finish(): void {
   if (phase) phase.median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0
 }
 
-function open(): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), '127.0.0.1')
-    socket.setNoDelay(true)
-    socket.setTimeout(TIMEOUT_MILLISECONDS, () => socket.destroy(new Error('silence')))
-    socket.once('connect', () => resolve(socket))
-    socket.once('error', reject)
-    socket.on('error', () => undefined)
-  })
-}
-
-function converse(socket: Socket, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = ''
-    const done = (error?: Error): void => {
-      socket.off('data', read)
-      socket.off('close', closed)
-      if (error) reject(error)
-      else resolve(answer)
-    }
-    const read = (chunk: Buffer): void => {
-      answer += chunk.toString()
-      if (answer.endsWith('\n\n')) done()
-    }
-    const closed = (): void => done(new Error('closed without an answer'))
-    socket.on('data', read)
-    socket.once('close', closed)
-    if (socket.destroyed || socket.readableEnded) closed()
-    else socket.write(text)
-  })
-}
-
 async function client(number: number): Promise<void> {
-  let kept: Socket | undefined
+  const smtpd = smtpdClient(Number(port))
   for (let turn = 0; !isOver; turn++) {
     const phase = phases.at(-1)
     const mine = times
@@ -106,32 +71,17 @@ async function client(number: number): Promise<void> {
       `client_address=193.99.144.${1 + ((number * 7 + turn) % 250)}`,
       `sasl_username=load${(number * 31 + turn) % USERS}`,
     ].join('\n')}\n\n`
-    const began = performance.now()
     phase.asked++
-    for (let tries = 1; ; tries++) {
-      try {
-        kept ??= await open()
-        const answer = await converse(kept, text)
-        if (answer === 'action=dunno\n\n') phase.passed++
-        else phase.others++
-        if (tries === 2) phase.retried++
-        break
-      } catch {
-        kept?.destroy()
-        kept = undefined
-        if (tries === 2) {
-          phase.unanswered++
-          break
-        }
-        await sleep(RETRY_MILLISECONDS)
-      }
-    }
-    const took = performance.now() - began
-    mine.push(took)
-    phase.worst = Math.max(phase.worst, took)
+    const { answer, tries, milliseconds } = await smtpd.ask(text)
+    if (answer === undefined) phase.unanswered++
+    else if (answer === 'action=dunno\n\n') phase.passed++
+    else phase.others++
+    if (answer !== undefined && tries === 2) phase.retried++
+    mine.push(milliseconds)
+    phase.worst = Math.max(phase.worst, milliseconds)
     await sleep(Number(pause) * (0.5 + Math.random()))
   }
-  kept?.destroy()
+  smtpd.hangUp()
 }
 
 begin('before')

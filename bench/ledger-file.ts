@@ -1,0 +1,63 @@
+/**
+ * What the benchmark knows of the ledger's file: how to fill one, and how to add up what is in it.
+ * Nothing else in bench/ knows the format; the file must not be in use by a daemon.
+ */
+
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { calendarDays } from '../daemon/policy/window.ts'
+import { openSqliteLedger } from '../daemon/store/sqlite-ledger.ts'
+
+/** The counter of the default policy. */
+const SCOPE = 'limit'
+const DAY_MILLISECONDS = 86_400_000
+/** Sums per write: many, and still short rows, as those of a busy turn are. */
+const SUMS_AT_ONCE = 1000
+
+/** The names of so many days, today the last. */
+function daysUntilToday(count: number): string[] {
+  const dayOf = calendarDays(undefined)
+  const now = Date.now()
+  return Array.from(
+    { length: count },
+    (_, i) => dayOf(now - (count - 1 - i) * DAY_MILLISECONDS).name,
+  )
+}
+
+/** Gives so many users a sum of 1 on each of so many days; the days' names, today the last. */
+export function fillLedger(path: string, days: number, users: number): string[] {
+  const names = daysUntilToday(days)
+  const [first, ...others] = names
+  if (first === undefined) return []
+  mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
+  const store = openSqliteLedger(path, 'normal')
+  for (let user = 0; user < users; user++) {
+    store.absorb(SCOPE, first, `user${String(user).padStart(5, '0')}@mail.example.org`, 1)
+    if (user % SUMS_AT_ONCE === 0) store.settle()
+  }
+  store.close()
+  // Millions of sums take minutes through the store; these are copies within the table.
+  const db = new Database(path)
+  db.pragma('synchronous = OFF')
+  db.exec('DELETE FROM turn')
+  const copy = db.prepare<[string, string, string]>(
+    'INSERT INTO usage SELECT scope, ?, account, used FROM usage WHERE scope = ? AND day = ?',
+  )
+  for (const day of others) copy.run(day, SCOPE, first)
+  db.close()
+  // Else the daemon's first flush would write all of this.
+  const file = openSync(path, 'r+')
+  fsyncSync(file)
+  closeSync(file)
+  return names
+}
+
+/** The sum of each day. */
+export function sumOfLedger(path: string): Map<string, number> {
+  const days = new Map<string, number>()
+  const store = openSqliteLedger(path, 'normal')
+  for (const [, day, , used] of store.sums()) days.set(day, (days.get(day) ?? 0) + used)
+  store.close()
+  return days
+}
