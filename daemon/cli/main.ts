@@ -271,9 +271,12 @@ async function reloadIfRunning(paths: Paths): Promise<void> {
 // `mtpolicyctl dump | head` closes the pipe: what was asked for has been shown.
 process.stdout.on('error', () => process.exit(1))
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  err(`mtpolicyctl: ${describeError(error)}\n`)
-  process.exitCode = 1
-}
+main(process.argv.slice(2)).then(
+  status => {
+    process.exitCode = status
+  },
+  error => {
+    err(`mtpolicyctl: ${describeError(error)}\n`)
+    process.exitCode = 1
+  },
+)
