@@ -36,6 +36,26 @@ const librariesApart: Plugin = {
   },
 }
 
+/** Modules of Node that take long to load, and that most starts do not need. */
+const RARE = ['dgram', 'fs/promises', 'readline', 'timers/promises', 'tls', 'zlib']
+
+/** What the sources import from those is looked up when it is used. */
+const rareLate: Plugin = {
+  name: 'rare modules late',
+  setup({ onLoad, onResolve }) {
+    const filter = new RegExp(`^node:(?:${RARE.join('|')})$`)
+    onResolve({ filter }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'late' } : undefined,
+    )
+    onLoad({ filter: /./, namespace: 'late' }, ({ path }) => {
+      const getters = Object.keys(process.getBuiltinModule(path) ?? {}).map(
+        name => `get ${name}() { return require('${path}').${name} },`,
+      )
+      return { contents: `module.exports = {\n${getters.join('\n')}\n}` }
+    })
+  },
+}
+
 /** @param programs their names, and the files they begin with. */
 export async function bundle(
   top: string,
@@ -69,7 +89,7 @@ export async function bundle(
     },
     banner: { js: '(function (require, __filename, __dirname) {' },
     footer: { js: '})' },
-    plugins: [librariesApart],
+    plugins: [librariesApart, rareLate],
     write: false,
   })
   const starts = Object.keys(programs).map(name => {
