@@ -48,10 +48,13 @@ const rareLate: Plugin = {
       kind === 'import-statement' ? { path, namespace: 'late' } : undefined,
     )
     onLoad({ filter: /./, namespace: 'late' }, ({ path }) => {
-      const getters = Object.keys(process.getBuiltinModule(path) ?? {}).map(
-        name => `get ${name}() { return require('${path}').${name} },`,
-      )
-      return { contents: `module.exports = {\n${getters.join('\n')}\n}` }
+      const names = Object.keys(process.getBuiltinModule(path) ?? {})
+      const lines = [
+        'let loaded',
+        `const late = () => (loaded ??= require('${path}'))`,
+        `module.exports = { ${names.map(name => `get ${name}() { return late().${name} }`)} }`,
+      ]
+      return { contents: lines.join('\n') }
     })
   },
 }
