@@ -163,5 +163,6 @@ function goToBackground(argv: readonly string[]): Promise<number> {
   })
 }
 
-const status = await main(process.argv.slice(2))
-if (status !== undefined) process.exit(status)
+void main(process.argv.slice(2)).then(status => {
+  if (status !== undefined) process.exit(status)
+})

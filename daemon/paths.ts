@@ -22,7 +22,7 @@ export interface Paths {
   readonly notifiers: readonly string[]
 }
 
-/** The program's folder: of a bundle (its chunks lie one below), or of the sources. */
+/** The program's folder: of a bundle, or above the sources. */
 const program =
   [import.meta.dirname, join(import.meta.dirname, '..')].find(folder =>
     existsSync(join(folder, 'templates')),

@@ -9,6 +9,8 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 top=$PWD
 [ -x dist/mtpolicyd ] || { echo 'deb: no dist/mtpolicyd: run make build' >&2; exit 1; }
+# What starts are faster with.
+[ -n "$(ls dist/mtpolicyd-*.cache 2> /dev/null)" ] || { echo 'deb: no code cache in dist/: see what make build says' >&2; exit 1; }
 # Its unit waits for the word that this sends.
 [ -f dist/notify.node ] || { echo 'deb: no dist/notify.node: install gcc, run make build' >&2; exit 1; }
 

@@ -142,9 +142,13 @@ class Tree {
     this.#records[node * 2 + 1] = ipv4
   }
 
-  /** The tree in preorder, without nodes whose two sides are the same leaf or nothing. */
+  /**
+   * The tree in preorder. Equal parts of it are there once, which makes it less than half as large,
+   * and a node whose two sides are the same leaf or nothing not at all.
+   */
   nodes(): Int32Array {
-    for (const side of [0, 1]) this.#records[side] = this.#merge(this.#records[side] ?? 0)
+    const known = new Map<number, number>()
+    for (const side of [0, 1]) this.#records[side] = this.#merge(this.#records[side] ?? 0, known)
     const nodes = new Int32Array(this.#length)
     const copies = new Int32Array(this.#length / 2)
     let count = 0
@@ -153,7 +157,7 @@ class Tree {
       copies[node] = at
       for (const side of [0, 1]) {
         const record = this.#records[node * 2 + side] ?? 0
-        // What is copied already is reached by an alias.
+        // What is copied already is reached from several places.
         nodes[at * 2 + side] = record > 0 ? copies[record] || copy(record) : record
       }
       return at
@@ -162,13 +166,19 @@ class Tree {
     return nodes.slice(0, count * 2)
   }
 
-  #merge(record: number): number {
+  /** What stands for the record: a leaf, or the first node with the same two sides. */
+  #merge(record: number, known: Map<number, number>): number {
     if (record <= 0) return record
-    const left = this.#merge(this.#records[record * 2] ?? 0)
-    const right = this.#merge(this.#records[record * 2 + 1] ?? 0)
+    const left = this.#merge(this.#records[record * 2] ?? 0, known)
+    const right = this.#merge(this.#records[record * 2 + 1] ?? 0, known)
     this.#records[record * 2] = left
     this.#records[record * 2 + 1] = right
-    return left === right && left <= 0 ? left : record
+    if (left === right && left <= 0) return left
+    // One number for both; no tree here has 2^25 nodes.
+    const sides = left * 2 ** 26 + right
+    const first = known.get(sides)
+    if (first === undefined) known.set(sides, record)
+    return first ?? record
   }
 }
 

@@ -18,7 +18,7 @@ import { runProgram } from '../postfix/external-program.ts'
 import { follow } from '../postfix/register.ts'
 import type { UcrAccess } from '../postfix/registration.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
-import { isGenerated } from '../registry/render.ts'
+import { isGenerated } from '../registry/template-files.ts'
 import { findUcr } from '../registry/ucr.ts'
 import { truth } from '../registry/value-types.ts'
 import { version } from '../version.ts'
@@ -271,9 +271,12 @@ async function reloadIfRunning(paths: Paths): Promise<void> {
 // `mtpolicyctl dump | head` closes the pipe: what was asked for has been shown.
 process.stdout.on('error', () => process.exit(1))
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  err(`mtpolicyctl: ${describeError(error)}\n`)
-  process.exitCode = 1
-}
+main(process.argv.slice(2)).then(
+  status => {
+    process.exitCode = status
+  },
+  error => {
+    err(`mtpolicyctl: ${describeError(error)}\n`)
+    process.exitCode = 1
+  },
+)

@@ -100,10 +100,14 @@ async function send(): Promise<void> {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === '') await send()
-  else attributes.push(line)
+async function converse(): Promise<void> {
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === '') await send()
+    else attributes.push(line)
+  }
+  await send()
+  socket?.destroy()
+  process.exitCode = status
 }
-await send()
-socket?.destroy()
-process.exitCode = status
+
+void converse()

@@ -16,7 +16,7 @@ import {
 } from '../registry/commit.ts'
 import type { Scope } from '../registry/layers.ts'
 import { isOverridden, type Snapshot, scopeOf } from '../registry/registry.ts'
-import { readTemplates } from '../registry/render.ts'
+import { findTemplates } from '../registry/template-files.ts'
 import { canonicalKey, FORBIDDEN_IN_KEYS, userPartProblem } from '../registry/user-key.ts'
 import { checkValue, LINE_BREAKER, printable, truth } from '../registry/value-types.ts'
 import { isPattern } from '../registry/variables.ts'
@@ -221,8 +221,7 @@ function umlautAdvice(key: string): string | undefined {
 export async function runCommit(call: Call): Promise<number> {
   const { registry, io, args } = call
   const scope = scopeOption(call)
-  const { templates } = readTemplates(io.templates, registry.root, registry.descriptions)
-  const targets = templates.map(({ target }) => target)
+  const targets = findTemplates(io.templates, registry.root).map(({ target }) => target)
   // A path as this host sees it, or as the moved root does.
   const wanted = args.flatMap(argument => {
     const path = resolve(argument)

@@ -9,7 +9,7 @@
 
 import { Reader, type Response } from 'maxmind'
 import { type CountryTable, countryCode } from './country-table.ts'
-import { checkMetadata, sampleRecords } from './mmdb-check.ts'
+import { checkMetadata, checkTree, sampleAddresses } from './mmdb-check.ts'
 
 export { isMmdb } from './mmdb-check.ts'
 
@@ -25,8 +25,14 @@ export function* readMmdb(file: Buffer): Generator<void, CountryTable> {
   // The type of the library promises MaxMind's own records; other makers' differ.
   const recordOf = (address: string): unknown => reader.get(address)
 
-  const samples = yield* sampleRecords(file, markerOffset, reader.metadata)
-  if (!samples.some(address => countryIn(recordOf(address)) !== undefined)) {
+  yield* checkTree(file, markerOffset, reader.metadata)
+  let namesCountries = false
+  for (const address of sampleAddresses(file, reader.metadata)) {
+    if (address === undefined) yield
+    else namesCountries = countryIn(recordOf(address)) !== undefined
+    if (namesCountries) break
+  }
+  if (!namesCountries) {
     throw new Error(`no record of this database (type ${databaseType}) names a country`)
   }
 

@@ -8,7 +8,7 @@
  * aloud and the chain goes on.
  *
  * Changes are found by polling identity, size and time of the file, which survives every way of
- * replacing it; `reload()` looks at once. Verifying takes some 60 ms per 8 MB; while the daemon is
+ * replacing it; `reload()` looks at once. Verifying takes some 20 ms per 8 MB; while the daemon is
  * at work that is done in small steps.
  * Any number of databases can be open side by side; nothing is shared.
  */

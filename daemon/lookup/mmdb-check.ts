@@ -3,9 +3,8 @@
  *
  * The library trusts its file: cut short it throws in the middle of a lookup, and pointers that
  * form a circle or fan out keep it busy. So before a file is used the metadata, every node of the
- * search tree that an address can reach and every record that a node points at are measured
- * against the file. What passes here can be looked up without surprise; whether the answers are
- * true nobody can tell.
+ * search tree and every record that a node points at are measured against the file. What passes
+ * here can be looked up without surprise; whether the answers are true nobody can tell.
  *
  * Format: MaxMind DB File Format Specification 2.0. Values are measured here, not decoded.
  */
@@ -19,9 +18,11 @@ const SEPARATOR_BYTES = 16
 /** A city record with names in nine languages has about 250 values. */
 const VALUES_PER_RECORD = 10_000
 const NESTING = 64
-/** Sides of nodes between two pauses: about a millisecond. */
+/** Nodes between two pauses: some ten microseconds. */
+const NODES_AT_ONCE = 1000
+/** Sides of nodes between two pauses of a walk: about a millisecond. */
 const STEPS_AT_ONCE = 20_000
-/** Records handed back as samples, spread over whatever the tree holds. */
+/** Records of which one must name a country. */
 const SAMPLES = 2000
 
 export interface TreeShape {
@@ -55,14 +56,14 @@ export function checkMetadata(file: Buffer): number {
 }
 
 /**
- * Walks the whole tree, measures every record, and returns one address for each of (up to some
- * thousand) different records. Pauses now and then, so that it can be done between other work.
+ * Measures every node of the tree and every record that one points at. Pauses now and then, so that
+ * it can be done between other work.
+ *
+ * In the order of the file: following the tree takes three times as long. Writers number a node
+ * before those below it, so its depth is known when its turn comes. Where one does not, a way may be
+ * too long unnoticed; a lookup just ends on it.
  */
-export function* sampleRecords(
-  file: Buffer,
-  marker: number,
-  shape: TreeShape,
-): Generator<void, string[]> {
+export function* checkTree(file: Buffer, marker: number, shape: TreeShape): Generator<void> {
   const { nodeCount, recordSize, ipVersion } = shape
   if (!Number.isInteger(nodeCount) || nodeCount < 1) throw new Error('the search tree is empty')
   if (ipVersion !== 4 && ipVersion !== 6) throw new Error(`unknown IP version ${ipVersion}`)
@@ -72,71 +73,118 @@ export function* sampleRecords(
     throw new Error(`the search tree of ${nodeCount} nodes does not fit into the file: cut short`)
   }
 
-  const child = recordReader(file, recordSize)
+  const { left, right } = nodeReader(file, recordSize)
   const measure = measurer(file, dataStart, marker)
+  const bits = addressBits(shape)
+  const depths = new Uint8Array(nodeCount)
+  /** A bit for each byte from the end of the tree to the marker: is it the start of a record seen? */
+  const seen = new Uint8Array((marker - treeBytes + 7) >> 3)
+
+  const checkRecord = (place: number): void => {
+    const byte = seen[place >> 3] ?? 0
+    const bit = 1 << (place & 7)
+    if ((byte & bit) !== 0) return
+    measure(place + treeBytes)
+    seen[place >> 3] = byte | bit
+  }
+  // Apart from the generator, and short, because V8 compiles what is called often.
+  const checkNodes = (from: number, to: number): void => {
+    for (let node = from; node < to; node++) {
+      const below = (depths[node] ?? 0) + 1
+      if (below > bits) throw new Error('the search tree is deeper than an address: damaged')
+      const leftSide = left(node)
+      const rightSide = right(node)
+      if (leftSide < nodeCount) depths[leftSide] = below
+      else if (leftSide > nodeCount) checkRecord(leftSide - nodeCount)
+      if (rightSide < nodeCount) depths[rightSide] = below
+      else if (rightSide > nodeCount) checkRecord(rightSide - nodeCount)
+    }
+  }
+  for (let node = 0; node < nodeCount; node += NODES_AT_ONCE) {
+    checkNodes(node, Math.min(node + NODES_AT_ONCE, nodeCount))
+    yield
+  }
+}
+
+/**
+ * One address for each of (up to some thousand) different records, and undefined where it pauses.
+ * For a tree that was checked.
+ */
+export function* sampleAddresses(
+  file: Buffer,
+  shape: TreeShape,
+): Generator<string | undefined, void> {
+  const { nodeCount, recordSize } = shape
+  const { left, right } = nodeReader(file, recordSize)
   const seenNodes = new Uint8Array(nodeCount)
   const seenRecords = new Set<number>()
-  const samples: string[] = []
-  const bits = ipVersion === 4 ? 32 : 128
   // The nodes from the root down to where the walk is, and which of their sides come next.
-  const nodes = new Uint32Array(bits)
-  const sides = new Uint8Array(bits)
+  const nodes = new Uint32Array(addressBits(shape))
+  const sides = new Uint8Array(nodes.length)
   let depth = 0
   let steps = 0
-  seenNodes[0] = 1
 
-  while (depth >= 0) {
+  while (depth >= 0 && seenRecords.size < SAMPLES) {
     const side = sides[depth] ?? 0
     if (side === 2) {
       depth--
       continue
     }
     sides[depth] = side + 1
-    if (++steps % STEPS_AT_ONCE === 0) yield
-    const value = child(nodes[depth] ?? 0, side === 1)
-    if (value < nodeCount) {
-      if (seenNodes[value] === 1) continue
-      if (depth + 1 >= bits) throw new Error('the search tree is deeper than an address: damaged')
-      seenNodes[value] = 1
+    if (++steps % STEPS_AT_ONCE === 0) yield undefined
+    const node = nodes[depth] ?? 0
+    const record = side === 0 ? left(node) : right(node)
+    if (record < nodeCount) {
+      // A way longer than an address leads nowhere.
+      if (seenNodes[record] === 1 || depth + 1 === nodes.length) continue
+      seenNodes[record] = 1
       depth++
-      nodes[depth] = value
+      nodes[depth] = record
       sides[depth] = 0
-    } else if (value > nodeCount && !seenRecords.has(value)) {
-      seenRecords.add(value)
-      measure(value - nodeCount + treeBytes)
-      if (samples.length < SAMPLES) samples.push(addressAt(sides, depth, ipVersion))
+    } else if (record > nodeCount && !seenRecords.has(record)) {
+      seenRecords.add(record)
+      yield addressAt(sides, depth, nodes.length)
     }
   }
-  return samples
+}
+
+function addressBits({ ipVersion }: TreeShape): number {
+  return ipVersion === 4 ? 32 : 128
 }
 
 /** The lowest address below the side of a node that was looked at last; `sides` are one ahead. */
-function addressAt(sides: Uint8Array, depth: number, ipVersion: 4 | 6): string {
+function addressAt(sides: Uint8Array, depth: number, bits: number): string {
   const address = Buffer.alloc(16)
   for (let bit = 0; bit <= depth; bit++) {
     if (sides[bit] === 2) address[bit >> 3] = (address[bit >> 3] ?? 0) | (0x80 >> (bit & 7))
   }
-  if (ipVersion === 4) return formatIPv4(address.readUInt32BE(0))
+  if (bits === 32) return formatIPv4(address.readUInt32BE(0))
   return formatIPv6(Array.from({ length: 8 }, (_, group) => address.readUInt16BE(group * 2)))
 }
 
+type Side = (node: number) => number
+
 /** The library keeps its own to itself. Nodes must lie inside the file. */
-function recordReader(file: Buffer, recordSize: number): (node: number, right: boolean) => number {
-  const three = (at: number): number =>
-    ((file[at] ?? 0) << 16) | ((file[at + 1] ?? 0) << 8) | (file[at + 2] ?? 0)
+function nodeReader(file: Buffer, recordSize: number): { left: Side; right: Side } {
+  // Reads four bytes at once, several times faster than a buffer.
+  const view = new DataView(file.buffer, file.byteOffset, file.length)
   switch (recordSize) {
     case 24:
-      return (node, right) => three(node * 6 + (right ? 3 : 0))
+      return {
+        left: node => view.getUint32(node * 6) >>> 8,
+        right: node => view.getUint32(node * 6 + 2) & 0xffffff,
+      }
     case 28:
       // The middle byte holds the top four bits of both records.
-      return (node, right) => {
-        const middle = file[node * 7 + 3] ?? 0
-        return right
-          ? ((middle & 15) << 24) | three(node * 7 + 4)
-          : ((middle >> 4) << 24) | three(node * 7)
+      return {
+        left: node => {
+          const bytes = view.getUint32(node * 7)
+          return (bytes >>> 8) | ((bytes & 0xf0) << 20)
+        },
+        right: node => view.getUint32(node * 7 + 3) & 0xfffffff,
       }
     case 32:
-      return (node, right) => file.readUInt32BE(node * 8 + (right ? 4 : 0))
+      return { left: node => view.getUint32(node * 8), right: node => view.getUint32(node * 8 + 4) }
     default:
       throw new Error(`unknown record size ${recordSize}`)
   }

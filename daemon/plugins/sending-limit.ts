@@ -127,17 +127,20 @@ function refusalText(used: number, limit: number, recipients: number, turn: stri
   return `5.7.1 You may send to ${limit} recipients per day, ${rest}; the count starts anew on ${turn}`
 }
 
-/** `2026-11-21 at 00:00 (Europe/Berlin)`, worked out once per day. */
+/** `2026-11-21 at 00:00 (Europe/Berlin)`. Made for the first refusal: it takes 10 ms. */
 function turnFormatter(timezone: string | undefined): (day: Day) => string {
-  const format = new Intl.DateTimeFormat('en-CA', {
-    ...(timezone === undefined ? {} : { timeZone: timezone }),
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-  })
-  const zone = timezone ?? format.resolvedOptions().timeZone
-  return day => `${format.format(day.endsAt).replace(', ', ' at ')} (${zone})`
+  let format: Intl.DateTimeFormat | undefined
+  return day => {
+    format ??= new Intl.DateTimeFormat('en-CA', {
+      ...(timezone === undefined ? {} : { timeZone: timezone }),
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      hourCycle: 'h23',
+    })
+    const { timeZone } = format.resolvedOptions()
+    return `${format.format(day.endsAt).replace(', ', ' at ')} (${timezone ?? timeZone})`
+  }
 }

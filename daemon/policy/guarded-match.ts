@@ -4,10 +4,10 @@
  * may take long.
  */
 
-import { createContext, Script } from 'node:vm'
+import { type Context, createContext, Script } from 'node:vm'
 
-const script = new Script('pattern.test(text)')
-const context = createContext({})
+/** Made when first needed: a context takes a megabyte. */
+let guard: { readonly script: Script; readonly context: Context } | undefined
 
 /** Undefined: it took longer than `milliseconds`, or more memory than there is for it. */
 export function matchWithin(
@@ -15,6 +15,8 @@ export function matchWithin(
   pattern: RegExp,
   text: string,
 ): boolean | undefined {
+  guard ??= { script: new Script('pattern.test(text)'), context: createContext({}) }
+  const { script, context } = guard
   context.pattern = pattern
   context.text = text
   try {

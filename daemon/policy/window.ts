@@ -17,13 +17,7 @@ const MINUTE = 60_000
 
 /** @param timezone IANA name; undefined is the host's. Throws RangeError for an unknown one. */
 export function calendarDays(timezone: string | undefined): (now: number) => Day {
-  const format = new Intl.DateTimeFormat('en-CA', {
-    ...(timezone === undefined ? {} : { timeZone: timezone }),
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-  })
-  const nameOf = (at: number): string => format.format(at)
+  const nameOf = timezone === undefined ? localDate : dateIn(timezone)
   let minute = Number.NaN
   let day: Day = { name: '', endsAt: 0 }
 
@@ -38,6 +32,24 @@ export function calendarDays(timezone: string | undefined): (now: number) => Day
     }
     return day
   }
+}
+
+/** Without Intl, whose first use takes 10 ms and some megabytes. */
+function localDate(at: number): string {
+  const date = new Date(at)
+  const digits = (number: number, length: number): string => String(number).padStart(length, '0')
+  const month = digits(date.getMonth() + 1, 2)
+  return `${digits(date.getFullYear(), 4)}-${month}-${digits(date.getDate(), 2)}`
+}
+
+function dateIn(timezone: string): (at: number) => string {
+  const format = new Intl.DateTimeFormat('en-CA', {
+    timeZone: timezone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+  })
+  return at => format.format(at)
 }
 
 /** First minute after `from` with another date; days last at most 25 hours plus a zone's odd shift. */

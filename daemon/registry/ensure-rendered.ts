@@ -6,15 +6,17 @@
  * old file, bad values give way to the ones below them: a mistake in one variable must not keep
  * the mail server without its policy. MTPOLICYD_* count only in the text that is returned, never
  * in the file; so does everything on a host where this process may not write the file.
+ *
+ * Most starts find the file as it should be. What only the others need is imported where they do.
  */
 
 import { join } from 'node:path'
 import { formatProblem } from '../policy/problem.ts'
-import { type CommitOptions, commitVariables } from './commit.ts'
+import type { CommitOptions } from './commit.ts'
 import { isErrno, readText, type Values } from './layers.ts'
 import { LockTimeout } from './lock.ts'
 import { checkedValues, type Registry } from './registry.ts'
-import { isGenerated, readTemplates, renderTemplate, type Template } from './render.ts'
+import { findTemplates, isGenerated, isMadeFrom, type TemplateFile } from './template-files.ts'
 import { contradictions } from './variables.ts'
 
 export const CONFIGURATION = 'etc/univention-mtpolicyd/mtpolicyd.conf'
@@ -35,9 +37,9 @@ export async function ensureRendered(
 ): Promise<LoadedConfiguration> {
   const { registry } = options
   const file = join(registry.root, CONFIGURATION)
-  const { templates } = readTemplates(options.templates, registry.root, registry.descriptions)
   const lines: string[] = []
 
+  const templates = findTemplates(options.templates, registry.root)
   if (templates.some(template => !isCurrent(registry, template))) {
     lines.push(...(await renderAll(options)))
   }
@@ -48,9 +50,13 @@ export async function ensureRendered(
 
   const environment = registry.environment()
   lines.push(...environment.problems.map(formatProblem))
-  const template = templates.find(({ target }) => target === file)
-  const isWhole = onDisk !== undefined && environment.values.size === 0
-  if (isWhole || template === undefined) return { file, text: onDisk, origin: 'variables', lines }
+  if (onDisk !== undefined && environment.values.size === 0) {
+    return { file, text: onDisk, origin: 'variables', lines }
+  }
+  const { readTemplates, renderTemplate } = await import('./render.ts')
+  const read = readTemplates(options.templates, registry.root, registry.descriptions)
+  const template = read.templates.find(({ target }) => target === file)
+  if (template === undefined) return { file, text: onDisk, origin: 'variables', lines }
 
   const below = checkedValues(registry, registry.snapshot(), 'fall back')
   if (onDisk === undefined) lines.push(...below.problems.map(formatProblem))
@@ -64,6 +70,7 @@ export async function ensureRendered(
 async function renderAll(
   options: Pick<CommitOptions, 'registry' | 'templates' | 'check'>,
 ): Promise<readonly string[]> {
+  const { commitVariables } = await import('./commit.ts')
   try {
     const result = await commitVariables({ ...options, reload: () => {} }, () => {
       return { scope: 'normal', changes: new Map(), render: 'all' }
@@ -77,14 +84,12 @@ async function renderAll(
   }
 }
 
-function isCurrent(registry: Registry, template: Template): boolean {
+function isCurrent(registry: Registry, template: TemplateFile): boolean {
   const old = readText(template.target)
   if (old === undefined) return false
   if (!isGenerated(old)) return true
   const { values, problems } = checkedValues(registry, registry.snapshot(), 'keep')
-  if (problems.length > 0) return false
-  const rendered = renderTemplate(template, values)
-  return 'text' in rendered && rendered.text === old
+  return problems.length === 0 && isMadeFrom(old, template, values)
 }
 
 /** The environment on top, unless that contradicts what is below: then the host stays as it is. */

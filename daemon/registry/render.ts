@@ -9,26 +9,17 @@
  * daemon's list, `streams` the same as systemd's. Logic stops at `if` and `each`.
  */
 
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
 import Handlebars from 'handlebars'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import type { Descriptions } from './descriptions.ts'
-import { isErrno, type Values } from './layers.ts'
+import type { Values } from './layers.ts'
+import { findTemplates, isNamed, type TemplateFile, withHeader } from './template-files.ts'
 import { canonicalKey, userKey, userName, userNameProblem } from './user-key.ts'
 import { LINE_BREAKER, printable } from './value-types.ts'
 import { patternPart } from './variables.ts'
 
-export interface Template {
-  /** As in `etc/univention-mtpolicyd/mtpolicyd.conf.hbs`. */
-  readonly name: string
-  /** Where it lies. */
-  readonly file: string
-  /** The file it makes. */
-  readonly target: string
-  readonly source: string
+export interface Template extends TemplateFile {
   /** Names and patterns of the variables in it, each with the place of its first use. */
   readonly needs: ReadonlyMap<string, Place>
 }
@@ -38,49 +29,24 @@ export interface Templates {
   readonly problems: readonly Problem[]
 }
 
-/** All templates below a directory, checked against what is described. */
+/** All templates for this root below a directory, checked against what is described. */
 export function readTemplates(
   directory: string,
   root: string,
   descriptions: Descriptions,
 ): Templates {
-  const templates: Template[] = []
   const problems: Problem[] = []
-  for (const name of templateNames(directory)) {
-    if (!isAtHome(name, root)) continue
-    const file = join(directory, name)
-    const source = readFileSync(file, 'utf8')
-    const { needs, problems: found } = templateNeeds(source, file, descriptions)
+  const templates = findTemplates(directory, root).map(template => {
+    const { needs, problems: found } = templateNeeds(template.source, template.file, descriptions)
     problems.push(...found)
-    templates.push({ name, file, source, needs, target: join(root, name.replace(/\.hbs$/, '')) })
-  }
+    return { ...template, needs }
+  })
   return { templates, problems }
-}
-
-const SYSTEMD = 'etc/systemd/system'
-
-/** Files for systemd are made only where it has its place. */
-function isAtHome(name: string, root: string): boolean {
-  return !name.startsWith(`${SYSTEMD}/`) || existsSync(join(root, SYSTEMD))
-}
-
-function templateNames(directory: string): string[] {
-  try {
-    return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-      .filter(name => name.endsWith('.hbs'))
-      .sort()
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 /** Does a change of this key concern the template? */
 export function needsKey(template: Template, key: string): boolean {
-  if (template.needs.has(key)) return true
-  return [...template.needs.keys()].some(name => {
-    return name.includes('.*') && patternPart(name, key) !== undefined
-  })
+  return isNamed(template.needs.keys(), key)
 }
 
 const HELPERS = ['var', 'quote', 'users', 'block', 'listeners', 'streams']
@@ -196,7 +162,7 @@ export function renderTemplate(
     knownHelpers: Object.fromEntries(HELPERS.map(helper => [helper, true])),
   })
   try {
-    return { text: withHeader(template, render({})) }
+    return { text: withHeader(template, values, render({})) }
   } catch (error) {
     const place = template.needs.get(lastName) ?? { file: template.file, line: 1, column: 1 }
     const message = error instanceof Error ? error.message : String(error)
@@ -250,23 +216,4 @@ function listeners(host: string, port: string): string {
 function streams(host: string, port: string): string[] {
   if (host !== 'localhost' && isIP(host) === 0) return ['@univention-mtpolicyd']
   return listeners(host, port).split(',')
-}
-
-const GENERATED = '# Written by mtpolicyctl from templates/'
-const CHECKSUM = '# sha256 of all that follows: '
-
-function withHeader(template: Template, body: string): string {
-  const first = `${GENERATED}${template.name}; edit the variables, not this file.`
-  return `${first}\n${CHECKSUM}${sha256(body)}\n${body}`
-}
-
-/** Is this text as we wrote it? If not, it is somebody's own and stays. */
-export function isGenerated(text: string): boolean {
-  const [first = '', second = ''] = text.split('\n', 2)
-  if (!first.startsWith(GENERATED) || !second.startsWith(CHECKSUM)) return false
-  return second.slice(CHECKSUM.length) === sha256(text.slice(first.length + second.length + 2))
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -11,7 +11,8 @@ import { basename, dirname, join } from 'node:path'
 import { formatProblem, type Problem } from '../policy/problem.ts'
 import { isErrno, readText, type Scope, statIfThere, syncDirectory, writeAnew } from './layers.ts'
 import { checkedValues, isOverridden, type Registry, type Snapshot } from './registry.ts'
-import { isGenerated, needsKey, readTemplates, renderTemplate, type Template } from './render.ts'
+import { needsKey, readTemplates, renderTemplate, type Template } from './render.ts'
+import { isGenerated } from './template-files.ts'
 import { contradictions } from './variables.ts'
 
 export interface CommitOptions {

@@ -16,7 +16,7 @@ import { takeOver } from '../../daemon/cli/takeover.ts'
 import { takeoverCommand } from '../../daemon/cli/takeover-command.ts'
 import { checkConfiguration } from '../../daemon/configuration.ts'
 import { pathsBelow } from '../../daemon/paths.ts'
-import { isGenerated } from '../../daemon/registry/render.ts'
+import { isGenerated } from '../../daemon/registry/template-files.ts'
 import { openSqlite } from '../../daemon/store/sqlite.ts'
 
 const DATABASE = '/var/lib/mtpolicyd/mtpolicyd.sqlite'

@@ -294,6 +294,18 @@ t.test('neighbours of one country share a node', async t => {
   t.ok(whole && writeMmdb(apart, { builtAt }).equals(writeMmdb([whole], { builtAt })))
 })
 
+t.test('equal parts of a tree are written once', async t => {
+  const pattern = (network: string) => [
+    { first: `${network}.7`, last: `${network}.93`, code: 'AT' },
+    { first: `${network}.128`, last: `${network}.200`, code: 'DE' },
+  ]
+  const nodes = (ranges: CountryRange[]) =>
+    new Reader(writeMmdb(ranges, { builtAt, mappedAlias: false })).metadata.nodeCount
+  const one = pattern('192.0.2')
+  const two = [...one, ...pattern('192.0.3')]
+  t.equal(nodes(two), nodes(one), 'both sides of a node are the same')
+})
+
 t.test('a record that cannot be read makes its lookups fail aloud, logged once', async t => {
   // More records than are tried at load. The last one gets a key that is no text and never will be.
   const ranges = Array.from({ length: 2500 }, (_, n) => {

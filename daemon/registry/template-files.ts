@@ -1,0 +1,92 @@
+/**
+ * Templates as they lie on disk, and the header by which a rendered file is known: all that a start
+ * needs as long as nothing has changed. Reading and rendering templates (render.ts) takes longer.
+ */
+
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isErrno, type Values } from './layers.ts'
+import { patternPart } from './variables.ts'
+
+export interface TemplateFile {
+  /** As in `etc/univention-mtpolicyd/mtpolicyd.conf.hbs`. */
+  readonly name: string
+  /** Where it lies. */
+  readonly file: string
+  /** The file it makes. */
+  readonly target: string
+  readonly source: string
+}
+
+/** All templates below a directory that are for this root. */
+export function findTemplates(directory: string, root: string): TemplateFile[] {
+  return templateNames(directory)
+    .filter(name => isAtHome(name, root))
+    .map(name => {
+      const file = join(directory, name)
+      const target = join(root, name.replace(/\.hbs$/, ''))
+      return { name, file, target, source: readFileSync(file, 'utf8') }
+    })
+}
+
+const SYSTEMD = 'etc/systemd/system'
+
+/** Files for systemd are made only where it has its place. */
+function isAtHome(name: string, root: string): boolean {
+  return !name.startsWith(`${SYSTEMD}/`) || existsSync(join(root, SYSTEMD))
+}
+
+function templateNames(directory: string): string[] {
+  try {
+    return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+      .filter(name => name.endsWith('.hbs'))
+      .sort()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+/** Is the key one of the names, or what one of the patterns among them stands for? */
+export function isNamed(names: Iterable<string>, key: string): boolean {
+  for (const name of names) {
+    if (name === key || (name.includes('.*') && patternPart(name, key) !== undefined)) return true
+  }
+  return false
+}
+
+const GENERATED = '# Written by mtpolicyctl from templates/'
+const CHECKSUM = '# sha256 of all that follows: '
+/** To be raised when the same template and values make another file: those there are made anew. */
+const RENDERING = 1
+
+export function withHeader(template: TemplateFile, values: Values, body: string): string {
+  return `${firstLine(template, values)}\n${CHECKSUM}${sha256(body)}\n${body}`
+}
+
+/** Is this text as we wrote it? If not, it is somebody's own and stays. */
+export function isGenerated(text: string): boolean {
+  const [first = '', second = ''] = text.split('\n', 2)
+  if (!first.startsWith(GENERATED) || !second.startsWith(CHECKSUM)) return false
+  return second.slice(CHECKSUM.length) === sha256(text.slice(first.length + second.length + 2))
+}
+
+/** Would this text, which we wrote, be the same if it were written now? */
+export function isMadeFrom(text: string, template: TemplateFile, values: Values): boolean {
+  return text.startsWith(`${firstLine(template, values)}\n`)
+}
+
+/** What a template names stands in quotes in it. */
+function firstLine({ name, source }: TemplateFile, values: Values): string {
+  const names = new Set(Array.from(source.matchAll(/"([^"\n]+)"/g), ([, text = '']) => text))
+  const used = [...values]
+    .filter(([key]) => isNamed(names, key))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  const madeFrom = sha256(JSON.stringify([RENDERING, source, used])).slice(0, 16)
+  return `${GENERATED}${name} (${madeFrom}); edit the variables, not this file.`
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
