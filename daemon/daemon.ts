@@ -252,6 +252,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + HOUSEKEEPING_MILLISECONDS
   let isMending = false
   let isKeepingHouse = false
+  const keepHouse = (work: Promise<void>): void => {
+    isKeepingHouse = true
+    void work.finally(() => {
+      isKeepingHouse = false
+    })
+  }
   const housekeeping = setInterval(() => {
     if (!isMending) {
       isMending = true
@@ -260,17 +266,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       })
     }
     const now = clock.elapsed()
-    const isDue = slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS
-    if (isDue && !isKeepingHouse && slot.isOpen) {
-      keptHouseAt = now
-      isKeepingHouse = true
-      void keepHouse(slot, clock, current.assembly, log).finally(() => {
-        isKeepingHouse = false
-      })
-    }
+    if (isKeepingHouse || !slot.isOpen) return
+    // One after the other: while a backup is under way the disk is busy, and folding waits for the disk.
     if (now - backedUpAt >= BACKUP_MILLISECONDS) {
       backedUpAt = now
-      void backUpLedger(slot, log)
+      keepHouse(backUpLedger(slot, log))
+    } else if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
+      keptHouseAt = now
+      keepHouse(foldAndForget(slot, clock, current.assembly, log))
     }
   }, 1000)
   housekeeping.unref()
@@ -400,7 +403,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 /** Counts are folded and old days go in small steps, a few milliseconds apart: no request waits for them. */
-async function keepHouse(
+async function foldAndForget(
   slot: LedgerSlot,
   clock: Clock,
   { loaded }: Assembly,

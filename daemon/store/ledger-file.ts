@@ -7,7 +7,8 @@
  */
 
 import { randomInt } from 'node:crypto'
-import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, statSync } from 'node:fs'
+import { chmod, rename, rm } from 'node:fs/promises'
 import { LookupError } from '../policy/errors.ts'
 import type { JournalPlace } from './journal.ts'
 import { asLookupError, openSqlite, type SqliteDatabase } from './sqlite.ts'
@@ -180,15 +181,16 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
 
     async backUp(copy) {
       const fresh = `${copy}.new`
-      rmSync(fresh, { force: true })
+      // What becomes of large files takes its time: ext4 writes one out before it takes another's name.
+      await rm(fresh, { force: true })
       try {
         await db.backup(fresh, { progress: () => BACKUP_PAGES })
-        chmodSync(fresh, 0o600)
-        renameSync(fresh, copy)
+        await chmod(fresh, 0o600)
+        await rename(fresh, copy)
       } catch (error) {
         throw asLookupError(copy, error)
       } finally {
-        rmSync(fresh, { force: true })
+        await rm(fresh, { force: true })
       }
     },
 
