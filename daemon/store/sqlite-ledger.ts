@@ -88,6 +88,8 @@ function openStore(
   let foldingTo = foldedTo
   /** Has anything been counted since the last folding began? */
   let isChanged = false
+  /** The file is being copied, and must stay as it is. */
+  let isBackingUp = false
 
   journal?.read(foldedTo, 0, {
     sum(scope, day, account, used) {
@@ -97,7 +99,7 @@ function openStore(
   })
 
   function settle(): void {
-    if (newServices.size > 0) writeServices()
+    if (newServices.size > 0 && !isBackingUp) writeServices()
     try {
       journal?.settle()
     } catch (error) {
@@ -195,6 +197,7 @@ function openStore(
     },
 
     forget(day, at) {
+      if (isBackingUp) return false
       if (fold(STEP_BYTES)) return true
       try {
         journal?.release(foldedTo, at, REMEMBERED)
@@ -206,7 +209,14 @@ function openStore(
 
     isDetached: () => file.isDetached() || (journal?.isDetached ?? false),
 
-    backUp: copy => file.backUp(copy),
+    async backUp(copy) {
+      isBackingUp = true
+      try {
+        await file.backUp(copy)
+      } finally {
+        isBackingUp = false
+      }
+    },
 
     *sums() {
       foldAll()
