@@ -6,7 +6,7 @@
  * can look like another field or another line.
  */
 
-import type { Fields } from '../policy/log.ts'
+import type { Fields, VerdictFields } from '../policy/log.ts'
 
 /** Most values: printable ASCII without quote, equals sign and backslash. */
 const SIMPLE = /^[!#-<>-[\]-~]+$/
@@ -28,26 +28,26 @@ function escapeCharacter(character: string): string {
   return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
 }
 
-/** ` name=` by name: there are few, and each line has most of them. */
-const heads = new Map<string, string>()
-const MOST_HEADS = 1000
-
-function headOf(name: string): string {
-  let head = heads.get(name)
-  if (head === undefined) {
-    head = ` ${name}=`
-    if (heads.size < MOST_HEADS) heads.set(name, head)
-  }
-  return head
-}
-
 export function logfmtFields(fields: Fields): string {
   let line = ''
   for (const name in fields) {
     const value = fields[name]
     if (value === undefined) continue
-    line += line === '' ? `${name}=` : headOf(name)
-    line += logfmtValue(value)
+    line += `${line === '' ? '' : ' '}${name}=${logfmtValue(value)}`
   }
   return line
+}
+
+/** As `logfmtFields`, for the line that nearly every request makes. */
+export function logfmtVerdict(fields: VerdictFields): string {
+  const { instance, user, client, country, rcpt, size, verdict, observed, by, used, limit, ms } =
+    fields
+  const optional = (name: string, value: string | number | undefined): string =>
+    value === undefined ? '' : ` ${name}=${logfmtValue(value)}`
+  return (
+    `instance=${logfmtValue(instance)} user=${logfmtValue(user)} client=${logfmtValue(client)}` +
+    `${optional('country', country)} rcpt=${rcpt} size=${size} verdict=${logfmtValue(verdict)}` +
+    `${optional('observed', observed)} by=${logfmtValue(by)}` +
+    `${optional('used', used)}${optional('limit', limit)} ms=${ms}`
+  )
 }

@@ -6,10 +6,10 @@
  */
 
 import type { Logger } from 'pino'
-import type { Fields, Log } from '../policy/log.ts'
+import type { Fields, Log, VerdictFields } from '../policy/log.ts'
 import { oneLine } from '../policy/verdict.ts'
 import type { Destination } from './destination.ts'
-import { logfmtFields } from './logfmt.ts'
+import { logfmtFields, logfmtVerdict } from './logfmt.ts'
 
 export type LogFormat = 'logfmt' | 'json'
 
@@ -40,7 +40,7 @@ export async function openLog(
   options: LogOptions,
   now: () => number,
 ): Promise<Log> {
-  const write =
+  const writer =
     options.format === 'json'
       ? jsonWriter(await openPino(destination))
       : logfmtWriter(destination, options.priorities, now)
@@ -48,7 +48,7 @@ export async function openLog(
   const at =
     (kind: Kind) =>
     (message: string, fields?: Fields): void => {
-      if (options.debug >= THRESHOLD[kind]) write(kind, message, fields ?? {})
+      if (options.debug >= THRESHOLD[kind]) writer.line(kind, message, fields ?? {})
     }
   return {
     debug: options.debug,
@@ -58,14 +58,17 @@ export async function openLog(
     connection: at('connection'),
     trace: at('trace'),
     verdict(fields) {
-      if (options.debug >= THRESHOLD.verdict) write('verdict', '', fields)
+      if (options.debug >= THRESHOLD.verdict) writer.verdict(fields)
     },
   }
 }
 
-type Write = (kind: Kind, message: string, fields: Fields) => void
+interface Writer {
+  line(kind: Kind, message: string, fields: Fields): void
+  verdict(fields: VerdictFields): void
+}
 
-function logfmtWriter(destination: Destination, priorities: boolean, now: () => number): Write {
+function logfmtWriter(destination: Destination, priorities: boolean, now: () => number): Writer {
   let second = Number.NaN
   let stamp = ''
   function prefix(kind: Kind): string {
@@ -78,13 +81,17 @@ function logfmtWriter(destination: Destination, priorities: boolean, now: () => 
     }
     return stamp
   }
-  return (kind, message, fields) => {
-    const word = kind === 'error' || kind === 'warning' ? `${kind}: ` : ''
-    const pairs = logfmtFields(fields)
-    const gap = message !== '' && pairs !== '' ? ' ' : ''
-    // What a server or a stranger has said may be in it.
-    const text = message === '' ? '' : oneLine(message)
-    destination.write(`${prefix(kind)}${word}${text}${gap}${pairs}\n`)
+  return {
+    line(kind, message, fields) {
+      const word = kind === 'error' || kind === 'warning' ? `${kind}: ` : ''
+      const pairs = logfmtFields(fields)
+      // What a server or a stranger has said may be in it.
+      const text = `${word}${oneLine(message)}${pairs === '' ? '' : ' '}${pairs}`
+      destination.write(`${prefix(kind)}${text}\n`)
+    },
+    verdict(fields) {
+      destination.write(`${prefix('verdict')}${logfmtVerdict(fields)}\n`)
+    },
   }
 }
 
@@ -96,20 +103,25 @@ async function openPino(destination: Destination): Promise<Logger> {
   )
 }
 
-function jsonWriter(logger: Logger): Write {
-  return (kind, message, fields) => {
-    switch (kind) {
-      case 'error':
-        logger.error(fields, message)
-        break
-      case 'warning':
-        logger.warn(fields, message)
-        break
-      case 'trace':
-        logger.debug(fields, message)
-        break
-      default:
-        logger.info({ event: kind, ...fields }, message === '' ? undefined : message)
-    }
+function jsonWriter(logger: Logger): Writer {
+  return {
+    line(kind, message, fields) {
+      switch (kind) {
+        case 'error':
+          logger.error(fields, message)
+          break
+        case 'warning':
+          logger.warn(fields, message)
+          break
+        case 'trace':
+          logger.debug(fields, message)
+          break
+        default:
+          logger.info({ event: kind, ...fields }, message)
+      }
+    },
+    verdict(fields) {
+      logger.info({ event: 'verdict', ...fields })
+    },
   }
 }

@@ -8,8 +8,8 @@
  * @ and 255 behind it); of longer ones the beginning counts, so that inventing them fills no memory.
  */
 
-import { ownText } from './own-text.ts'
-
+/** Without capital letters, too: nothing to fold. */
+const FOLDED = /^[!-@[-~]*$/
 const PLAIN = /^[\x21-\x7e]*$/
 const MOST_CHARACTERS = 320
 
@@ -21,11 +21,15 @@ export function accountName(saslUsername: string, defaultDomain: string): string
   if (saslUsername === last.saslUsername && defaultDomain === last.defaultDomain) {
     return last.account
   }
-  const folded = PLAIN.test(saslUsername) ? saslUsername.toLowerCase() : prepared(saslUsername)
+  const folded = FOLDED.test(saslUsername) ? saslUsername : fold(saslUsername)
   last.saslUsername = saslUsername
   last.defaultDomain = defaultDomain
   last.account = kept(withoutDomain(folded, defaultDomain))
   return last.account
+}
+
+function fold(name: string): string {
+  return PLAIN.test(name) ? name.toLowerCase() : prepared(name)
 }
 
 function withoutDomain(name: string, defaultDomain: string): string {
@@ -37,8 +41,7 @@ function withoutDomain(name: string, defaultDomain: string): string {
 }
 
 function kept(name: string): string {
-  if (name.length <= MOST_CHARACTERS) return ownText(name)
-  return ownText(name.slice(0, MOST_CHARACTERS)).toWellFormed()
+  return name.length <= MOST_CHARACTERS ? name : name.slice(0, MOST_CHARACTERS).toWellFormed()
 }
 
 /** Mapped to nothing (RFC 4518, 2.2): variation selectors, joiners, directions, soft hyphens. */

@@ -9,7 +9,7 @@
 import { type Decision, type OnFailure, RequestFailure } from './chain.ts'
 import type { Clock } from './clock.ts'
 import { describeError, LookupError } from './errors.ts'
-import type { Fields, Log } from './log.ts'
+import type { Log, VerdictFields } from './log.ts'
 import type { Context, Facts, MaybePromise } from './plugin.ts'
 import type { PolicyRequest } from './request.ts'
 import { Session, type SessionCache } from './session.ts'
@@ -283,7 +283,7 @@ function verdictFields(
   facts: Facts,
   clock: Clock,
   started: number,
-): Fields {
+): VerdictFields {
   const stage = request.text('protocol_state')
   return {
     instance: request.text('instance'),

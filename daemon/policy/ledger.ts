@@ -162,7 +162,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     } else {
       open.set(key, {
         scope: event.scope,
-        account: event.account,
+        account: ownText(event.account),
         service: event.service,
         recipients: new Set([ownText(event.recipient)]),
         day: event.day.name,

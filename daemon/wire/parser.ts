@@ -165,7 +165,7 @@ class SentAttributes implements Attributes {
     const { headEnds } = this.#layout
     const head = (headEnds[place] ?? 0) - (headEnds[place - 1] ?? 0)
     const start = (this.#lineEnds[place - 1] ?? -1) + 1 + head
-    return this.#text.slice(start, valueEnd(this.#text, start, this.#lineEnds[place] ?? start))
+    return this.#text.slice(start, this.#lineEnds[place])
   }
 }
 
@@ -199,6 +199,8 @@ function linesAsUsual(bytes: Buffer, start: number, layout: Layout): number[] | 
     if (at + headEnd - compared >= length) return undefined
     for (; compared < headEnd; compared++) if (bytes[at++] !== heads[compared]) return undefined
     while (at < length && bytes[at] !== LF) at++
+    // Lines that end otherwise are read otherwise.
+    if (bytes[at - 1] === CR) return undefined
     lineEnds[line] = at - start
     at++
   }

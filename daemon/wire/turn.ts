@@ -1,17 +1,31 @@
 /**
- * One turn of the event loop: all answers that were decided in it leave together, after what they
- * rest on is durable. So fifty requests that arrive at once cost one commit.
+ * One turn of the event loop: answers that were decided in it leave together, after what they rest
+ * on is durable. So fifty requests that arrive at once cost one write.
+ *
+ * Where a write is cheap not all of a large turn is waited for: with a thousand connections the first
+ * answers leave while the last requests are still to be read.
  */
 
 import type { MaybePromise } from '../policy/plugin.ts'
 
-/** @param settle makes the turn's decisions durable; false if that failed. */
-export function makeTurn(settle: () => MaybePromise<boolean>): (leave: Leave) => void {
+/**
+ * @param settle makes decisions durable; false if that failed.
+ * @param most answers that wait for each other; asked with each turn.
+ */
+export function makeTurn(
+  settle: () => MaybePromise<boolean>,
+  most: () => number = () => Number.POSITIVE_INFINITY,
+): (leave: Leave) => void {
   let waiting: Leave[] = []
   let isDue = false
 
-  function flush(): void {
+  function endTurn(): void {
     isDue = false
+    flush()
+  }
+
+  function flush(): void {
+    if (waiting.length === 0) return
     const leaving = waiting
     waiting = []
     const durable = settle()
@@ -24,9 +38,11 @@ export function makeTurn(settle: () => MaybePromise<boolean>): (leave: Leave) =>
 
   return leave => {
     waiting.push(leave)
+    // Not at once: whoever calls is in the middle of something.
+    if (waiting.length === most()) queueMicrotask(flush)
     if (!isDue) {
       isDue = true
-      setImmediate(flush)
+      setImmediate(endTurn)
     }
   }
 }

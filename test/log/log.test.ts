@@ -79,12 +79,27 @@ function collected(): { lines: string[]; destination: Destination } {
   return { lines, destination }
 }
 
+const verdict = {
+  instance: 'a.1',
+  user: 'alice b',
+  client: '192.0.2.1',
+  country: 'DE',
+  rcpt: 2,
+  size: 100,
+  verdict: 'dunno',
+  observed: undefined,
+  by: '',
+  used: 3,
+  limit: 'unlimited',
+  ms: 0.5,
+} as const
+
 async function everything(debug: number, format: 'logfmt' | 'json', priorities: boolean) {
   const { lines, destination } = collected()
   const log = await openLog(destination, { debug, format, priorities }, () => 1_795_179_600_000)
   log.error('an error', { plugin: 'x' })
   log.warning('a warning')
-  log.verdict({ user: 'alice', verdict: 'dunno' })
+  log.verdict(verdict)
   log.notice('a notice')
   log.connection('a connection')
   log.trace('a trace')
@@ -97,7 +112,11 @@ t.test('each debug level says what it promises', async t => {
     '<4>warning: a warning\n',
   ])
   for (const [level, last] of [
-    [1, '<6>user=alice verdict=dunno\n'],
+    [
+      1,
+      '<6>instance=a.1 user="alice b" client=192.0.2.1 country=DE rcpt=2 size=100 ' +
+        'verdict=dunno by="" used=3 limit=unlimited ms=0.5\n',
+    ],
     [2, '<5>a notice\n'],
     [3, '<6>a connection\n'],
     [4, '<7>a trace\n'],
@@ -116,7 +135,7 @@ t.test('JSON has one object a line, with level, event and fields', async t => {
   t.match(objects, [
     { level: 'error', msg: 'an error', plugin: 'x' },
     { level: 'warn', msg: 'a warning' },
-    { level: 'info', event: 'verdict', user: 'alice', verdict: 'dunno' },
+    { level: 'info', event: 'verdict', user: 'alice b', verdict: 'dunno' },
     { level: 'info', event: 'notice', msg: 'a notice' },
     { level: 'info', event: 'connection', msg: 'a connection' },
     { level: 'debug', msg: 'a trace' },
