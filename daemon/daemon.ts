@@ -73,7 +73,7 @@ interface Prepared {
 
 const STDERR = 2
 /** Answers that leave together. */
-const TOGETHER = Number(process.env.TOGETHER ?? 32)
+const TOGETHER = 64
 /** Days of counts that are kept, for reports. */
 const KEPT_DAYS = 90
 const DAY = 86_400_000

@@ -12,6 +12,8 @@ import { grown, NameTable } from '../policy/name-table.ts'
 /** Bytes before the sums: the number of accounts, and nothing, so that the sums are aligned. */
 const HEAD = 8
 
+let scratch = Buffer.allocUnsafeSlow(0)
+
 export class AccountPage {
   readonly #names: NameTable
   #sums: Float64Array
@@ -29,19 +31,21 @@ export class AccountPage {
     return new AccountPage(new NameTable(seed), new Float64Array(4))
   }
 
-  /** Throws RangeError for what `pack` has not made. */
+  /** Takes over what was packed. Throws RangeError for what `pack` has not made. */
   static unpack(seed: number, packed: Uint8Array): AccountPage {
-    // Of its own, and aligned whatever the place it came from.
-    const { buffer } = new Uint8Array(packed)
-    const count = new Uint32Array(buffer, 0, 1)[0] ?? 0
-    const starts = HEAD + count * 8
-    const sums = new Float64Array(buffer, HEAD, count)
+    // Used as it is where it begins at a place that has room for sums; else a copy does.
+    const isAligned = packed.byteOffset % 8 === 0
+    const { buffer, byteOffset, byteLength } = isAligned ? packed : new Uint8Array(packed)
+    const count = new Uint32Array(buffer, byteOffset, 1)[0] ?? 0
+    const sums = byteOffset + HEAD
+    const starts = sums + count * 8
+    const bytes = starts + (count + 1) * 4
     const names = NameTable.of(
       seed,
       new Uint32Array(buffer, starts, count + 1),
-      new Uint8Array(buffer, starts + (count + 1) * 4),
+      new Uint8Array(buffer, bytes, byteOffset + byteLength - bytes),
     )
-    return new AccountPage(names, sums)
+    return new AccountPage(names, new Float64Array(buffer, sums, count))
   }
 
   get byteLength(): number {
@@ -68,10 +72,13 @@ export class AccountPage {
     }
   }
 
+  /** Valid until the next page is packed: pages are large, and written one after the other. */
   pack(): Buffer {
     const { starts, bytes } = this.#names.packed()
     const { count } = this.#names
-    const packed = Buffer.allocUnsafeSlow(HEAD + count * 8 + starts.byteLength + bytes.length)
+    const length = HEAD + count * 8 + starts.byteLength + bytes.length
+    if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
+    const packed = scratch.subarray(0, length)
     packed.writeUInt32LE(count, 0)
     packed.writeUInt32LE(0, 4)
     const parts = [this.#sums.subarray(0, count), starts, bytes]

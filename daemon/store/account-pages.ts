@@ -9,7 +9,7 @@
 import { LookupError } from '../policy/errors.ts'
 import { hashOf } from '../policy/name-table.ts'
 import { AccountPage } from './account-page.ts'
-import { type LedgerFile, PAGES, type PackedPage } from './ledger-file.ts'
+import { type LedgerFile, PAGES } from './ledger-file.ts'
 
 /** The sum of an account's day. */
 export type Sum = readonly [scope: string, day: string, account: string, used: number]
@@ -77,14 +77,13 @@ export class AccountPages {
     }
   }
 
+  /** What is to be written. Throws LookupError if a new day cannot be entered into the file. */
   changed(): PlacedPage[] {
-    return [...this.#all()].filter(({ page }) => page.isDirty)
-  }
-
-  /** As it is written. Throws LookupError if its day cannot be entered into the file. */
-  pack({ period, number, page }: PlacedPage): PackedPage {
-    period.id ??= this.#file.addPeriod(period.scope, period.day)
-    return { period: period.id, number, accounts: page.pack() }
+    const changed = [...this.#all()].filter(({ page }) => page.isDirty)
+    for (const { period } of changed) {
+      period.id ??= this.#file.addPeriod(period.scope, period.day)
+    }
+    return changed
   }
 
   /** Gives memory back. */

@@ -64,8 +64,8 @@ export interface LedgerFile {
   addPeriod(scope: string, day: string): number
   periods(): readonly Period[]
   readPage(period: number, number: number): Buffer | undefined
-  /** One transaction. `folded` goes with the last pages. */
-  writePages(pages: readonly PackedPage[], folded: JournalPlace | undefined): void
+  /** One transaction; each page is written before the next is asked for. `folded` goes with the last ones. */
+  writePages(pages: Iterable<PackedPage>, folded: () => JournalPlace | undefined): void
   /** Removes some pages of days before `day`; true if there may be more. */
   forgetBefore(day: string): boolean
   services(): readonly (readonly [name: string, asksAtEnd: boolean])[]
@@ -135,11 +135,12 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
   const own = path === ':memory:' ? undefined : openSync(path, 'r')
 
   const writePages = db.transaction(
-    (pages: readonly PackedPage[], folded: JournalPlace | undefined) => {
+    (pages: Iterable<PackedPage>, folded: () => JournalPlace | undefined) => {
       for (const { period, number, accounts } of pages) {
         putPage.run(period * PAGES + number, accounts)
       }
-      if (folded) setFolded.run(folded.file, folded.offset)
+      const place = folded()
+      if (place) setFolded.run(place.file, place.offset)
     },
   )
 
@@ -216,6 +217,8 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     if (path !== ':memory:') chmodSync(path, 0o600)
     db.pragma('locking_mode = EXCLUSIVE')
     db.pragma('journal_mode = WAL')
+    // What is read is kept by us; SQLite's own 2 MB would be for nothing.
+    db.pragma('cache_size = -500')
     db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     db.transaction(() => {

@@ -120,29 +120,33 @@ function openStore(
       if (!isChanged || !journal) return false
       // First the journal: a sum in the file whose message is not known would count it twice.
       settle()
-      isChanged = false
-      journal.hasGivenUp = false
       foldingTo = journal.place
       folding = pages.changed()
+      isChanged = false
+      journal.hasGivenUp = false
     }
     const step: PlacedPage[] = []
-    const packed: PackedPage[] = []
-    for (let bytes = 0; bytes < mostBytes && step.length < folding.length; ) {
-      const next = folding[step.length]
-      if (!next) break
-      const page = pages.pack(next)
-      step.push(next)
-      packed.push(page)
-      bytes += page.accounts.length
-    }
-    const isLast = step.length === folding.length
-    file.writePages(packed, isLast ? foldingTo : undefined)
+    const isLast = (): boolean => step.length === folding.length
+    file.writePages(packed(step, mostBytes), () => (isLast() ? foldingTo : undefined))
     for (const { page } of step) page.isDirty = false
+    const isDone = isLast()
     folding = folding.slice(step.length)
-    if (!isLast) return true
+    if (!isDone) return true
     foldedTo = foldingTo
     pages.letGo()
     return false
+  }
+
+  /** The next pages to be folded, up to so many bytes; `step` is told which. */
+  function* packed(step: PlacedPage[], mostBytes: number): Iterable<PackedPage> {
+    let bytes = 0
+    for (const next of folding) {
+      if (bytes >= mostBytes || next.period.id === undefined) return
+      const accounts = next.page.pack()
+      step.push(next)
+      bytes += accounts.length
+      yield { period: next.period.id, number: next.number, accounts }
+    }
   }
 
   function foldAll(): void {
