@@ -34,6 +34,8 @@ import { calendarDays, type Day } from '../policy/window.ts'
 import { readUsers } from './user-blocks.ts'
 
 const MOST = 1_000_000_000
+/** Characters; Postfix's has some 25, and all of it is remembered. */
+const MOST_INSTANCE = 255
 
 const threshold = custom<number>(
   'a whole number from 0 to 1,000,000,000, or unlimited',
@@ -65,6 +67,11 @@ export const sendingLimit = definePlugin({
     const dayOf = calendarDays(timezone)
     const turnText = turnFormatter(timezone)
     let anonymous = 0
+    /** Without one, or with one that no Postfix sends, a request is a message of its own. */
+    const instanceOf = (instance: string, now: number): string =>
+      instance === '' || instance.length > MOST_INSTANCE
+        ? `anonymous.${now}.${anonymous++}`
+        : instance
     const serviceOf = serviceNames()
 
     return (request, { facts }) => {
@@ -79,8 +86,7 @@ export const sendingLimit = definePlugin({
         scope: settings.counter ?? name,
         account,
         stage,
-        // Without an instance nothing can be joined: such a request is a message of its own.
-        instance: request.text('instance') || `anonymous.${now}.${anonymous++}`,
+        instance: instanceOf(request.text('instance'), now),
         connection: request.connection.id,
         service: serviceOf(request.text('server_address'), request.text('server_port')),
         recipient: request.text('recipient'),

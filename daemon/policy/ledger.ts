@@ -117,8 +117,8 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   const open = new Map<string, OpenMessage>()
   /** Recipients reserved per scope and account, over all open messages. */
   const reserved = new Map<string, number>()
-  /** The message each connection asked about last, and what was reserved for it, if anything. */
-  const current = new Map<number, { instance: string; keys: Set<string> | undefined }>()
+  /** The message a connection has asked about at RCPT, and what was reserved for it. */
+  const current = new Map<number, { readonly instance: string; readonly keys: Set<string> }>()
   const services = new Map<string, boolean>(store.services())
   /** Messages in a row that a service has not asked about at their end. */
   const missedEnds = new Map<string, number>()
@@ -221,18 +221,17 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   /** A connection that asks about another message has finished or dropped the one before. */
   function followConnection(event: LedgerEvent, key: string): void {
     const last = current.get(event.connection)
-    if (last?.instance === event.instance) {
-      if (event.stage !== 'RCPT') return
-      if (last.keys) last.keys.add(key)
-      else last.keys = new Set([key])
-      return
+    const isSame = last?.instance === event.instance
+    if (last && !isSame) {
+      current.delete(event.connection)
+      for (const old of last.keys) release(old)
     }
-    if (last?.keys) for (const old of last.keys) release(old)
-    const keys = event.stage === 'RCPT' ? new Set([key]) : undefined
-    if (last) {
-      last.instance = ownText(event.instance)
-      last.keys = keys
-    } else current.set(event.connection, { instance: ownText(event.instance), keys })
+    if (event.stage !== 'RCPT') return
+    if (isSame) last.keys.add(key)
+    else {
+      const instance = ownText(event.instance)
+      current.set(event.connection, { instance, keys: new Set([key]) })
+    }
   }
 
   function noteService(service: string, asksAtEnd: boolean): void {
@@ -287,7 +286,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       const last = current.get(connection)
       if (!last) return
       current.delete(connection)
-      if (last.keys) for (const key of last.keys) release(key)
+      for (const key of last.keys) release(key)
     },
 
     expire(at) {

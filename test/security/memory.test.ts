@@ -108,6 +108,18 @@ t.test('a mail that is remembered is not kept whole', async t => {
   }
 })
 
+t.test('instances of 80,000 bytes, each another', async t => {
+  const daemon = await started(t, { 'mtpolicyd/threshold': '5' })
+  const before = residentMegabytes(daemon)
+  const most = await flood(daemon, {
+    count: 3000,
+    atOnce: 20,
+    request: number =>
+      `protocol_state=END-OF-MESSAGE\nsasl_username=alice\ninstance=${`${number}-`.padEnd(80_000, 'x')}\n`,
+  })
+  t.ok(most - before < 120, `240 MB of instances: ${before} MB before, ${most} MB`)
+})
+
 t.test('messages without an end, and recipients without an end', async t => {
   const daemon = await started(t, { 'mtpolicyd/threshold': 'unlimited' })
   const before = residentMegabytes(daemon)
