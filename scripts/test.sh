@@ -13,7 +13,7 @@ packages="$packages python3-spf"
 packages="$packages db-util postfix-cdb"
 # Servers that tests start by themselves (scripts/test-servers.ts).
 packages="$packages postgresql mariadb-server redis-server redis-sentinel memcached
-slapd ldap-utils fail2ban"
+slapd ldap-utils fail2ban faketime"
 if [ -n "${CI:-}" ]; then
   packages="$packages debhelper debootstrap systemd-container iproute2"
 fi

@@ -14,7 +14,7 @@ import { LookupError } from '../policy/errors.ts'
 import type { JournalPlace } from './journal.ts'
 import { asLookupError, openSqlite, type SqliteDatabase } from './sqlite.ts'
 
-/** Raised with every change of the tables; a program refuses files of others. */
+/** Raised with every change of the tables; an older program refuses a newer file. */
 const SCHEMA_VERSION = 2
 
 /**
@@ -39,7 +39,7 @@ export const PAGES = 256
 
 export type Durability = 'normal' | 'full'
 
-/** The file is well, and it is not ours: another daemon's, or another version's. Nothing may go on without it. */
+/** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
 export class ForeignLedger extends LookupError {}
 
 export interface Period {
@@ -224,11 +224,16 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
       if (version === SCHEMA_VERSION) return
+      if (version > SCHEMA_VERSION) {
+        throw new ForeignLedger(
+          `${path} was written by a newer version (schema ${version}, this program knows ${SCHEMA_VERSION})`,
+        )
+      }
+      // Of a version that was never released: as good as damaged.
       if (version !== 0) {
-        const kind =
-          version > SCHEMA_VERSION ? 'a newer version' : 'a version before the first release'
-        const numbers = `schema ${version}, this program knows ${SCHEMA_VERSION}`
-        throw new ForeignLedger(`${path} was written by ${kind} (${numbers})`)
+        throw new LookupError(`${path} has another form`, {
+          cause: new RangeError(`schema ${version}`),
+        })
       }
       db.exec(SCHEMA)
       db.prepare('INSERT INTO seed VALUES (?)').run(randomInt(2 ** 32))

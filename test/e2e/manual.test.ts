@@ -220,6 +220,7 @@ t.test('every command of the manual and of the quick start works', async t => {
   const environment = { ...process.env, PATH: `${dist}:${process.env.PATH}` }
   for (const line of lines.filter(one => !ELSEWHERE.test(one))) {
     const here = line
+      .replace(/^mtpolicyd -f/, "mtpolicyd --root '.' -f")
       .replace(/\bmtpolicyctl /, `mtpolicyctl --root '${daemon.root}' `)
       .replace('/etc/univention-mtpolicyd/', `${daemon.root}/etc/univention-mtpolicyd/`)
       .replace(/policyd-client$/, `policyd-client -h localhost:${daemon.port}`)

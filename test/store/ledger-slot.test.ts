@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import t from 'tap'
 import { ledgerSlot } from '../../daemon/ledger-slot.ts'
 import type { Judgement, LedgerEvent } from '../../daemon/policy/ledger.ts'
@@ -50,6 +51,24 @@ t.test(
     t.equal(again.problem, undefined)
     t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
     again.close()
+  },
+)
+
+t.test(
+  'a file of a version that was never released is set aside, and so is its backup',
+  async t => {
+    const file = join(t.testdir(), 'ledger.sqlite')
+    for (const path of [file, `${file}.backup`]) {
+      const db = new Database(path)
+      db.pragma('user_version = 1')
+      db.close()
+    }
+    const slot = ledgerSlot()
+    slot.open(file, 'normal', now)
+    t.match(slot.problem, /were damaged/)
+    t.match(judge(slot, 'a', 3), { accepted: true })
+    slot.ledger.settle()
+    slot.close()
   },
 )
 
