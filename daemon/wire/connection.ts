@@ -132,7 +132,8 @@ export function serveConnection(
       }
       armKeepalive()
       if (socket.writableLength > MOST_UNREAD_BYTES) socket.pause()
-      if (unsent === 0 && waiting.length > 0) work()
+      // Not before everybody else had a turn, however much has been asked here.
+      if (unsent === 0 && waiting.length > 0) setImmediate(work)
       if (isFinishing) finish()
     })
   }

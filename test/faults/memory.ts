@@ -9,7 +9,7 @@ export default api => api.definePlugin({
   name: 'Leak', summary: 'Fills the memory.', settings: {},
   create: () => request => {
     if (request.text('sender') !== 'leak') return undefined
-    for (;;) kept.push(new Array(100_000).fill(request))
+    for (;;) kept.push(new Array(2_000_000).fill(request))
   },
 })`
 
