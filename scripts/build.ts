@@ -52,7 +52,10 @@ const programs = {
   mtpolicyctl: 'daemon/cli/main.ts',
   'policyd-client': 'daemon/cli/policyd-client.ts',
 }
-const flagsOf = (program: string): readonly string[] => (program === 'mtpolicyd' ? SMALL_HEAP : [])
+/** That import() of a plugin goes by way of node:vm (start.cjs) is nothing an administrator need hear of. */
+const QUIET = '--disable-warning=ExperimentalWarning'
+const flagsOf = (program: string): readonly string[] =>
+  program === 'mtpolicyd' ? [QUIET, ...SMALL_HEAP] : [QUIET]
 
 // Nothing in dist/ is touched unless all of it could be built.
 const files = await bundle(top, dist, programs)

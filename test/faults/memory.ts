@@ -9,7 +9,7 @@ export default api => api.definePlugin({
   name: 'Leak', summary: 'Fills the memory.', settings: {},
   create: () => request => {
     if (request.text('sender') !== 'leak') return undefined
-    for (;;) kept.push(new Array(2_000_000).fill(request))
+    for (;;) kept.push(new Array(500_000).fill(request))
   },
 })`
 
@@ -17,7 +17,7 @@ export default api => api.definePlugin({
 export const memoryLimit: Fault = {
   name: 'memory limit reached',
   mostDelay: 1200,
-  env: { NODE_OPTIONS: '--max-old-space-size=64' },
+  env: { NODE_OPTIONS: '--max-old-space-size=32' },
   prepare({ root }) {
     const folder = join(root, 'etc/univention-mtpolicyd/plugins')
     mkdirSync(folder, { recursive: true })
