@@ -191,8 +191,9 @@ function withSession<T>(
   request: PolicyRequest,
   work: (session: Session) => MaybePromise<T>,
 ): MaybePromise<T> {
+  if (!cache) return work(new Session())
   const instance = request.text('instance')
-  if (!cache || instance === '') return work(new Session())
+  if (instance === '') return work(new Session())
   const lost = (error: unknown): void =>
     log.error(`session of ${instance} is not at hand: ${describeError(error)}`)
   const without = (error: unknown): MaybePromise<T> => {

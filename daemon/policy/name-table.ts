@@ -40,10 +40,14 @@ function finish(hash: number): number {
 
 /** Slots are used to three quarters at most. */
 const MOST_FILLED = 0.75
+/** Of a slot: eight bits of the name's hash, which tell most others apart unseen. */
+const TAG = 0xff000000
+/** Of a slot: the name's number + 1. So a table has 16 million names at most. */
+const NUMBER = 0x00ffffff
 
 export class NameTable {
   readonly #seed: number
-  /** Number of a name + 1, or 0, at the place its hash says or one of the next. */
+  /** At the place a name's hash says, or one of the next; 0 where there is none. */
   #slots: Uint32Array
   /** Where each name begins; one more than there are names. */
   #starts: Uint32Array
@@ -87,9 +91,12 @@ export class NameTable {
   find(name: string, hash: number): number {
     const slots = this.#slots
     const mask = slots.length - 1
+    const tag = tagOf(hash)
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const number = (slots[slot] ?? 0) - 1
-      if (number < 0 || this.#is(number, name)) return number
+      const entry = slots[slot] ?? 0
+      if (entry === 0) return -1
+      const number = (entry & NUMBER) - 1
+      if (((entry ^ tag) & TAG) === 0 && this.#is(number, name)) return number
     }
   }
 
@@ -132,7 +139,7 @@ export class NameTable {
     const mask = this.#slots.length - 1
     let slot = hash & mask
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-    this.#slots[slot] = number + 1
+    this.#slots[slot] = tagOf(hash) | (number + 1)
   }
 
   /** Puts all names into so many slots, a power of two. */
@@ -147,6 +154,11 @@ export class NameTable {
       this.#put(number, finish(hash))
     }
   }
+}
+
+/** Of bits that say neither the page of an account nor, but in large tables, the slot. */
+function tagOf(hash: number): number {
+  return (hash << 8) & TAG
 }
 
 function slotsFor(names: number): number {

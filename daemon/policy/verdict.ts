@@ -26,6 +26,7 @@ const LINE_BREAKERS = /[[\p{Cc}\u2028\u2029]--[\t]]+/gv
 
 /** One line of well-formed UTF-8 without control characters. */
 export function oneLine(text: string): string {
+  if (text === dunno) return text
   const short = text.length > MOST_CHARACTERS ? text.slice(0, MOST_CHARACTERS) : text
   return short.replace(LINE_BREAKERS, ' ').toWellFormed()
 }

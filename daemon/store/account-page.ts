@@ -59,8 +59,21 @@ export class AccountPage {
   }
 
   set(account: string, hash: number, used: number): void {
-    let number = this.#names.find(account, hash)
-    if (number < 0) number = this.#names.add(account, hash)
+    this.#put(this.#names.find(account, hash), account, hash, used)
+  }
+
+  /** The new sum, or undefined if it would exceed `limit`. */
+  addWithin(account: string, hash: number, count: number, limit: number): number | undefined {
+    const number = this.#names.find(account, hash)
+    const sum = Math.max(0, (number < 0 ? 0 : (this.#sums[number] ?? 0)) + count)
+    if (sum > limit) return undefined
+    this.#put(number, account, hash, sum)
+    return sum
+  }
+
+  /** `found` is what `find` says. */
+  #put(found: number, account: string, hash: number, used: number): void {
+    const number = found < 0 ? this.#names.add(account, hash) : found
     if (number >= this.#sums.length) this.#sums = grown(this.#sums, number + 1)
     this.#sums[number] = used
     this.isDirty = true

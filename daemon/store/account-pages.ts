@@ -58,11 +58,7 @@ export class AccountPages {
     limit: number,
   ): number | undefined {
     const hash = hashOf(account, this.#file.seed)
-    const page = this.#pageOf(scope, day, hash)
-    const sum = Math.max(0, page.used(account, hash) + count)
-    if (sum > limit) return undefined
-    page.set(account, hash, sum)
-    return sum
+    return this.#pageOf(scope, day, hash).addWithin(account, hash, count, limit)
   }
 
   set(scope: string, day: string, account: string, sum: number): void {
