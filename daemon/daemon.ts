@@ -195,14 +195,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       current.assembly.loaded.globals.durability === 'full' ? Number.POSITIVE_INFINITY : TOGETHER,
   )
 
-  /** Said at once, and once a minute as long as it lasts. */
-  let unsettledSaidAt = Number.NEGATIVE_INFINITY
+  const sayUnsettled = seldom(clock, message => log.error(message))
   function unsettled(error: unknown): false {
     tally.failures++
-    if (clock.elapsed() - unsettledSaidAt > HOUSEKEEPING_MILLISECONDS) {
-      unsettledSaidAt = clock.elapsed()
-      log.error(`counts are kept in memory until they can be written: ${describeError(error)}`)
-    }
+    sayUnsettled(`counts are kept in memory until they can be written: ${describeError(error)}`)
     return false
   }
 
@@ -259,6 +255,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + HOUSEKEEPING_MILLISECONDS
   let isMending = false
   let isKeepingHouse = false
+  const sayUnfolded = seldom(clock, message => log.error(message))
   const keepHouse = (work: Promise<void>): void => {
     isKeepingHouse = true
     void work.finally(() => {
@@ -280,7 +277,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       keepHouse(backUpLedger(slot, log))
     } else if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
       keptHouseAt = now
-      keepHouse(foldAndForget(slot, clock, current.assembly, log))
+      keepHouse(foldAndForget(slot, clock, current.assembly, sayUnfolded))
     }
   }, 1000)
   housekeeping.unref()
@@ -409,12 +406,22 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 }
 
+/** Says something at once, and once a minute as long as it lasts. */
+function seldom(clock: Clock, say: (message: string) => void): (message: string) => void {
+  let saidAt = Number.NEGATIVE_INFINITY
+  return message => {
+    if (clock.elapsed() - saidAt <= HOUSEKEEPING_MILLISECONDS) return
+    saidAt = clock.elapsed()
+    say(message)
+  }
+}
+
 /** Counts are folded and old days go in small steps, a few milliseconds apart: no request waits for them. */
 async function foldAndForget(
   slot: LedgerSlot,
   clock: Clock,
   { loaded }: Assembly,
-  log: Log,
+  say: (message: string) => void,
 ): Promise<void> {
   const now = clock.now()
   const { timezone } = loaded.globals
@@ -424,7 +431,7 @@ async function foldAndForget(
     await slot.ledger.settle()
     while (slot.isOpen && slot.forget(oldest, now)) await sleep(5, undefined, { ref: false })
   } catch (error) {
-    log.error(`old counts could not be forgotten: ${describeError(error)}`)
+    say(`counts could not be brought into their file: ${describeError(error)}`)
   }
 }
 

