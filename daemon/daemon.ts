@@ -253,36 +253,32 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let keptHouseAt = clock.elapsed()
   // The first a minute after the start.
   let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + HOUSEKEEPING_MILLISECONDS
-  let isMending = false
   let isKeepingHouse = false
   const sayUnfolded = seldom(clock, message => log.error(message))
-  const keepHouse = (work: Promise<void>): void => {
+  const housekeeping = setInterval(() => {
+    if (isKeepingHouse) return
     isKeepingHouse = true
-    void work.finally(() => {
+    void keepHouse().finally(() => {
       isKeepingHouse = false
     })
-  }
-  const housekeeping = setInterval(() => {
-    if (!isMending) {
-      isMending = true
-      void mendLedger(slot, clock, log).finally(() => {
-        isMending = false
-      })
-    }
-    const now = clock.elapsed()
-    if (isKeepingHouse || !slot.isOpen) return
-    // One after the other: while a backup is under way the disk is busy, and folding waits for the disk.
-    if (now - backedUpAt >= BACKUP_MILLISECONDS) {
-      backedUpAt = now
-      keepHouse(backUpLedger(slot, log))
-    } else if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
-      keptHouseAt = now
-      keepHouse(foldAndForget(slot, clock, current.assembly, sayUnfolded))
-    }
   }, 1000)
   housekeeping.unref()
   started.resolve()
   options.supervisor.ready(summary())
+
+  /** One after the other: while a backup is under way the disk is busy, and folding waits for the disk. */
+  async function keepHouse(): Promise<void> {
+    await mendLedger(slot, clock, log)
+    if (!slot.isOpen) return
+    const now = clock.elapsed()
+    if (now - backedUpAt >= BACKUP_MILLISECONDS) {
+      backedUpAt = now
+      await backUpLedger(slot, log)
+    } else if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
+      keptHouseAt = now
+      await foldAndForget(slot, clock, current.assembly, sayUnfolded)
+    }
+  }
 
   function summary(): string {
     return `answering at ${server.endpoints.map(formatEndpoint).join(', ')}`
@@ -428,7 +424,6 @@ async function foldAndForget(
   const oldest = calendarDays(timezone === '' ? undefined : timezone)(now - KEPT_DAYS * DAY).name
   try {
     slot.ledger.expire(now)
-    await slot.ledger.settle()
     while (slot.isOpen && slot.forget(oldest, now)) await sleep(5, undefined, { ref: false })
   } catch (error) {
     say(`counts could not be brought into their file: ${describeError(error)}`)

@@ -8,7 +8,17 @@
  * daemon's, or a newer program's, is refused.
  */
 
-import { copyFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError, LookupError } from './policy/errors.ts'
 import {
@@ -23,6 +33,7 @@ import {
   isDamaged,
   openSqliteLedger,
   type SqliteLedgerStore,
+  type Sum,
 } from './store/sqlite-ledger.ts'
 
 export interface LedgerSlot {
@@ -46,6 +57,9 @@ export interface LedgerSlot {
   close(): void
 }
 
+/** A file that breaks again within this time was put there by a backup that is broken, too. */
+const BACKUP_IS_SUSPECT_MILLISECONDS = 3_600_000
+
 interface Place {
   readonly path: string
   readonly durability: Durability
@@ -59,6 +73,11 @@ export function ledgerSlot(): LedgerSlot {
   let unsettled: string | undefined
   let isInMemory = false
   let isBroken = false
+  /** Is a backup still to be put in the place of a damaged file? */
+  let owesRestore = false
+  let replacedAt = Number.NEGATIVE_INFINITY
+  /** Of the sums in memory, those that have all of their day in them. */
+  const whole = new Set<string>()
 
   function need<T>(what: T | undefined): T {
     if (what === undefined) throw new LookupError('the ledger is not open')
@@ -103,16 +122,21 @@ export function ledgerSlot(): LedgerSlot {
     const when = new Date(now).toISOString()
     try {
       const aside = setAside(path, now)
+      problem = `the counts before ${when} were damaged: ${aside}`
+      // Until it could be copied, the backup must not be forgotten.
+      owesRestore = true
       const backedUpAt = restore(path)
-      const rest = backedUpAt ? `; those of the backup of ${backedUpAt} are in force` : ''
-      problem = `the counts before ${when} were damaged: ${aside}${rest}`
+      owesRestore = false
+      if (backedUpAt) problem += `; those of the backup of ${backedUpAt} are in force`
       return openSqliteLedger(path, durability)
     } catch (error) {
-      // A backup that is damaged as well.
-      rmSync(path, { force: true })
-      if (!isDamaged(error)) return inMemory(durability, error)
+      if (error instanceof ForeignLedger || owesRestore || !isDamaged(error)) {
+        return inMemory(durability, error)
+      }
     }
+    // A backup that is damaged as well.
     try {
+      setAside(path, now)
       return openSqliteLedger(path, durability)
     } catch (error) {
       return inMemory(durability, error)
@@ -123,9 +147,20 @@ export function ledgerSlot(): LedgerSlot {
   function replaceBroken(at: Place, now: number): void {
     const broken = need(store)
     const newest = [...broken.remembered()]
+    settleIfPossible(broken)
     broken.abandon()
+    // What breaks again so soon was in the backup, too.
+    if (now - replacedAt < BACKUP_IS_SUSPECT_MILLISECONDS) {
+      rmSync(backupOf(at.path), { force: true })
+    }
+    replacedAt = now
     store = openAnew(at, now)
-    store.absorb(newest)
+    takeOver(store, newest)
+  }
+
+  function takeOver(successor: SqliteLedgerStore, newest: readonly Sum[]): void {
+    if (isInMemory) for (const sum of newest) whole.add(keyOf(sum))
+    successor.absorb(newest)
   }
 
   /** The open file still has everything, under no name. */
@@ -133,34 +168,44 @@ export function ledgerSlot(): LedgerSlot {
     const detached = need(store)
     await detached.backUp(path)
     const newest = [...detached.remembered()]
+    settleIfPossible(detached)
     detached.abandon()
     rmSync(`${path}-wal`, { force: true })
-    store = openSqliteLedger(path, durability)
-    store.absorb(newest)
+    store = openStore({ path, durability }, now)
+    takeOver(store, newest)
     problem = `${path} or a file beside it was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
   }
 
-  /** What was counted in memory comes on top of what the file has. */
+  /** What was counted in memory comes on top of what the file has, or in its place. */
   function leaveMemory(at: Place): boolean {
-    let file: SqliteLedgerStore
+    let file: SqliteLedgerStore | undefined
     try {
       mkdirSync(dirname(at.path), { recursive: true, mode: 0o750 })
+      if (owesRestore) restore(at.path)
+      owesRestore = false
       file = openSqliteLedger(at.path, at.durability)
+      const memory = need(store)
+      memory.settle()
+      file.absorb(onTopOf(file, memory.remembered()))
+      memory.close()
     } catch {
       // Not yet. What is wrong has been said, and status still says it.
+      file?.abandon()
       return false
     }
-    const memory = need(store)
-    memory.settle()
-    for (const [scope, day, account, used] of memory.remembered()) {
-      file.addWithin(scope, account, day, used, Number.POSITIVE_INFINITY)
-    }
-    file.settle()
-    memory.close()
     store = file
     isInMemory = false
-    problem = undefined
+    whole.clear()
+    problem = file.loss
     return true
+  }
+
+  function* onTopOf(file: SqliteLedgerStore, sums: Iterable<Sum>): Iterable<Sum> {
+    for (const sum of sums) {
+      const [scope, day, account, used] = sum
+      const before = whole.has(keyOf(sum)) ? 0 : file.used(scope, account, day)
+      yield [scope, day, account, before + used]
+    }
   }
 
   return {
@@ -184,7 +229,14 @@ export function ledgerSlot(): LedgerSlot {
           throw error
         }
       },
-      disconnect: connection => current?.disconnect(connection),
+      disconnect(connection) {
+        try {
+          current?.disconnect(connection)
+        } catch (error) {
+          // Whoever hangs up hears nothing of it any more; it is mended, and said, by `mend`.
+          noteDamage(error)
+        }
+      },
       expire: now => current?.expire(now),
       used: (scope, account, day) => need(current).used(scope, account, day),
       recipientOnlyServices: () => current?.recipientOnlyServices() ?? [],
@@ -204,7 +256,16 @@ export function ledgerSlot(): LedgerSlot {
       place = { path, durability }
       store = openStore(place, now)
       problem ??= store.loss
-      current = openLedger(whicheverStore, now)
+      try {
+        current = openLedger(whicheverStore, now)
+      } catch (error) {
+        if (isDamaged(error)) replaceBroken(place, now)
+        else {
+          store.abandon()
+          store = inMemory(durability, error)
+        }
+        current = openLedger(whicheverStore, now)
+      }
     },
     async mend(now) {
       if (!place || !store) return false
@@ -244,17 +305,36 @@ function backupOf(path: string): string {
   return `${path}.backup`
 }
 
-/** Puts the backup in place; when it was made, or undefined if there is none. */
+/** Puts the backup in place, whole or not at all; when it was made, or undefined if there is none. */
 function restore(path: string): string | undefined {
   const made = statSync(backupOf(path), { throwIfNoEntry: false })?.mtime
   if (!made) return undefined
-  copyFileSync(backupOf(path), path)
+  const fresh = `${path}.new`
+  copyFileSync(backupOf(path), fresh)
+  const fd = openSync(fresh, 'r+')
+  fsyncSync(fd)
+  closeSync(fd)
+  renameSync(fresh, path)
   return made.toISOString()
+}
+
+function settleIfPossible(store: SqliteLedgerStore): void {
+  try {
+    store.settle()
+  } catch {
+    // Its successor gets the sums.
+  }
+}
+
+function keyOf([scope, day, account]: Sum): string {
+  return `${scope}\n${day}\n${account}`
 }
 
 /** The new name of the damaged file. Its companions mean nothing without it. */
 function setAside(path: string, now: number): string {
-  const aside = `${path}.damaged-${new Date(now).toISOString().replace(/[:.]/g, '')}`
+  const name = `${path}.damaged-${new Date(now).toISOString().replace(/[:.]/g, '')}`
+  let aside = name
+  for (let more = 2; existsSync(aside); more++) aside = `${name}-${more}`
   renameSync(path, aside)
   for (const companion of ['-wal', '-shm']) rmSync(`${path}${companion}`, { force: true })
   return aside

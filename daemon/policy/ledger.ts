@@ -126,8 +126,9 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   store.recall(now - REMEMBERED_MILLISECONDS, one => decided.remember(one))
 
   function judge(event: LedgerEvent): Judgement {
-    // Without a reservation there is nothing to find under it.
-    const key = event.stage === 'RCPT' || open.size > 0 ? keyOf(event.scope, event.instance) : ''
+    // Without a reservation there is nothing to find under it. Another account is another message.
+    const isNeeded = event.stage === 'RCPT' || open.size > 0
+    const key = isNeeded ? keyOf(event.scope, `${event.account}\n${event.instance}`) : ''
     followConnection(event, key)
     noteService(event.service, event.stage !== 'RCPT')
     const before = decided.find(event.scope, event.account, event.instance)

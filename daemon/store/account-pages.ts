@@ -6,10 +6,9 @@
  * take too much memory.
  */
 
-import { LookupError } from '../policy/errors.ts'
 import { hashOf } from '../policy/name-table.ts'
 import { AccountPage } from './account-page.ts'
-import { type LedgerFile, PAGES } from './ledger-file.ts'
+import { DamagedLedger, type LedgerFile, PAGES } from './ledger-file.ts'
 
 /** The sum of an account's day. */
 export type Sum = readonly [scope: string, day: string, account: string, used: number]
@@ -82,6 +81,14 @@ export class AccountPages {
     return changed
   }
 
+  /** Days before `day` have gone from the file, or are about to. */
+  forgetBefore(day: string): void {
+    for (const [key, period] of this.#periods) {
+      if (period.day < day) this.#periods.delete(key)
+    }
+    this.#last = undefined
+  }
+
   /** Gives memory back. */
   letGo(): void {
     const all = [...this.#all()].toSorted((a, b) => a.page.askedAt - b.page.askedAt)
@@ -132,7 +139,7 @@ export class AccountPages {
     try {
       page = packed ? AccountPage.unpack(seed, packed) : AccountPage.empty(seed)
     } catch (cause) {
-      throw new LookupError(`the counts of ${period.day} are damaged`, { cause })
+      throw new DamagedLedger(`the counts of ${period.day} are damaged`, { cause })
     }
     period.pages[number] = page
     return page

@@ -38,6 +38,8 @@ const UNCHECKED = 8
 const [PERIOD, SUM, DECISION] = [0x50, 0x53, 0x44]
 const [ACCEPTED, FINAL] = [1, 2]
 const MOST_TEXT_BYTES = 0xffff
+/** Milliseconds since 1970: the year 5138. */
+const LATEST = 1e14
 
 export class RecordWriter {
   #bytes = new Uint8Array(64 * 1024)
@@ -151,6 +153,23 @@ export function endOfRecord(bytes: Buffer, start: number): number | undefined {
 
 export function isWholeRecord(bytes: Buffer, start: number, end: number, seed: number): boolean {
   return crc32(bytes.subarray(start + UNCHECKED, end), seed) === bytes.readUInt32LE(start + 4)
+}
+
+/** Where the next whole record begins, at or behind a place, whatever lies before it. */
+export function nextRecord(bytes: Buffer, from: number, seed: number): number | undefined {
+  for (let at = from; at + RECORD_HEAD < bytes.length; at++) {
+    // What a record begins with tells nearly every other place apart, without a checksum.
+    if (bytes[at + RECORD_HEAD] !== PERIOD) continue
+    const head = headOfRecord(bytes, at)
+    if (
+      !(head.at >= 0 && head.at < LATEST && Number.isInteger(head.at)) ||
+      head.decisions > bytes.length
+    )
+      continue
+    const end = endOfRecord(bytes, at)
+    if (end !== undefined && isWholeRecord(bytes, at, end, seed)) return at
+  }
+  return undefined
 }
 
 export function headOfRecord(bytes: Buffer, at: number): { at: number; decisions: number } {

@@ -15,6 +15,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -27,6 +28,7 @@ import {
   endOfRecord,
   headOfRecord,
   isWholeRecord,
+  nextRecord,
   type RecordReader,
   RecordWriter,
   readRecord,
@@ -84,16 +86,17 @@ export class Journal {
     this.#prefix = `${path.replace(/\.sqlite$/, '')}.journal-`
     this.#isDurable = isDurable
     const files = this.#found()
+    const gone = missingOf(files, folded)
     this.#files = files.filter(({ number }) => number > 0)
     this.#free = files.filter(({ number }) => number === 0).map(file => file.path)
     // The file of that place may have been deleted: its number must not come again all the same.
     this.#lastNumber = Math.max(folded.file, this.#files.at(-1)?.number ?? 0)
     const damaged = this.#files.filter(file => file.damaged > 0).map(file => file.path)
-    if (folded.file > 0 && !this.#files.some(({ number }) => number === folded.file)) {
-      this.loss = `${this.#prefix}* is missing: counts of the last minute may be lost`
-    } else if (damaged.length > 0) {
-      this.loss = `${damaged.join(', ')} was damaged: some counts of the last minute may be lost`
-    }
+    const what = [
+      ...(gone ? [`a part of ${this.#prefix}* is missing`] : []),
+      ...(damaged.length > 0 ? [`${damaged.join(', ')} was damaged`] : []),
+    ]
+    if (what.length > 0) this.loss = `${what.join('; ')}: counts of the last minutes may be lost`
   }
 
   /** What goes into the next record. */
@@ -119,6 +122,7 @@ export class Journal {
   /** Writes the record. Throws the system's errors; the record stays then, and goes with the next. */
   settle(): void {
     const record = this.#record
+    if (this.hasGivenUp) throw new Error('more was left unwritten than is kept; it is to be folded')
     if (record.isEmpty) return
     try {
       if (this.#isClosed) throw new Error('the journal is closed')
@@ -191,7 +195,7 @@ export class Journal {
     const folder = dirname(this.#prefix)
     return readdirSync(folder)
       .map(name => join(folder, name))
-      .filter(path => path.startsWith(this.#prefix) && /-\d+$/.test(path))
+      .filter(path => path.startsWith(this.#prefix) && /-\d+$/.test(path) && isReadable(path))
       .map(path => examine(path))
       .toSorted((a, b) => a.number - b.number)
   }
@@ -236,8 +240,8 @@ export class Journal {
       head.writeUInt32LE(this.#lastNumber + 1, MAGIC.length)
       this.#write(head, 0)
     } catch (error) {
+      // Whatever it is that cannot be written, the next try is with another file.
       this.#leave()
-      this.#free.push(path)
       throw error
     }
     this.#lastNumber++
@@ -247,9 +251,8 @@ export class Journal {
   }
 
   #newPath(): string {
-    const taken = new Set([...this.#files.map(({ path }) => path), ...this.#free])
     let number = 0
-    while (taken.has(`${this.#prefix}${number}`)) number++
+    while (lstatSync(`${this.#prefix}${number}`, { throwIfNoEntry: false })) number++
     return `${this.#prefix}${number}`
   }
 
@@ -280,7 +283,9 @@ function emptyFile(path: string, number: number): JournalFile {
 function examine(path: string): JournalFile {
   const bytes = readFileSync(path)
   const isOurs = bytes.length >= FILE_HEAD && bytes.subarray(0, MAGIC.length).equals(MAGIC)
-  const number = isOurs ? bytes.readUInt32LE(MAGIC.length) : 0
+  const said = isOurs ? bytes.readUInt32LE(MAGIC.length) : 0
+  // At a million messages a second this takes three years.
+  const number = said < 0x7fffffff ? said : 0
   const file = emptyFile(path, number)
   for (const { start, end, isWhole } of number > 0 ? recordsOf(bytes, number) : []) {
     const { at, decisions } = headOfRecord(bytes, start)
@@ -294,17 +299,34 @@ function examine(path: string): JournalFile {
   return file
 }
 
-/** Up to the last whole one. */
+/** Up to the last whole one; what is not whole has whole ones behind it. */
 function* recordsOf(bytes: Buffer, number: number) {
   for (let start = FILE_HEAD; ; ) {
     const end = endOfRecord(bytes, start)
-    if (end === undefined) return
-    const isWhole = isWholeRecord(bytes, start, end, number)
-    if (!isWhole) {
-      const next = endOfRecord(bytes, end)
-      if (next === undefined || !isWholeRecord(bytes, end, next, number)) return
+    if (end !== undefined && isWholeRecord(bytes, start, end, number)) {
+      yield { start, end, isWhole: true }
+      start = end
+      continue
     }
-    yield { start, end, isWhole }
-    start = end
+    const next = nextRecord(bytes, start + 1, number)
+    if (next === undefined) return
+    yield { start, end: next, isWhole: false }
+    start = next
   }
+}
+
+/** Something else in the place of a file is nobody's journal, and must not be waited for. */
+function isReadable(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found) return false
+  return found.isFile() && found.size <= 16 * JOURNAL_FILE_BYTES
+}
+
+/** Is a file gone that has something which is not folded? Files are used in turns, without a gap. */
+function missingOf(files: readonly JournalFile[], folded: JournalPlace): boolean {
+  const newer = files.filter(({ number }) => number > 0 && number >= folded.file)
+  const first = newer[0]
+  if (!first) return folded.file > 0
+  if (folded.file > 0 && (first.number > folded.file || first.end < folded.offset)) return true
+  return newer.some(({ number }, i) => number !== first.number + i)
 }

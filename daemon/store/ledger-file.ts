@@ -24,7 +24,8 @@ const SCHEMA_VERSION = 2
  */
 const SCHEMA = `
 CREATE TABLE period (
-  id INTEGER PRIMARY KEY, day TEXT NOT NULL, scope TEXT NOT NULL, UNIQUE (day, scope)
+  id INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL, scope TEXT NOT NULL,
+  UNIQUE (day, scope)
 );
 CREATE TABLE page (id INTEGER PRIMARY KEY, accounts BLOB NOT NULL);
 CREATE TABLE folded (file INTEGER NOT NULL, "offset" INTEGER NOT NULL);
@@ -41,6 +42,9 @@ export type Durability = 'normal' | 'full'
 
 /** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
 export class ForeignLedger extends LookupError {}
+
+/** Neither SQLite nor we can make sense of it. */
+export class DamagedLedger extends LookupError {}
 
 export interface Period {
   readonly id: number
@@ -231,9 +235,7 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
       }
       // Of a version that was never released: as good as damaged.
       if (version !== 0) {
-        throw new LookupError(`${path} has another form`, {
-          cause: new RangeError(`schema ${version}`),
-        })
+        throw new DamagedLedger(`${path} has the form of schema ${version}`)
       }
       db.exec(SCHEMA)
       db.prepare('INSERT INTO seed VALUES (?)').run(randomInt(2 ** 32))

@@ -14,8 +14,9 @@ import type { LedgerStore } from '../policy/ledger.ts'
 import { byteText } from '../policy/name-table.ts'
 import { AccountPage } from './account-page.ts'
 import { AccountPages, type PlacedPage, type Sum } from './account-pages.ts'
-import { JOURNAL_FILE_BYTES, Journal } from './journal.ts'
+import { JOURNAL_FILE_BYTES, Journal, type JournalPlace } from './journal.ts'
 import {
+  DamagedLedger,
   type Durability,
   type LedgerFile,
   openLedgerFile,
@@ -24,6 +25,7 @@ import {
 } from './ledger-file.ts'
 import { asLookupError } from './sqlite.ts'
 
+export type { Sum } from './account-pages.ts'
 export { type Durability, ForeignLedger } from './ledger-file.ts'
 
 export interface SqliteLedgerStore extends LedgerStore {
@@ -50,8 +52,8 @@ export interface SqliteLedgerStore extends LedgerStore {
 
 /** Is this the error of a file that SQLite, or we, cannot make sense of? */
 export function isDamaged(error: unknown): boolean {
+  if (error instanceof DamagedLedger) return true
   const cause = error instanceof LookupError ? error.cause : undefined
-  if (cause instanceof RangeError) return true
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT')
 }
@@ -75,6 +77,10 @@ export function openSqliteLedger(path: string, durability: Durability): SqliteLe
   }
 }
 
+function isBefore(one: JournalPlace, other: JournalPlace): boolean {
+  return one.file < other.file || (one.file === other.file && one.offset < other.offset)
+}
+
 function openStore(
   path: string,
   file: LedgerFile,
@@ -88,6 +94,8 @@ function openStore(
   let foldingTo = foldedTo
   /** Has anything been counted since the last folding began? */
   let isChanged = false
+  /** Has the forgetting that is under way folded already? */
+  let isFolded = false
   /** The file is being copied, and must stay as it is. */
   let isBackingUp = false
 
@@ -97,6 +105,13 @@ function openStore(
       isChanged = true
     },
   })
+
+  // A journal that ends before that place would not be read up to where it goes on now.
+  if (journal && isBefore(journal.place, foldedTo)) {
+    const { place } = journal
+    file.writePages([], () => place)
+    foldedTo = place
+  }
 
   function settle(): void {
     if (newServices.size > 0 && !isBackingUp) writeServices()
@@ -116,10 +131,15 @@ function openStore(
 
   /** Writes some of the pages with changes; true if there are more. */
   function fold(mostBytes: number): boolean {
-    if (folding.length === 0) {
-      if (!isChanged || !journal) return false
-      // First the journal: a sum in the file whose message is not known would count it twice.
+    if (!journal || (folding.length === 0 && !isChanged)) return false
+    // First the journal: a sum in the file whose message is not known would count it twice.
+    try {
       settle()
+    } catch (error) {
+      // Where the journal takes nothing any more, sums are kept all the same.
+      if (!journal.hasGivenUp) throw error
+    }
+    if (folding.length === 0) {
       foldingTo = journal.place
       folding = pages.changed()
       isChanged = false
@@ -172,6 +192,7 @@ function openStore(
     remember({ scope, instance, account, day, accepted, counted, stage, at }) {
       if (!journal) return
       const { record } = journal
+      isChanged = true
       const name = byteText(account)
       // A decision is of the account before it; most often that has just been counted.
       if (!record.isAbout(scope, day, name)) {
@@ -202,13 +223,17 @@ function openStore(
 
     forget(day, at) {
       if (isBackingUp) return false
-      if (fold(STEP_BYTES)) return true
+      // Once: under load there is always something more to fold.
+      if (!isFolded && fold(STEP_BYTES)) return true
+      isFolded = true
       try {
         journal?.release(foldedTo, at, REMEMBERED)
       } catch (error) {
         throw asLookupError(path, error)
       }
-      return file.forgetBefore(day)
+      pages.forgetBefore(day)
+      isFolded = file.forgetBefore(day)
+      return isFolded
     },
 
     isDetached: () => file.isDetached() || (journal?.isDetached ?? false),
@@ -251,7 +276,11 @@ function openStore(
     },
 
     close() {
-      settle()
+      try {
+        settle()
+      } catch {
+        if (journal) journal.hasGivenUp = true
+      }
       foldAll()
       journal?.close()
       file.close()

@@ -110,12 +110,12 @@ function findEnd(
   if (bytes[start] === CR && bytes[start + 1] === LF) {
     return { contentEnd: start, next: start + 2 }
   }
-  const plain = bytes.indexOf('\n\n', search, 'latin1')
-  const withCr = bytes.indexOf('\n\r\n', search, 'latin1')
-  if (plain >= 0 && (withCr < 0 || plain < withCr)) {
-    return { contentEnd: plain + 1, next: plain + 2 }
+  // Line by line: a search for the whole mark would run through all that follows, for each request.
+  for (let lf = bytes.indexOf(LF, search); lf >= 0; lf = bytes.indexOf(LF, lf + 1)) {
+    if (bytes[lf + 1] === LF) return { contentEnd: lf + 1, next: lf + 2 }
+    if (bytes[lf + 1] === CR && bytes[lf + 2] === LF) return { contentEnd: lf + 1, next: lf + 3 }
   }
-  return withCr < 0 ? undefined : { contentEnd: withCr + 1, next: withCr + 3 }
+  return undefined
 }
 
 function parseRequest(bytes: Buffer, start: number, end: number): Attributes {

@@ -351,3 +351,20 @@ t.test('another account under a known instance is judged for itself', async t =>
   )
   world.store.close()
 })
+
+t.test('what was reserved under one instance for another account is given back, too', async t => {
+  const world = new World()
+  world.limit = 1
+  // A service that asks at the end: there an aborted message costs nothing.
+  world.judge({ stage: 'END-OF-MESSAGE', instance: 'first', account: 'carol', connection: 3 })
+  for (const account of ['alice', 'mallory']) {
+    const rcpt = { stage: 'RCPT', instance: 'a', account, recipient: 'x@example.org' } as const
+    t.ok(world.judge(rcpt).accepted)
+  }
+  world.ledger.disconnect(1)
+  for (const account of ['alice', 'mallory']) {
+    const next = { stage: 'RCPT', instance: 'b', account, recipient: 'y@example.org' } as const
+    t.ok(world.judge({ ...next, connection: 2 }).accepted, `${account} may send again`)
+  }
+  world.store.close()
+})

@@ -1,6 +1,8 @@
 /** What becomes of the counts when their file cannot be used. */
 
 import {
+  cpSync,
+  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -213,4 +215,61 @@ t.test('a file, or its journal, that is deleted at work is written anew', async 
   t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
   t.match(judge(again, 'after', 1), { accepted: true, repeated: true })
   again.close()
+})
+
+t.test('a backup that cannot be copied yet is not forgotten', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  judge(slot, 'before', 1)
+  slot.ledger.settle()
+  while (slot.forget('2026-01-01', now));
+  await slot.backUp()
+  slot.close()
+  for (const name of readdirSync(folder)) if (name.includes('journal')) rmSync(join(folder, name))
+  damage(file)
+  renameSync(`${file}.backup`, `${file}.elsewhere`)
+  mkdirSync(`${file}.backup`)
+  const next = ledgerSlot()
+  next.open(file, 'normal', now)
+  t.match(next.problem, /^counts are in memory only/)
+  judge(next, 'x', 1)
+  next.ledger.settle()
+  t.equal(await next.mend(now), false, 'not yet')
+  rmSync(`${file}.backup`, { recursive: true })
+  renameSync(`${file}.elsewhere`, `${file}.backup`)
+  t.equal(await next.mend(now), true)
+  t.equal(next.ledger.used('limit', 'alice', '2026-11-20'), 2, 'of before and of since')
+  next.close()
+})
+
+t.test('a page that is broken in the backup as well is not set aside for ever', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  judge(slot, 'before', 1)
+  slot.ledger.settle()
+  while (slot.forget('2026-01-01', now));
+  slot.close()
+  const db = new Database(file)
+  db.exec("UPDATE page SET accounts = x'ffffffff00'")
+  db.close()
+  cpSync(file, `${file}.backup`)
+  slot.open(file, 'normal', now)
+  let failures = 0
+  for (let second = 0; second < 5; second++) {
+    try {
+      judge(slot, `m${second}`, 1)
+      slot.ledger.settle()
+    } catch {
+      failures++
+    }
+    await slot.mend(now + second * 1000)
+  }
+  t.ok(failures <= 2, `${failures} could not be counted`)
+  const aside = readdirSync(folder).filter(name => name.includes('damaged'))
+  t.ok(aside.length <= 2, aside.join(' '))
+  slot.close()
 })

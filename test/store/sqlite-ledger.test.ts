@@ -1,6 +1,7 @@
 /** The ledger's file: one owner, old and new schemas, forgetting. */
 
-import { cpSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
@@ -176,4 +177,92 @@ t.test('what was settled is there after a crash, folded or not, and nothing else
   t.same(used(reopened), [4, 2, 5])
   t.equal(reopened.addWithin('default', 'alice', '2026-11-20', 7, 10), undefined)
   reopened.close()
+})
+
+const decision = (instance: string, account = 'alice', accepted = true): Decided => ({
+  scope: 'default',
+  instance,
+  account,
+  day: '2026-11-20',
+  accepted,
+  counted: accepted ? 1 : 0,
+  stage: 'END-OF-MESSAGE',
+  at: now,
+})
+
+function count(store: SqliteLedgerStore, instance: string, account = 'alice'): void {
+  store.addWithin('default', account, '2026-11-20', 1, 1e6)
+  store.remember(decision(instance, account))
+}
+
+/** The state as a kill would leave it at this moment, opened by the next daemon. */
+function afterKill(folder: string, copy: string): SqliteLedgerStore {
+  mkdirSync(copy)
+  for (const name of readdirSync(folder)) {
+    if (statSync(join(folder, name)).isFile()) cpSync(join(folder, name), join(copy, name))
+  }
+  return openSqliteLedger(join(copy, 'ledger.sqlite'), 'normal')
+}
+
+t.test('a journal that is shorter than what was folded is said, and gone on with', async t => {
+  const folder = t.testdir()
+  const path = join(folder, 'ledger.sqlite')
+  const store = openSqliteLedger(path, 'normal')
+  for (let i = 0; i < 20; i++) count(store, `m${i}`)
+  store.close()
+  truncateSync(join(folder, 'ledger.journal-0'), 60)
+  const next = openSqliteLedger(path, 'normal')
+  t.match(next.loss, /missing/)
+  count(next, 'after')
+  next.settle()
+  const last = afterKill(folder, join(folder, 'copy'))
+  t.equal(last.used('default', 'alice', '2026-11-20'), 21, 'what was counted after is there')
+  last.close()
+  next.close()
+})
+
+t.test('no sum is folded whose message is not in the journal', async t => {
+  const folder = t.testdir()
+  const store = openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal')
+  const users = Array.from({ length: 60_000 }, (_, i) => `user${i}@example.org`)
+  for (const [i, user] of users.entries()) {
+    count(store, `m${i}`, user)
+    if (i % 100 === 0) store.settle()
+  }
+  store.settle()
+  t.equal(store.forget('2026-01-01', 0), true, 'folding has begun')
+  for (const user of users) count(store, `late of ${user}`, user)
+  store.forget('2026-01-01', 0)
+  const next = afterKill(folder, join(folder, 'copy'))
+  const late = new Set(recalled(next, 0).map(({ instance }) => instance))
+  for (const user of users.slice(0, 300)) {
+    const used = next.used('default', user, '2026-11-20')
+    if (used === 2 && !late.has(`late of ${user}`)) t.fail(`${user} would be counted twice`)
+  }
+  t.pass('whoever has been counted is known')
+  next.close()
+  store.close()
+})
+
+t.test('refusals alone fill no disk: what they leave is folded like everything else', async t => {
+  const folder = t.testdir()
+  const store = openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal')
+  for (let i = 0; i < 200_000; i++) {
+    store.remember(decision(`a long name of an instance ${i}`, 'alice', false))
+    if (i % 100 === 0) store.settle()
+    if (store.isFull) while (store.forget('2026-01-01', now + 1));
+  }
+  t.equal(store.isFull, false)
+  t.ok(readdirSync(folder).length <= 6, readdirSync(folder).join(' '))
+  store.close()
+})
+
+t.test('something else under the name of a journal is passed over', async t => {
+  const folder = t.testdir({ 'ledger.journal-1': {} })
+  execFileSync('mkfifo', [join(folder, 'ledger.journal-0')])
+  const store = openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal')
+  count(store, 'a')
+  store.settle()
+  t.ok(statSync(join(folder, 'ledger.journal-2')).isFile())
+  store.close()
 })

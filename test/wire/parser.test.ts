@@ -202,3 +202,12 @@ t.test('whatever was sent before, a request is read by its own names', async t =
   t.throws(() => parse('request=a\nsender\n\n'), ProtocolError)
   t.throws(() => parse('request=a\nsender=b\nx\n\n'), ProtocolError)
 })
+
+t.test('many small requests of changing names in a packet are read in one pass', async t => {
+  const parser = new RequestParser()
+  const packet = Buffer.from('a=\n\nb=\n\n'.repeat(8000))
+  let requests = 0
+  // Minutes, if each request searched through all that follows it.
+  for (let packets = 0; packets < 64; packets++) requests += parser.push(packet).length
+  t.equal(requests, 64 * 16_000)
+})
