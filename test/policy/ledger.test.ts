@@ -358,12 +358,13 @@ t.test('what was reserved under one instance for another account is given back, 
   // A service that asks at the end: there an aborted message costs nothing.
   world.judge({ stage: 'END-OF-MESSAGE', instance: 'first', account: 'carol', connection: 3 })
   for (const account of ['alice', 'mallory']) {
-    const rcpt = { stage: 'RCPT', instance: 'a', account, recipient: 'x@example.org' } as const
+    const recipient = `friend-of-${account}@example.net`
+    const rcpt = { stage: 'RCPT', instance: 'a', account, recipient } as const
     t.ok(world.judge(rcpt).accepted)
   }
   world.ledger.disconnect(1)
   for (const account of ['alice', 'mallory']) {
-    const next = { stage: 'RCPT', instance: 'b', account, recipient: 'y@example.org' } as const
+    const next = { stage: 'RCPT', instance: `of ${account}`, account, recipient: 'y' } as const
     t.ok(world.judge({ ...next, connection: 2 }).accepted, `${account} may send again`)
   }
   world.store.close()
