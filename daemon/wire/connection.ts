@@ -80,8 +80,35 @@ export function serveConnection(
       close(error.message)
       return
     }
-    for (const attributes of requests) waiting.push(attributes)
-    work()
+    const [first] = requests
+    const isIdle = waiting.length === 0 && !isAnswering && unsent < MOST_WAITING
+    // As from Postfix, which asks one thing at a time.
+    if (first && requests.length === 1 && isIdle) decide(first)
+    else {
+      for (const attributes of requests) waiting.push(attributes)
+      work()
+    }
+  }
+
+  function decide(attributes: Attributes): void {
+    const verdict = conversation.answer(new PolicyRequest(attributes, connection))
+    if (!(verdict instanceof Promise)) {
+      send(verdict)
+      return
+    }
+    isAnswering = true
+    verdict.then(
+      decided => {
+        isAnswering = false
+        send(decided)
+        work()
+      },
+      // `answer` handles its own failures; what comes here is a bug and must be loud.
+      error => {
+        close('internal error')
+        throw error
+      },
+    )
   }
 
   /**
@@ -91,23 +118,7 @@ export function serveConnection(
   function work(): void {
     while (!isAnswering && unsent < MOST_WAITING && waiting.length > 0 && !socket.destroyed) {
       const attributes = waiting.shift()
-      if (!attributes) return
-      const verdict = conversation.answer(new PolicyRequest(attributes, connection))
-      if (verdict instanceof Promise) {
-        isAnswering = true
-        verdict.then(
-          decided => {
-            isAnswering = false
-            send(decided)
-            work()
-          },
-          // `answer` handles its own failures; what comes here is a bug and must be loud.
-          error => {
-            close('internal error')
-            throw error
-          },
-        )
-      } else send(verdict)
+      if (attributes) decide(attributes)
     }
     if (waiting.length > MOST_WAITING) socket.pause()
     else if (socket.isPaused() && socket.writableLength < MOST_UNREAD_BYTES) socket.resume()

@@ -32,13 +32,17 @@ export class RequestParser {
 
   /** The requests that are complete with these bytes, in order. Throws ProtocolError. */
   push(chunk: Buffer): Attributes[] {
-    const requests: Attributes[] = []
     if (this.#length === 0) {
-      const usualEnd = chunk.length <= MOST_LINE_BYTES ? takeAsUsual(chunk, requests) : 0
-      const rest = takeRequests(chunk, usualEnd, usualEnd, requests)
+      const first = takeAsUsual(chunk)
+      // As from Postfix: one request, and nothing else.
+      if (first?.byteLength === chunk.length) return [first]
+      const requests: Attributes[] = first ? [first] : []
+      const begin = first?.byteLength ?? 0
+      const rest = takeRequests(chunk, begin, begin, requests)
       if (rest < chunk.length) this.#hold(chunk.subarray(rest))
       return requests
     }
+    const requests: Attributes[] = []
     this.#hold(chunk)
     // An end may lie across the seam: step back over what could be its first bytes.
     const from = Math.max(0, this.#searched - 2)
@@ -157,6 +161,11 @@ class SentAttributes implements Attributes {
     return place === undefined ? undefined : this.#value(place)
   }
 
+  /** Of the request, the empty line that ends it included. */
+  get byteLength(): number {
+    return this.#text.length + 1
+  }
+
   *[Symbol.iterator](): Iterator<[name: string, value: string]> {
     for (const [name, place] of this.#layout.places) yield [name, this.#value(place)]
   }
@@ -169,30 +178,26 @@ class SentAttributes implements Attributes {
   }
 }
 
-/** Takes complete requests of the usual layout; returns the end of the last one. */
-function takeAsUsual(bytes: Buffer, requests: Attributes[]): number {
-  let start = 0
-  for (;;) {
-    const lineEnds = linesAsUsual(bytes, start, usual)
-    const end = lineEnds?.at(-1)
-    if (!lineEnds || end === undefined) return start
-    const text = bytes.toString('utf8', start, start + end + 1)
-    // Places of bytes are places of characters only where each byte is one.
-    if (text.length !== end + 1) return start
-    requests.push(new SentAttributes(usual, text, lineEnds))
-    start += end + 2
-  }
+/** The request that the bytes begin with, if it is complete and of the usual layout. */
+function takeAsUsual(bytes: Buffer): SentAttributes | undefined {
+  if (bytes.length > MOST_LINE_BYTES) return undefined
+  const lineEnds = linesAsUsual(bytes, usual)
+  const end = lineEnds?.at(-1)
+  if (!lineEnds || end === undefined) return undefined
+  const text = bytes.toString('utf8', 0, end + 1)
+  // Places of bytes are places of characters only where each byte is one.
+  return text.length === end + 1 ? new SentAttributes(usual, text, lineEnds) : undefined
 }
 
 /**
- * Where the lines of a complete request end, from `start`; undefined if it has another layout. Every
- * byte of every request comes by here: plain loops, which ask for nothing beyond the end.
+ * Where the lines of a complete request end; undefined if it has another layout. Every byte of
+ * nearly every request comes by here: plain loops, which ask for nothing beyond the end.
  */
-function linesAsUsual(bytes: Buffer, start: number, layout: Layout): number[] | undefined {
+function linesAsUsual(bytes: Buffer, layout: Layout): number[] | undefined {
   const { heads, headEnds } = layout
   const { length } = bytes
   const lineEnds = new Array<number>(headEnds.length)
-  let at = start
+  let at = 0
   let compared = 0
   for (let line = 0; line < headEnds.length; line++) {
     const headEnd = headEnds[line] ?? 0
@@ -201,7 +206,7 @@ function linesAsUsual(bytes: Buffer, start: number, layout: Layout): number[] | 
     while (at < length && bytes[at] !== LF) at++
     // Lines that end otherwise are read otherwise.
     if (bytes[at - 1] === CR) return undefined
-    lineEnds[line] = at - start
+    lineEnds[line] = at
     at++
   }
   return at < length && bytes[at] === LF ? lineEnds : undefined
