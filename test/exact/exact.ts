@@ -67,8 +67,8 @@ const ENDINGS: readonly (readonly [Ending, number])[] = [
 
 export async function runExact(options: ExactOptions): Promise<ExactResult> {
   const { clients, killEveryMilliseconds } = options
-  // About a twelfth of the mail is tried as this user; half of that may pass.
-  const limit = Math.max(10, Math.floor(options.recipients / USERS / 2))
+  // About a twelfth of the mail is tried as this user; a quarter of that may pass.
+  const limit = Math.max(10, Math.floor(options.recipients / USERS / 4))
   const root = mkdtempSync(join(tmpdir(), 'exact-'))
   const port = await freePort()
   const set = await runProgram(
