@@ -20,13 +20,9 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { REMEMBERED_MILLISECONDS } from './policy/decided.ts'
 import { describeError, LookupError } from './policy/errors.ts'
-import {
-  type Ledger,
-  type LedgerStore,
-  openLedger,
-  REMEMBERED_MILLISECONDS,
-} from './policy/ledger.ts'
+import { type Ledger, type LedgerStore, openLedger } from './policy/ledger.ts'
 import {
   type Durability,
   ForeignLedger,
@@ -146,14 +142,14 @@ export function ledgerSlot(): LedgerSlot {
   /** What the broken file's store still has in memory is newer than any backup. */
   function replaceBroken(at: Place, now: number): void {
     const broken = need(store)
-    const newest = [...broken.remembered()]
-    settleIfPossible(broken)
-    broken.abandon()
-    // What breaks again so soon was in the backup, too.
+    // What breaks again so soon was in the backup, too. Where it cannot be removed, nothing is given up yet.
     if (now - replacedAt < BACKUP_IS_SUSPECT_MILLISECONDS) {
       rmSync(backupOf(at.path), { force: true })
     }
     replacedAt = now
+    const newest = [...broken.remembered()]
+    settleIfPossible(broken)
+    broken.abandon()
     store = openAnew(at, now)
     takeOver(store, newest)
   }

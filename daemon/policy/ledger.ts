@@ -11,17 +11,9 @@
  * are durable when `settle` has returned; no answer may leave before that.
  */
 
-import {
-  type Decided,
-  DecidedMessages,
-  type Known,
-  REMEMBERED,
-  REMEMBERED_MILLISECONDS,
-} from './decided.ts'
+import { type Decided, DecidedMessages, type Known, REMEMBERED_MILLISECONDS } from './decided.ts'
 import { ownText } from './own-text.ts'
 import type { Day } from './window.ts'
-
-export { type Decided, REMEMBERED, REMEMBERED_MILLISECONDS }
 
 /** One event of a message, as a policy request reports it. */
 export interface LedgerEvent {

@@ -32,7 +32,7 @@ export interface RecordedDecision {
 }
 
 /** Length, checksum, time, decisions. */
-export const RECORD_HEAD = 20
+const RECORD_HEAD = 20
 /** Length and checksum, which the checksum leaves out. */
 const UNCHECKED = 8
 const [PERIOD, SUM, DECISION] = [0x50, 0x53, 0x44]

@@ -5,7 +5,8 @@ import { cpSync, mkdirSync, readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
-import { type Decided, openLedger } from '../../daemon/policy/ledger.ts'
+import type { Decided } from '../../daemon/policy/decided.ts'
+import { openLedger } from '../../daemon/policy/ledger.ts'
 import { openSqliteLedger, type SqliteLedgerStore } from '../../daemon/store/sqlite-ledger.ts'
 
 const now = Date.UTC(2026, 10, 20, 12)
