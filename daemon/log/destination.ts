@@ -1,9 +1,11 @@
 /**
  * Where log lines go: a file descriptor, written to without ever waiting for it.
  *
- * All lines of one turn of the event loop are one write, under load those of several. While a write is under way lines are
- * collected, up to a bound; what does not fit is dropped and counted, and the count is written as
- * soon as there is room: a blocked pipe costs log lines, never an answer.
+ * All lines of one turn of the event loop are one write, under load those of several. While a write
+ * is under way lines are collected, up to a bound; what does not fit is dropped and counted, and the
+ * count is written as soon as there is room: a blocked pipe costs log lines, never an answer.
+ *
+ * Lines wait as bytes: as texts, put together of pieces of a request, they would keep all of it.
  */
 
 import { write } from 'node:fs'
@@ -19,7 +21,11 @@ export interface Destination {
   redirect(fd: number): void
 }
 
-const MOST_WAITING_CHARACTERS = 4 * 1024 * 1024
+const MOST_WAITING_BYTES = 4 * 1024 * 1024
+/** As much room as a buffer has at first, and keeps. */
+const USUAL_BYTES = 64 * 1024
+/** Of UTF-8, for one unit of a text. */
+const MOST_BYTES_EACH = 3
 const FLUSH_MILLISECONDS = 500
 const STEP_MILLISECONDS = 2
 /** After a write the next one waits this long: alone a line goes at once, under load many go together. */
@@ -27,13 +33,25 @@ const REST_MILLISECONDS = 5
 
 export function openDestination(fd: number, droppedLine: (count: number) => string): Destination {
   let target = fd
-  let waiting: string[] = []
-  let waitingLength = 0
+  let waiting = Buffer.allocUnsafeSlow(USUAL_BYTES)
+  let length = 0
+  /** Of the write before, to be filled next. */
+  let spare = Buffer.allocUnsafeSlow(USUAL_BYTES)
   let isWriting = false
   let isDue = false
   let restsUntil = 0
   let dropped = 0
   let unreported = 0
+
+  function add(line: string): void {
+    const needed = length + line.length * MOST_BYTES_EACH
+    if (needed > waiting.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, waiting.length * 2))
+      waiting.copy(larger, 0, 0, length)
+      waiting = larger
+    }
+    length += waiting.write(line, length)
+  }
 
   function schedule(): void {
     if (isDue || isWriting) return
@@ -45,14 +63,14 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
 
   function next(): void {
     isDue = false
-    if (isWriting || waiting.length === 0) return
+    if (isWriting || length === 0) return
     if (unreported > 0) {
-      waiting.push(droppedLine(unreported))
+      add(droppedLine(unreported))
       unreported = 0
     }
-    const bytes = Buffer.from(waiting.join(''))
-    waiting = []
-    waitingLength = 0
+    const bytes = waiting.subarray(0, length)
+    waiting = spare
+    length = 0
     isWriting = true
     restsUntil = performance.now() + REST_MILLISECONDS
     writeAll(bytes, 0)
@@ -67,20 +85,21 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
       } else {
         // A log that cannot be written (disk full, reader gone) is no reason to stop.
         isWriting = false
-        if (waiting.length > 0) schedule()
+        const { buffer } = bytes
+        spare = Buffer.from(buffer.byteLength > USUAL_BYTES ? new ArrayBuffer(USUAL_BYTES) : buffer)
+        if (length > 0) schedule()
       }
     })
   }
 
   return {
     write(line) {
-      if (waitingLength > MOST_WAITING_CHARACTERS) {
+      if (length > MOST_WAITING_BYTES) {
         dropped++
         unreported++
         return
       }
-      waiting.push(line)
-      waitingLength += line.length
+      add(line)
       schedule()
     },
     get dropped() {

@@ -12,6 +12,7 @@ import type { MaybePromise } from '../policy/plugin.ts'
 import { type Attributes, type Connection, PolicyRequest } from '../policy/request.ts'
 import type { Verdict } from '../policy/verdict.ts'
 import { ProtocolError, RequestParser } from './parser.ts'
+import { receiveFrom } from './receiving.ts'
 import { formatReply } from './reply.ts'
 import type { Leave } from './turn.ts'
 
@@ -42,10 +43,11 @@ const MOST_UNREAD_BYTES = 64 * 1024
 const MOST_WAITING = 64
 
 export function serveConnection(
-  socket: Socket,
+  accepted: Socket,
   connection: Connection,
   conversation: Conversation,
 ): OpenConnection {
+  const socket = receiveFrom(accepted, receive)
   const parser = new RequestParser()
   const waiting: Attributes[] = []
   let isNew = true
@@ -160,7 +162,6 @@ export function serveConnection(
     }
   }
 
-  socket.on('data', receive)
   socket.on('drain', work)
   socket.on('end', () => {
     // Half-closed: what was asked is still answered.

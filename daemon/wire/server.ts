@@ -38,6 +38,9 @@ export interface ServerOptions {
   note?(message: string): void
 }
 
+/** Half-closed: who asks and closes still gets an answer. Paused until `receiveFrom`. */
+const serverOptions = { noDelay: true, allowHalfOpen: true, pauseOnConnect: true }
+
 interface Listener {
   readonly endpoint: Endpoint
   readonly server: Server
@@ -80,7 +83,7 @@ export function makeServer(options: ServerOptions): PolicyServer {
   }
 
   async function bind(endpoint: Endpoint): Promise<Server> {
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket =>
+    const server = createServer(serverOptions, socket =>
       accept(socket, endpoint),
     )
     if (endpoint.kind === 'unix') await clearStaleSocket(endpoint.path)
@@ -108,7 +111,7 @@ export function makeServer(options: ServerOptions): PolicyServer {
   /** Listens on a socket that is there already, if it is one of those we want. */
   async function adopt(fd: number, wanted: ReadonlyMap<string, Endpoint>): Promise<void> {
     let endpoint: Endpoint | undefined
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
+    const server = createServer(serverOptions, socket => {
       if (endpoint) accept(socket, endpoint)
       else socket.destroy()
     })
