@@ -68,25 +68,25 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
       add(droppedLine(unreported))
       unreported = 0
     }
-    const bytes = waiting.subarray(0, length)
+    const full = waiting
+    const end = length
     waiting = spare
     length = 0
     isWriting = true
     restsUntil = performance.now() + REST_MILLISECONDS
-    writeAll(bytes, 0)
+    writeAll(full, 0, end)
   }
 
-  function writeAll(bytes: Buffer, from: number): void {
-    write(target, bytes, from, bytes.length - from, null, (error, written) => {
+  function writeAll(bytes: typeof waiting, from: number, end: number): void {
+    write(target, bytes, from, end - from, null, (error, written) => {
       if (error && 'code' in error && error.code === 'EAGAIN') {
-        setTimeout(() => writeAll(bytes, from), 20)
-      } else if (!error && from + written < bytes.length) {
-        writeAll(bytes, from + written)
+        setTimeout(() => writeAll(bytes, from, end), 20)
+      } else if (!error && from + written < end) {
+        writeAll(bytes, from + written, end)
       } else {
         // A log that cannot be written (disk full, reader gone) is no reason to stop.
         isWriting = false
-        const { buffer } = bytes
-        spare = Buffer.from(buffer.byteLength > USUAL_BYTES ? new ArrayBuffer(USUAL_BYTES) : buffer)
+        spare = bytes.length > USUAL_BYTES ? Buffer.allocUnsafeSlow(USUAL_BYTES) : bytes
         if (length > 0) schedule()
       }
     })

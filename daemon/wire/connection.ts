@@ -11,8 +11,8 @@ import type { Socket } from 'node:net'
 import type { MaybePromise } from '../policy/plugin.ts'
 import { type Attributes, type Connection, PolicyRequest } from '../policy/request.ts'
 import type { Verdict } from '../policy/verdict.ts'
+import { directSocket } from './direct-socket.ts'
 import { ProtocolError, RequestParser } from './parser.ts'
-import { receiveFrom } from './receiving.ts'
 import { formatReply } from './reply.ts'
 import type { Leave } from './turn.ts'
 
@@ -47,7 +47,7 @@ export function serveConnection(
   connection: Connection,
   conversation: Conversation,
 ): OpenConnection {
-  const socket = receiveFrom(accepted, receive)
+  const { socket, send: sendBytes } = directSocket(accepted, receive)
   const parser = new RequestParser()
   const waiting: Attributes[] = []
   let isNew = true
@@ -130,13 +130,14 @@ export function serveConnection(
     unsent++
     conversation.turn(isDurable => {
       unsent--
-      if (socket.destroyed) return
+      // Gone, or ended by us.
+      if (!socket.writable) return
       const settled = isDurable ? verdict : conversation.unsettled(verdict)
       if (settled.silent) {
         close('no answer')
         return
       }
-      socket.write(formatReply(settled.action))
+      sendBytes(formatReply(settled.action))
       served++
       if (conversation.mostRequests > 0 && served >= conversation.mostRequests) {
         reason = 'max_keepalive'

@@ -5,8 +5,8 @@
 
 import { oneLine } from '../policy/verdict.ts'
 
-const DUNNO = 'action=dunno\n\n'
+const DUNNO = Buffer.from('action=dunno\n\n')
 
-export function formatReply(action: string): string {
-  return action === 'dunno' ? DUNNO : `action=${oneLine(action)}\n\n`
+export function formatReply(action: string): Buffer {
+  return action === 'dunno' ? DUNNO : Buffer.from(`action=${oneLine(action)}\n\n`)
 }

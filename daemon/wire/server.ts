@@ -38,7 +38,7 @@ export interface ServerOptions {
   note?(message: string): void
 }
 
-/** Half-closed: who asks and closes still gets an answer. Paused until `receiveFrom`. */
+/** Half-closed: who asks and closes still gets an answer. Paused until `directSocket`. */
 const serverOptions = { noDelay: true, allowHalfOpen: true, pauseOnConnect: true }
 
 interface Listener {
@@ -83,9 +83,7 @@ export function makeServer(options: ServerOptions): PolicyServer {
   }
 
   async function bind(endpoint: Endpoint): Promise<Server> {
-    const server = createServer(serverOptions, socket =>
-      accept(socket, endpoint),
-    )
+    const server = createServer(serverOptions, socket => accept(socket, endpoint))
     if (endpoint.kind === 'unix') await clearStaleSocket(endpoint.path)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)

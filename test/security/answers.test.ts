@@ -41,7 +41,7 @@ const TEXTS = [
 
 /** As it goes to Postfix. */
 function isOneLine(t: Test, action: string, what: string): void {
-  const reply = formatReply(action)
+  const reply = formatReply(action).toString()
   const body = reply.slice('action='.length, -2)
   const isRight =
     reply.startsWith('action=') &&
@@ -60,8 +60,18 @@ t.test('an answer is one line of bounded length, whatever its text', t => {
     }),
     { numRuns: runs(500) },
   )
-  t.equal(formatReply('PREPEND X-A: b\tc'), 'action=PREPEND X-A: b\tc\n\n', 'a tab stays')
-  t.equal(formatReply(`x${'\u{1f600}'.repeat(3000)}`).includes('\ufffd'), true, 'cut, but whole')
+  t.equal(
+    formatReply('PREPEND X-A: b\tc').toString(),
+    'action=PREPEND X-A: b\tc\n\n',
+    'a tab stays',
+  )
+  t.equal(
+    formatReply(`x${'\u{1f600}'.repeat(3000)}`)
+      .toString()
+      .includes('\ufffd'),
+    true,
+    'cut, but whole',
+  )
   t.end()
 })
 

@@ -453,14 +453,14 @@ t.test('endpoints are read as the option "port" writes them', async t => {
 })
 
 t.test('an answer is one line, whatever the action says', async t => {
-  t.equal(formatReply('dunno'), 'action=dunno\n\n')
-  t.equal(formatReply('reject no\n\naction=ok'), 'action=reject no action=ok\n\n')
+  t.equal(formatReply('dunno').toString(), 'action=dunno\n\n')
+  t.equal(formatReply('reject no\n\naction=ok').toString(), 'action=reject no action=ok\n\n')
   for (let code = 0; code < 0x3000; code++) {
-    const reply = formatReply(`reject a${String.fromCodePoint(code)}b`)
+    const reply = formatReply(`reject a${String.fromCodePoint(code)}b`).toString()
     if (!/^action=[^\p{Cc}\u2028\u2029]*\n\n$/u.test(reply.replaceAll('\t', ''))) {
       t.fail(`U+${code.toString(16)} got through: ${JSON.stringify(reply)}`)
     }
   }
-  t.equal(formatReply('reject \ud800x\udfff'), 'action=reject \ufffdx\ufffd\n\n')
-  t.equal(formatReply('reject Grüße 🙂'), 'action=reject Grüße 🙂\n\n')
+  t.equal(formatReply('reject \ud800x\udfff').toString(), 'action=reject \ufffdx\ufffd\n\n')
+  t.equal(formatReply('reject Grüße 🙂').toString(), 'action=reject Grüße 🙂\n\n')
 })
