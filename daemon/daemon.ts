@@ -8,25 +8,25 @@
 
 import { closeSync, openSync } from 'node:fs'
 import type { Server } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Assembly, assemble } from './assemble.ts'
 import type { Source } from './configuration.ts'
 import type { DaemonStatus } from './control/protocol.ts'
 import { serveControl } from './control/server.ts'
-import { type LedgerSlot, ledgerSlot } from './ledger-slot.ts'
+import { startHousekeeping } from './housekeeping.ts'
+import { ledgerSlot } from './ledger-slot.ts'
 import { openDestination } from './log/destination.ts'
 import { openLog } from './log/logger.ts'
+import { seldom } from './log/seldom.ts'
 import { countryPool } from './lookup/country-pool.ts'
 import { openResolver } from './lookup/resolver.ts'
 import type { Paths } from './paths.ts'
 import { claimPidFile } from './pid-file.ts'
 import { type Answer, makeAnswer, newAnswerTally } from './policy/answer.ts'
-import { type Clock, systemClock } from './policy/clock.ts'
+import { systemClock } from './policy/clock.ts'
 import { describeError } from './policy/errors.ts'
 import type { Log } from './policy/log.ts'
 import { formatProblem, type Problem } from './policy/problem.ts'
 import { dunno, type Verdict } from './policy/verdict.ts'
-import { calendarDays } from './policy/window.ts'
 import type { Supervisor } from './supervisor.ts'
 import { version } from './version.ts'
 import type { Conversation } from './wire/connection.ts'
@@ -74,11 +74,6 @@ interface Prepared {
 const STDERR = 2
 /** Answers that leave together. */
 const TOGETHER = 64
-/** Days of counts that are kept, for reports. */
-const KEPT_DAYS = 90
-const DAY = 86_400_000
-const HOUSEKEEPING_MILLISECONDS = 60_000
-const BACKUP_MILLISECONDS = 3_600_000
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const clock = systemClock
@@ -250,35 +245,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     at: first.assembly.endpoints.map(formatEndpoint).join(','),
   })
 
-  let keptHouseAt = clock.elapsed()
-  // The first a minute after the start.
-  let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + HOUSEKEEPING_MILLISECONDS
-  let isKeepingHouse = false
-  const sayUnfolded = seldom(clock, message => log.error(message))
-  const housekeeping = setInterval(() => {
-    if (isKeepingHouse) return
-    isKeepingHouse = true
-    void keepHouse().finally(() => {
-      isKeepingHouse = false
-    })
-  }, 1000)
-  housekeeping.unref()
+  const housekeeping = startHousekeeping({
+    slot,
+    clock,
+    log: () => log,
+    timezone: () => current.assembly.loaded.globals.timezone || undefined,
+  })
   started.resolve()
   options.supervisor.ready(summary())
-
-  /** One after the other: while a backup is under way the disk is busy, and folding waits for the disk. */
-  async function keepHouse(): Promise<void> {
-    await mendLedger(slot, clock, log)
-    if (!slot.isOpen) return
-    const now = clock.elapsed()
-    if (now - backedUpAt >= BACKUP_MILLISECONDS) {
-      backedUpAt = now
-      await backUpLedger(slot, log)
-    } else if (slot.isFull || now - keptHouseAt >= HOUSEKEEPING_MILLISECONDS) {
-      keptHouseAt = now
-      await foldAndForget(slot, clock, current.assembly, sayUnfolded)
-    }
-  }
 
   function summary(): string {
     return `answering at ${server.endpoints.map(formatEndpoint).join(', ')}`
@@ -383,7 +357,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       setTimeout(() => closeSync(before), 1000).unref()
     },
     async stop(milliseconds) {
-      clearInterval(housekeeping)
+      housekeeping.stop()
       log.notice('stopping')
       options.supervisor.stopping()
       control?.close()
@@ -399,54 +373,5 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       releasePidFile?.()
       await destination.flush()
     },
-  }
-}
-
-/** Says something at once, and once a minute as long as it lasts. */
-function seldom(clock: Clock, say: (message: string) => void): (message: string) => void {
-  let saidAt = Number.NEGATIVE_INFINITY
-  return message => {
-    if (clock.elapsed() - saidAt <= HOUSEKEEPING_MILLISECONDS) return
-    saidAt = clock.elapsed()
-    say(message)
-  }
-}
-
-/** Counts are folded and old days go in small steps, a few milliseconds apart: no request waits for them. */
-async function foldAndForget(
-  slot: LedgerSlot,
-  clock: Clock,
-  { loaded }: Assembly,
-  say: (message: string) => void,
-): Promise<void> {
-  const now = clock.now()
-  const { timezone } = loaded.globals
-  const oldest = calendarDays(timezone === '' ? undefined : timezone)(now - KEPT_DAYS * DAY).name
-  try {
-    slot.ledger.expire(now)
-    while (slot.isOpen && slot.forget(oldest, now)) await sleep(5, undefined, { ref: false })
-  } catch (error) {
-    say(`counts could not be brought into their file: ${describeError(error)}`)
-  }
-}
-
-/** A file that was found damaged is replaced, one that can be used again is used again. */
-async function mendLedger(slot: LedgerSlot, clock: Clock, log: Log): Promise<void> {
-  const before = slot.problem
-  try {
-    if (!(await slot.mend(clock.now()))) return
-    if (slot.problem === undefined)
-      log.notice(`the counts are in their file again; before: ${before}`)
-    else log.error(slot.problem)
-  } catch (error) {
-    log.error(`the ledger could not be mended: ${describeError(error)}`)
-  }
-}
-
-async function backUpLedger(slot: LedgerSlot, log: Log): Promise<void> {
-  try {
-    await slot.backUp()
-  } catch (error) {
-    log.error(`no backup of the counts: ${describeError(error)}`)
   }
 }

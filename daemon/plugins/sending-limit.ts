@@ -34,8 +34,8 @@ import { calendarDays, type Day } from '../policy/window.ts'
 import { readUsers } from './user-blocks.ts'
 
 const MOST = 1_000_000_000
-/** Characters; Postfix's has some 25, and all of it is remembered. */
-const MOST_INSTANCE = 255
+/** Characters of what is remembered; Postfix's instance has some 25, an address at most 320 (RFC 5321). */
+const MOST_CHARACTERS = 512
 
 const threshold = custom<number>(
   'a whole number from 0 to 1,000,000,000, or unlimited',
@@ -69,9 +69,12 @@ export const sendingLimit = definePlugin({
     let anonymous = 0
     /** Without one, or with one that no Postfix sends, a request is a message of its own. */
     const instanceOf = (instance: string, now: number): string =>
-      instance === '' || instance.length > MOST_INSTANCE
+      instance === '' || instance.length > MOST_CHARACTERS
         ? `anonymous.${now}.${anonymous++}`
         : instance
+    /** No mail system takes one that is longer: it counts, and is not known again. */
+    const recipientOf = (recipient: string): string =>
+      recipient.length > MOST_CHARACTERS ? `long.${anonymous++}` : recipient
     const serviceOf = serviceNames()
 
     return (request, { facts }) => {
@@ -89,7 +92,7 @@ export const sendingLimit = definePlugin({
         instance: instanceOf(request.text('instance'), now),
         connection: request.connection.id,
         service: serviceOf(request.text('server_address'), request.text('server_port')),
-        recipient: request.text('recipient'),
+        recipient: recipientOf(request.text('recipient')),
         recipients,
         limit: observe ? Number.POSITIVE_INFINITY : limit,
         day,
@@ -117,7 +120,8 @@ function serviceNames(): (address: string, port: string) => string {
   let last = { address: '', port: '', name: ':' }
   return (address, port) => {
     if (address !== last.address || port !== last.port) {
-      last = { address: ownText(address), port: ownText(port), name: `${address}:${port}` }
+      const name = `${address}:${port}`.slice(0, MOST_CHARACTERS)
+      last = { address: ownText(address), port: ownText(port), name: ownText(name) }
     }
     return last.name
   }

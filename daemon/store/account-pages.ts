@@ -15,6 +15,8 @@ export type Sum = readonly [scope: string, day: string, account: string, used: n
 
 /** Two and a half million accounts. */
 const MOST_BYTES = 128 * 1024 * 1024
+/** Read since the last `letGo`, and the next should not wait for its time. */
+const MANY_READ_BYTES = 32 * 1024 * 1024
 
 interface Period {
   readonly scope: string
@@ -37,6 +39,8 @@ export class AccountPages {
   #last: Period | undefined
   /** Rises with every `letGo`. */
   #age = 0
+  /** Bytes of pages read since then. */
+  #read = 0
 
   constructor(file: LedgerFile) {
     this.#file = file
@@ -89,6 +93,11 @@ export class AccountPages {
     this.#last = undefined
   }
 
+  /** Has so much been read that memory should be given back? */
+  get hasReadMany(): boolean {
+    return this.#read >= MANY_READ_BYTES
+  }
+
   /** Gives memory back. */
   letGo(): void {
     const all = [...this.#all()].toSorted((a, b) => a.page.askedAt - b.page.askedAt)
@@ -100,6 +109,7 @@ export class AccountPages {
       bytes -= page.byteLength
     }
     this.#age++
+    this.#read = 0
   }
 
   *#all(): Iterable<PlacedPage> {
@@ -142,6 +152,7 @@ export class AccountPages {
       throw new DamagedLedger(`the counts of ${period.day} are damaged`, { cause })
     }
     period.pages[number] = page
+    this.#read += page.byteLength
     return page
   }
 }

@@ -131,7 +131,11 @@ function openStore(
 
   /** Writes some of the pages with changes; true if there are more. */
   function fold(mostBytes: number): boolean {
-    if (!journal || (folding.length === 0 && !isChanged)) return false
+    if (!journal) return false
+    if (folding.length === 0 && !isChanged) {
+      pages.letGo()
+      return false
+    }
     // First the journal: a sum in the file whose message is not known would count it twice.
     try {
       settle()
@@ -218,7 +222,8 @@ function openStore(
 
     get isFull() {
       if (!journal) return false
-      return journal.hasGivenUp || journal.bytesSince(foldedTo) >= MOST_UNFOLDED_BYTES
+      const isMuch = journal.bytesSince(foldedTo) >= MOST_UNFOLDED_BYTES || pages.hasReadMany
+      return journal.hasGivenUp || isMuch
     },
 
     forget(day, at) {

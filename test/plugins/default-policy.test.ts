@@ -189,6 +189,22 @@ t.test('SendingLimit: RCPT reserves, END-OF-MESSAGE counts', async t => {
   t.equal(world.ledger.used('sendinglimit', 'alice', '2026-11-20'), 2)
 })
 
+t.test('SendingLimit: of texts that no mail system takes only the beginning is kept', async t => {
+  const world = await rightWorld(t, chain(plugin('SendingLimit', 'threshold = 3')))
+  const long = 'x'.repeat(100_000)
+  const more = { protocol_state: 'RCPT', server_address: long, recipient_count: '0' }
+  const ask = (recipient: string) => world.ask(endOfMessage({ instance: '1', ...more, recipient }))
+  t.equal(await ask('a@example.org'), 'dunno')
+  t.equal(await ask('a@example.org'), 'dunno', 'asked again')
+  t.equal(await ask(`${long}@example.org`), 'dunno')
+  t.equal(await ask(`${long}@example.org`), 'dunno', 'too long to be known again: it counts')
+  t.match(await ask('b@example.org'), /^reject /)
+  t.same(
+    world.ledger.recipientOnlyServices().map(service => service.length),
+    [512],
+  )
+})
+
 t.test('SendingLimit: users with limits of their own, and with none', async t => {
   const users =
     '<User News@Example.org>\nthreshold = 20\n</User>\n<User ceo>\nthreshold = unlimited\n</User>\n' +

@@ -65,6 +65,24 @@ t.test('old days are forgotten in steps, the rest stays', async t => {
   store.close()
 })
 
+t.test('who has read many accounts gives memory back before a minute is over', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const many = openSqliteLedger(path, 'normal')
+  const name = (user: number): string => `user-with-a-long-name-${user}@mail.example.org`
+  for (let user = 0; user < 600_000; user++) {
+    many.addWithin('limit', name(user), '2026-11-20', 1, 10)
+  }
+  many.close()
+  const store = openSqliteLedger(path, 'normal')
+  t.equal(store.isFull, false)
+  for (let user = 0; user < 20_000; user++) store.used('limit', name(user), '2026-11-20')
+  t.equal(store.isFull, true, 'each page has been read')
+  store.forget('2026-11-20', now)
+  t.equal(store.isFull, false)
+  t.equal(store.used('limit', name(599_999), '2026-11-20'), 1)
+  store.close()
+})
+
 t.test('messages are recalled in their order, and none from before the time asked for', async t => {
   const path = join(t.testdir(), 'ledger.sqlite')
   const message = (instance: string, at: number): Decided => ({
