@@ -73,7 +73,7 @@ interface Prepared {
 
 const STDERR = 2
 /** Answers that leave together. */
-const TOGETHER = 64
+const TOGETHER = 16
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const clock = systemClock

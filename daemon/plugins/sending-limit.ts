@@ -46,11 +46,7 @@ const threshold = custom<number>(
   { doc: 'Recipients per user and day.' },
 )
 
-const STAGES: Readonly<Record<string, LedgerEvent['stage']>> = {
-  RCPT: 'RCPT',
-  DATA: 'DATA',
-  'END-OF-MESSAGE': 'END-OF-MESSAGE',
-}
+const STAGES: readonly LedgerEvent['stage'][] = ['END-OF-MESSAGE', 'DATA', 'RCPT']
 
 export const sendingLimit = definePlugin({
   name: 'SendingLimit',
@@ -79,7 +75,8 @@ export const sendingLimit = definePlugin({
 
     return (request, { facts }) => {
       const account = accountName(request.text('sasl_username'), settings.default_domain)
-      const stage = STAGES[request.text('protocol_state')]
+      const state = request.text('protocol_state')
+      const stage = STAGES.find(known => known === state)
       if (account === '' || stage === undefined) return undefined
       const limit = users.get(account)?.threshold ?? settings.threshold
       const now = clock.now()

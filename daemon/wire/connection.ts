@@ -72,11 +72,11 @@ export function serveConnection(
     socket.destroy()
   }
 
-  function receive(chunk: Buffer): void {
+  function receive(bytes: Buffer, length: number): void {
     isNew = false
     let requests: Attributes[]
     try {
-      requests = parser.push(chunk)
+      requests = parser.push(bytes, length)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       close(error.message)

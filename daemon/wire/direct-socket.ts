@@ -25,15 +25,18 @@ export interface DirectSocket {
 }
 
 /**
- * Goes on with an accepted socket that is paused (`pauseOnConnect`). `receive` must be done with the
- * bytes when it returns.
+ * Goes on with an accepted socket that is paused (`pauseOnConnect`). `receive` is given bytes and
+ * how many of them came, and must be done with them when it returns.
  */
-export function directSocket(accepted: Socket, receive: (bytes: Buffer) => void): DirectSocket {
+export function directSocket(
+  accepted: Socket,
+  receive: (bytes: Buffer, length: number) => void,
+): DirectSocket {
   const before = accepted as Socket & { _handle?: Handle | null }
   const handle = before._handle
   if (!handle) {
     // A Node that has no such thing, or a connection that is gone.
-    accepted.on('data', receive)
+    accepted.on('data', (bytes: Buffer) => receive(bytes, bytes.length))
     accepted.resume()
     return { socket: accepted, send: bytes => accepted.write(bytes) }
   }
@@ -45,7 +48,7 @@ export function directSocket(accepted: Socket, receive: (bytes: Buffer) => void)
     onread: {
       buffer,
       callback(length: number): boolean {
-        receive(buffer.subarray(0, length))
+        receive(buffer, length)
         return true
       },
     },

@@ -30,12 +30,16 @@ export class RequestParser {
   /** Where the search for the end goes on, and where the last line seen begins. */
   #searched = 0
 
-  /** The requests that are complete with these bytes, in order. Throws ProtocolError. */
-  push(chunk: Buffer): Attributes[] {
+  /**
+   * The requests that are complete with the first `length` of these bytes, in order. Throws
+   * ProtocolError. Keeps nothing of `bytes`.
+   */
+  push(bytes: Buffer, length = bytes.length): Attributes[] {
+    const first = this.#length === 0 ? takeAsUsual(bytes, length) : undefined
+    // As from Postfix: one request, and nothing else.
+    if (first?.byteLength === length) return [first]
+    const chunk = bytes.subarray(0, length)
     if (this.#length === 0) {
-      const first = takeAsUsual(chunk)
-      // As from Postfix: one request, and nothing else.
-      if (first?.byteLength === chunk.length) return [first]
       const requests: Attributes[] = first ? [first] : []
       const begin = first?.byteLength ?? 0
       const rest = takeRequests(chunk, begin, begin, requests)
@@ -179,9 +183,9 @@ class SentAttributes implements Attributes {
 }
 
 /** The request that the bytes begin with, if it is complete and of the usual layout. */
-function takeAsUsual(bytes: Buffer): SentAttributes | undefined {
-  if (bytes.length > MOST_LINE_BYTES) return undefined
-  const lineEnds = linesAsUsual(bytes, usual)
+function takeAsUsual(bytes: Buffer, length: number): SentAttributes | undefined {
+  if (length > MOST_LINE_BYTES) return undefined
+  const lineEnds = linesAsUsual(bytes, length, usual)
   const end = lineEnds?.at(-1)
   if (!lineEnds || end === undefined) return undefined
   const text = bytes.toString('utf8', 0, end + 1)
@@ -193,9 +197,8 @@ function takeAsUsual(bytes: Buffer): SentAttributes | undefined {
  * Where the lines of a complete request end; undefined if it has another layout. Every byte of
  * nearly every request comes by here: plain loops, which ask for nothing beyond the end.
  */
-function linesAsUsual(bytes: Buffer, layout: Layout): number[] | undefined {
+function linesAsUsual(bytes: Buffer, length: number, layout: Layout): number[] | undefined {
   const { heads, headEnds } = layout
-  const { length } = bytes
   const lineEnds = new Array<number>(headEnds.length)
   let at = 0
   let compared = 0

@@ -110,6 +110,43 @@ t.test('answers keep the order of the requests, also when the first takes longer
   t.equal(await postfix.answer(), 'action=last')
 })
 
+t.test('a request stays as it was asked, whatever arrives while it waits', async t => {
+  const started: string[] = []
+  const gate = Promise.withResolvers<void>()
+  const { client } = await serve(t, {
+    answer: async request => {
+      started.push('')
+      await gate.promise
+      return verdict(request.text('a'))
+    },
+  })
+  const clients = [await client(), await client(), await client()]
+  for (const [i, one] of clients.entries()) {
+    one.send(`a=${String(i).repeat(50)}\n\n`)
+    await until(() => started.length > i)
+  }
+  gate.resolve()
+  for (const [i, one] of clients.entries()) {
+    t.equal(await one.answer(), `action=${String(i).repeat(50)}`)
+  }
+})
+
+t.test('a peer that is gone before its answer costs nobody else anything', async t => {
+  const slow = heldAnswers()
+  const { client, reasons } = await serve(t, {
+    answer: request => (request.text('a') === 'slow' ? slow.answer(request) : echo(request)),
+  })
+  const gone = await client()
+  gone.send('a=slow\n\na=next\n\n')
+  await until(() => slow.held.has('slow'))
+  gone.close()
+  slow.release('slow')
+  const other = await client()
+  other.send('a=other\n\n')
+  t.equal(await other.answer(), 'action=other')
+  await until(() => reasons.length > 0)
+})
+
 t.test('no answer leaves before its turn is durable', async t => {
   const commits: ((isDurable: boolean) => void)[] = []
   const { client } = await serve(t, {

@@ -138,17 +138,31 @@ t.test('any cut of any requests gives these requests', async () => {
           (a, b) => a - b,
         )
         const parser = new RequestParser()
-        const read = at.flatMap((from, i) =>
-          parser.push(bytes.subarray(from, at[i + 1] ?? from)).map(request => [...request]),
-        )
+        // As they arrive: each packet over those of before, of this connection and of others.
+        const arriving = Buffer.from('sender=stranger\n\n'.repeat(1 + bytes.length / 17))
+        const read = at.flatMap((from, i) => {
+          const length = bytes.copy(arriving, 0, from, at[i + 1] ?? from)
+          return parser.push(arriving, length)
+        })
         assert.deepEqual(
-          read,
+          read.map(request => [...request]),
           written.map(lines => [...new Map(lines)]),
         )
         assert.equal(parser.isMidRequest, false)
       },
     ),
   )
+})
+
+t.test('a packet ends where it ends, whatever lies behind it', async t => {
+  const text = 'request=a\nsender=b\n\n'
+  const bytes = Buffer.from(text)
+  for (let length = 0; length < bytes.length; length++) {
+    const parser = new RequestParser()
+    t.equal(parser.push(Buffer.from(text)).length, 1)
+    t.equal(parser.push(bytes, length).length, 0, `${length} bytes are no request`)
+    t.strictSame(parser.push(bytes.subarray(length)).map(asObject), [{ request: 'a', sender: 'b' }])
+  }
 })
 
 t.test('random bytes end in requests or a ProtocolError, whatever their cut', async () => {
