@@ -107,6 +107,60 @@ t.test('a damaged record costs itself, and the operator is told', async t => {
   )
 })
 
+t.test('what is behind a wrong length or a gap is still found, and it is said', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  const sizes = ['alice', 'bob', 'carol'].map((account, i) => {
+    write(journal, account, i + 1)
+    return statSync(first(folder)).size
+  })
+  const whole = readFileSync(first(folder))
+  const [bob = 0, carol = 0] = sizes
+  const length = whole.readUInt32LE(bob)
+  const saying = (bytes: number): Buffer => {
+    const damaged = Buffer.from(whole)
+    damaged.writeUInt32LE(bytes, bob)
+    return damaged
+  }
+  const filled = (byte: number): Buffer => Buffer.from(whole).fill(byte, bob, carol)
+  const gap = (...bytes: Buffer[]): Buffer =>
+    Buffer.concat([whole.subarray(0, carol), ...bytes, whole.subarray(carol)])
+  const noise = Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * i * 31) & 255))
+  const half = whole.subarray(bob, bob + 30)
+  const cases: readonly (readonly [string, Buffer, string])[] = [
+    ...[0, 11, 12, length - 1, length + 1, 2 * length + 8, whole.length, 0xffffffff].map(
+      bytes => [`a length of ${bytes}`, saying(bytes), 'm1 m3'] as const,
+    ),
+    ['zeroes in the place of a record', filled(0), 'm1 m3'],
+    ['P in the place of a record', filled(0x50), 'm1 m3'],
+    ['one byte between records', gap(Buffer.alloc(1)), 'm1 m2 m3'],
+    ['zeroes between records', gap(Buffer.alloc(4096)), 'm1 m2 m3'],
+    ['noise between records', gap(noise), 'm1 m2 m3'],
+    ['half a record between records', gap(Buffer.alloc(1), half), 'm1 m2 m3'],
+  ]
+  const messages = (from: Journal): string =>
+    said(from)
+      .flatMap(line => / (m\d) /.exec(line)?.[1] ?? [])
+      .join(' ')
+  for (const [what, bytes, expected] of cases) {
+    writeFileSync(first(folder), bytes)
+    const next = new Journal(ledger(folder), false, START)
+    t.equal(messages(next), expected, what)
+    t.match(next.loss, /ledger\.journal-0 was damaged: counts of the last minutes/, what)
+    t.equal(next.place.offset, bytes.length, `${what}: it goes on behind the last record`)
+    write(next, 'dave', 4)
+    t.equal(messages(new Journal(ledger(folder), false, START)), `${expected} m4`, what)
+  }
+  // Nobody has heard an answer that rests on what was never whole.
+  for (const rest of [Buffer.alloc(4096), noise, half]) {
+    writeFileSync(first(folder), Buffer.concat([whole, rest]))
+    const next = new Journal(ledger(folder), false, START)
+    t.equal(messages(next), 'm1 m2 m3')
+    t.equal(next.loss, undefined, 'behind the last record nothing is missed')
+    next.close()
+  }
+})
+
 t.test('a journal that is gone is missed, and its numbers do not come again', async t => {
   const folder = t.testdir()
   const journal = new Journal(ledger(folder), false, START)

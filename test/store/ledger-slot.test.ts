@@ -1,6 +1,7 @@
 /** What becomes of the counts when their file cannot be used. */
 
 import {
+  closeSync,
   cpSync,
   mkdirSync,
   openSync,
@@ -273,3 +274,77 @@ t.test('a page that is broken in the backup as well is not set aside for ever', 
   t.ok(aside.length <= 2, aside.join(' '))
   slot.close()
 })
+
+/** A folder with a ledger in which alice has one recipient, and its backup. */
+async function withBackup(folder: string): Promise<string> {
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  judge(slot, 'before', 1)
+  slot.ledger.settle()
+  while (slot.forget('2026-01-01', now));
+  await slot.backUp()
+  slot.close()
+  return file
+}
+
+t.test('whoever hangs up on a damaged file hears nothing, and it is mended', async t => {
+  const folder = t.testdir({ state: {} })
+  const state = join(folder, 'state')
+  const file = await withBackup(state)
+  const db = new Database(file)
+  db.exec("UPDATE page SET accounts = x'ffffffff00'")
+  db.close()
+  // It comes while a message is under way: its account has not been asked for in this file.
+  renameSync(state, join(folder, 'away'))
+  writeFileSync(state, 'a file where the directory should be')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  slot.ledger.judge({ ...message('x', 1), stage: 'RCPT', recipient: 'bob@example.org' })
+  t.same(slot.ledger.recipientOnlyServices(), ['192.0.2.1:587'], 'its recipients will be counted')
+  rmSync(state)
+  renameSync(join(folder, 'away'), state)
+  t.equal(await slot.mend(now), true)
+  t.equal(slot.problem, undefined, 'nobody has noticed')
+  t.doesNotThrow(() => slot.ledger.disconnect(1))
+  t.equal(await slot.mend(now), true, 'that was noticed')
+  t.match(slot.problem, /were damaged: .*; those of the backup of 20\d\d-.* are in force$/)
+  t.match(judge(slot, 'y', 3), { accepted: false, used: 1 }, 'the backup has what was before')
+  t.match(judge(slot, 'z', 2), { accepted: true, used: 3 })
+  slot.ledger.settle()
+  t.equal(await slot.mend(now), false, 'all is well')
+  slot.close()
+})
+
+/** Writes over what a table of the file begins with. */
+function damageTable(file: string, table: string): void {
+  const db = new Database(file)
+  const root = db.prepare('SELECT rootpage FROM sqlite_master WHERE name = ?').pluck().get(table)
+  const size = Number(db.pragma('page_size', { simple: true }))
+  db.close()
+  const fd = openSync(file, 'r+')
+  writeSync(fd, Buffer.alloc(size, 0x5a), 0, size, (Number(root) - 1) * size)
+  closeSync(fd)
+}
+
+// What is damaged in the others is found when an account is asked for.
+for (const table of ['service', 'seed', 'folded']) {
+  t.test(`a file whose table \`${table}\` is damaged is set aside like any other`, async t => {
+    const folder = t.testdir()
+    const file = await withBackup(folder)
+    damageTable(file, table)
+    const slot = ledgerSlot()
+    slot.open(file, 'normal', now)
+    t.match(slot.problem, /were damaged: .*; those of the backup of 20\d\d-.* are in force$/)
+    t.ok(readdirSync(folder).some(name => name.includes('.damaged-')))
+    t.match(judge(slot, 'y', 3), { accepted: false, used: 1 }, 'the backup has what was before')
+    t.match(judge(slot, 'z', 2), { accepted: true, used: 3 })
+    slot.ledger.settle()
+    slot.close()
+    const again = ledgerSlot()
+    again.open(file, 'normal', now)
+    t.equal(again.problem, undefined)
+    t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+    again.close()
+  })
+}

@@ -7,6 +7,7 @@ import Database from 'better-sqlite3'
 import t from 'tap'
 import type { Decided } from '../../daemon/policy/decided.ts'
 import { openLedger } from '../../daemon/policy/ledger.ts'
+import { openLedgerFile } from '../../daemon/store/ledger-file.ts'
 import { openSqliteLedger, type SqliteLedgerStore } from '../../daemon/store/sqlite-ledger.ts'
 
 const now = Date.UTC(2026, 10, 20, 12)
@@ -81,6 +82,59 @@ t.test('who has read many accounts gives memory back before a minute is over', a
   t.equal(store.isFull, false)
   t.equal(store.used('limit', name(599_999), '2026-11-20'), 1)
   store.close()
+})
+
+t.test('days in no order are forgotten by date, and no day gets the place of another', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const file = openLedgerFile(path, 'normal')
+  // The clock was wrong twice.
+  const days = ['2027-06-01', '2026-08-01', '2026-11-20', '2026-07-01']
+  const ids = days.map(day => file.addPeriod('default', day))
+  const bytes = (id: number, number: number) => Buffer.from(`page ${number} of ${id}`)
+  const edges = ids.flatMap(id => [0, 255].map(number => ({ period: id, number })))
+  file.writePages(
+    edges.map(at => ({ ...at, accounts: bytes(at.period, at.number) })),
+    () => undefined,
+  )
+  while (file.forgetBefore('2026-08-22'));
+  t.same(
+    file.periods().map(({ day }) => day),
+    ['2027-06-01', '2026-11-20'],
+  )
+  for (const { period, number } of edges) {
+    const isKept = period === ids[0] || period === ids[2]
+    t.same(file.readPage(period, number), isKept ? bytes(period, number) : undefined)
+  }
+  const next = file.addPeriod('default', '2026-11-21')
+  t.notOk(ids.includes(next), 'the last one was forgotten, its number is not free')
+  while (file.forgetBefore('2028-01-01'));
+  file.close()
+  const later = openLedgerFile(path, 'normal')
+  t.equal(later.findPeriod('default', '2026-11-21'), undefined)
+  const last = later.addPeriod('default', '2026-11-21')
+  t.notOk([...ids, next].includes(last), 'nor is it after a restart')
+  t.equal(later.findPeriod('default', '2026-11-21'), last)
+  later.close()
+})
+
+t.test('a clock that goes back to a forgotten day counts it from nothing', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const store = openSqliteLedger(path, 'normal')
+  store.addWithin('default', 'alice', '2026-11-20', 1, 10)
+  store.addWithin('default', 'alice', '2026-08-01', 5, 10)
+  store.settle()
+  while (store.forget('2026-08-22', now));
+  t.equal(store.used('default', 'alice', '2026-08-01'), 0)
+  store.addWithin('default', 'alice', '2026-11-21', 2, 10)
+  store.addWithin('default', 'alice', '2026-08-01', 3, 10)
+  store.close()
+  const next = openSqliteLedger(path, 'normal')
+  t.same([...next.sums()].map(([, day, , used]) => `${day} ${used}`).toSorted(), [
+    '2026-08-01 3',
+    '2026-11-20 1',
+    '2026-11-21 2',
+  ])
+  next.close()
 })
 
 t.test('messages are recalled in their order, and none from before the time asked for', async t => {
