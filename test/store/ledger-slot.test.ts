@@ -348,3 +348,15 @@ for (const table of ['service', 'seed', 'folded']) {
     again.close()
   })
 }
+
+t.test('a backup whose table `service` is damaged as well is no reason to stop', async t => {
+  const file = await withBackup(t.testdir())
+  damageTable(file, 'service')
+  cpSync(file, `${file}.backup`)
+  const slot = ledgerSlot()
+  t.doesNotThrow(() => slot.open(file, 'normal', now))
+  t.match(slot.problem, /were damaged/)
+  t.match(judge(slot, 'a', 1), { accepted: true })
+  slot.ledger.settle()
+  slot.close()
+})
