@@ -252,15 +252,18 @@ export function ledgerSlot(): LedgerSlot {
       place = { path, durability }
       store = openStore(place, now)
       problem ??= store.loss
-      try {
-        current = openLedger(whicheverStore, now)
-      } catch (error) {
-        if (isDamaged(error)) replaceBroken(place, now)
-        else {
-          store.abandon()
-          store = inMemory(durability, error)
+      // A damaged file gives way to its backup, a damaged backup to an empty file, the rest to memory.
+      for (let tries = 1; current === undefined; tries++) {
+        try {
+          current = openLedger(whicheverStore, now)
+        } catch (error) {
+          if (isInMemory) throw error
+          if (isDamaged(error) && tries <= 2) replaceBroken(place, now)
+          else {
+            need(store).abandon()
+            store = inMemory(durability, error)
+          }
         }
-        current = openLedger(whicheverStore, now)
       }
     },
     async mend(now) {
