@@ -72,26 +72,32 @@ for (const [kind, prepare] of [
       t.equal(arrived(), 'one\ntwo\n')
     })
 
-    t.test('what a slow reader has no room for waits, and arrives in order', async t => {
-      const { peer, ours } = await pair(t, prepare)
-      peer.pause()
-      let expected = ''
-      for (let line = 0; line < 2000; line++) {
-        const text = `${line} ${'x'.repeat(4000)}\n`
-        expected += text
-        ours.send(Buffer.from(text))
-      }
-      await sleep(20)
-      t.ok(ours.socket.writableLength > 0, 'the kernel has not taken all')
-      let read = ''
-      peer.on('data', bytes => {
-        read += bytes.toString('latin1')
+    // Of a large one the kernel takes a part, of small ones one and not the next.
+    for (const [what, lines, length] of [
+      ['small answers', 2000, 4000],
+      ['large answers', 3, 20_000_000],
+    ] as const) {
+      t.test(`${what} that a slow reader has no room for wait, and arrive in order`, async t => {
+        const { peer, ours } = await pair(t, prepare)
+        peer.pause()
+        let expected = ''
+        for (let line = 0; line < lines; line++) {
+          const text = `${line} ${'x'.repeat(length)}\n`
+          expected += text
+          ours.send(Buffer.from(text))
+        }
+        await sleep(20)
+        t.ok(ours.socket.writableLength > 0, 'the kernel has not taken all')
+        let read = ''
+        peer.on('data', bytes => {
+          read += bytes.toString('latin1')
+        })
+        peer.resume()
+        await until(() => read.length >= expected.length)
+        t.ok(read === expected)
+        t.equal(ours.socket.writableLength, 0)
       })
-      peer.resume()
-      await until(() => read.length >= expected.length)
-      t.ok(read === expected)
-      t.equal(ours.socket.writableLength, 0)
-    })
+    }
 
     t.test('paused it is not read from, resumed it is', async t => {
       const { peer, ours, arrived } = await pair(t, prepare)
