@@ -18,7 +18,7 @@ export default api => api.definePlugin({
 export const memoryLimit: Fault = {
   name: 'memory limit reached',
   mostDelay: 1200,
-  env: { NODE_OPTIONS: '--max-old-space-size=24' },
+  env: { NODE_OPTIONS: '--max-old-space-size=20' },
   prepare({ root }) {
     const folder = join(root, 'etc/univention-mtpolicyd/plugins')
     mkdirSync(folder, { recursive: true })
