@@ -122,6 +122,19 @@ t.test('when the file can be used again, what was counted in memory is in it', a
   again.close()
 })
 
+/** A folder with a ledger in which alice has one recipient, and its backup. */
+async function withBackup(folder: string): Promise<string> {
+  const file = join(folder, 'ledger.sqlite')
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  judge(slot, 'before', 1)
+  slot.ledger.settle()
+  while (slot.forget('2026-01-01', now));
+  await slot.backUp()
+  slot.close()
+  return file
+}
+
 /** Writes over everything but the first page. */
 function damage(file: string): void {
   const { size } = statSync(file)
@@ -131,15 +144,9 @@ function damage(file: string): void {
 
 t.test('a file damaged at work is set aside, and nothing that is in memory is lost', async t => {
   const folder = t.testdir()
-  const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
   // Folded, so that it is in the file alone.
-  judge(slot, 'before', 1)
-  slot.ledger.settle()
-  while (slot.forget('2026-01-01', now));
-  await slot.backUp()
-  slot.close()
+  const file = await withBackup(folder)
+  const slot = ledgerSlot()
   damage(file)
   slot.open(file, 'normal', now)
   let isFailing = false
@@ -220,14 +227,7 @@ t.test('a file, or its journal, that is deleted at work is written anew', async 
 
 t.test('a backup that cannot be copied yet is not forgotten', async t => {
   const folder = t.testdir()
-  const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
-  judge(slot, 'before', 1)
-  slot.ledger.settle()
-  while (slot.forget('2026-01-01', now));
-  await slot.backUp()
-  slot.close()
+  const file = await withBackup(folder)
   for (const name of readdirSync(folder)) if (name.includes('journal')) rmSync(join(folder, name))
   damage(file)
   renameSync(`${file}.backup`, `${file}.elsewhere`)
@@ -274,19 +274,6 @@ t.test('a page that is broken in the backup as well is not set aside for ever', 
   t.ok(aside.length <= 2, aside.join(' '))
   slot.close()
 })
-
-/** A folder with a ledger in which alice has one recipient, and its backup. */
-async function withBackup(folder: string): Promise<string> {
-  const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
-  judge(slot, 'before', 1)
-  slot.ledger.settle()
-  while (slot.forget('2026-01-01', now));
-  await slot.backUp()
-  slot.close()
-  return file
-}
 
 t.test('whoever hangs up on a damaged file hears nothing, and it is mended', async t => {
   const folder = t.testdir({ state: {} })
