@@ -15,6 +15,7 @@ const SPECIAL = /["\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 export function logfmtValue(value: string | number | boolean): string {
   if (typeof value !== 'string') return String(value)
+  if (value === '') return '""'
   if (SIMPLE.test(value) || PLAIN.test(value)) return value
   return `"${value.toWellFormed().replace(SPECIAL, escapeCharacter)}"`
 }
@@ -38,16 +39,47 @@ export function logfmtFields(fields: Fields): string {
   return line
 }
 
+function optional<T extends string | number>(
+  head: string,
+  value: T | undefined,
+  write: (value: T) => string = logfmtValue,
+): string {
+  return value === undefined ? '' : head + write(value)
+}
+
+/** Of what is most often the same as in the line before. */
+function repeated(): (value: string) => string {
+  let last = ''
+  let written = logfmtValue(last)
+  return value => {
+    if (value !== last) {
+      last = value
+      written = logfmtValue(value)
+    }
+    return written
+  }
+}
+
+const countryValue = repeated()
+const verdictValue = repeated()
+
 /** As `logfmtFields`, for the line that nearly every request makes. */
 export function logfmtVerdict(fields: VerdictFields): string {
   const { instance, user, client, country, rcpt, size, verdict, observed, by, used, limit, ms } =
     fields
-  const optional = (name: string, value: string | number | undefined): string =>
-    value === undefined ? '' : ` ${name}=${logfmtValue(value)}`
   return (
     `instance=${logfmtValue(instance)} user=${logfmtValue(user)} client=${logfmtValue(client)}` +
-    `${optional('country', country)} rcpt=${rcpt} size=${size} verdict=${logfmtValue(verdict)}` +
-    `${optional('observed', observed)} by=${logfmtValue(by)}` +
-    `${optional('used', used)}${optional('limit', limit)} ms=${ms}`
+    `${optional(' country=', country, countryValue)} rcpt=${rcpt} size=${size}` +
+    ` verdict=${verdictValue(verdict)}` +
+    `${optional(' observed=', observed)} by=${logfmtValue(by)}` +
+    `${optional(' used=', used)}${optional(' limit=', limit)} ms=${milliseconds(ms)}`
   )
+}
+
+const THOUSANDTHS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'))
+
+/** To the microsecond. V8 keeps the text of each fraction that it makes one of, for the next full collection. */
+function milliseconds(time: number): string {
+  const microseconds = Math.round(time * 1000)
+  return `${Math.floor(microseconds / 1000)}.${THOUSANDTHS[microseconds % 1000]}`
 }

@@ -99,6 +99,8 @@ export function makeAnswer(options: AnswerOptions): Answer {
     const facts: Facts = {}
     if (log.debug >= 4) traceRequest(log, host, request)
 
+    let context: Context | undefined
+
     function conclude(decision: Decision | undefined): Verdict {
       if (decision && options.refusesUnknownActions && !isKnownAction(decision.action)) {
         return fail(new LookupError(`plugin ${decision.by}: "${decision.action}" is no action`))
@@ -112,7 +114,8 @@ export function makeAnswer(options: AnswerOptions): Answer {
       }
       if (isObjection(action)) tally.refused++
       if (log.debug >= 1) {
-        log.verdict(verdictFields(request, action, decision?.by ?? '', facts, clock, started))
+        const milliseconds = (context?.at ?? started) - started
+        log.verdict(verdictFields(request, action, decision?.by ?? '', facts, milliseconds))
       }
       return { action, by: decision?.by ?? '' }
     }
@@ -131,7 +134,10 @@ export function makeAnswer(options: AnswerOptions): Answer {
     const deadline = new Deadline()
     try {
       const outcome = withSession(options, patience, request, session => {
-        return host.run(request, new RequestContext(session, facts, deadline, log))
+        // A session may have been waited for.
+        const began = options.sessions ? clock.elapsed() : started
+        context = new RequestContext(session, facts, deadline, log, began)
+        return host.run(request, context)
       })
       if (!(outcome instanceof Promise)) return conclude(outcome)
       return deadline
@@ -252,12 +258,14 @@ function inTime<T>(
 class RequestContext implements Context {
   readonly session: Session
   readonly facts: Facts
+  at: number
   readonly #deadline: Deadline
   readonly #log: Log
 
-  constructor(session: Session, facts: Facts, deadline: Deadline, log: Log) {
+  constructor(session: Session, facts: Facts, deadline: Deadline, log: Log, began: number) {
     this.session = session
     this.facts = facts
+    this.at = began
     this.#deadline = deadline
     this.#log = log
   }
@@ -282,8 +290,7 @@ function verdictFields(
   action: string,
   by: string,
   facts: Facts,
-  clock: Clock,
-  started: number,
+  milliseconds: number,
 ): VerdictFields {
   const stage = request.text('protocol_state')
   return {
@@ -298,7 +305,7 @@ function verdictFields(
     by,
     used: facts.used,
     limit: facts.limit === undefined || Number.isFinite(facts.limit) ? facts.limit : 'unlimited',
-    ms: round(clock.elapsed() - started),
+    ms: round(milliseconds),
   }
 }
 

@@ -53,11 +53,18 @@ export interface Decision {
   readonly by: string
 }
 
-/** A chain as one check: what a virtual host runs, and what a plugin's nested blocks are. */
+/**
+ * A chain as one check: what a virtual host runs, and what a plugin's nested blocks are. It begins
+ * at `began` (`elapsed`), or else now.
+ */
 export function makeChain(
   links: readonly Link[],
   options: ChainOptions,
-): (request: PolicyRequest, context: Context) => MaybePromise<Decision | undefined> {
+): (
+  request: PolicyRequest,
+  context: Context,
+  began?: number,
+) => MaybePromise<Decision | undefined> {
   function failed(link: Link, error: unknown): Outcome {
     link.tally.failures++
     const message = describeError(error)
@@ -74,10 +81,11 @@ export function makeChain(
     first: number,
     request: PolicyRequest,
     context: Context,
+    began: number,
     waitsForFirst = true,
   ): MaybePromise<Decision | undefined> {
     // One reading of the clock ends a plugin and begins the next.
-    let since = options.elapsed()
+    let since = began
     for (let i = first; i < links.length; i++) {
       const link = links[i]
       if (!link) break
@@ -93,11 +101,11 @@ export function makeChain(
         return outcome
           .catch(error => failed(link, error))
           .then(action => {
-            settle(link, started, context)
+            const now = settle(link, started, context)
             // A request past its deadline has been answered: nothing more is asked on its behalf.
             if (context.signal.aborted) return undefined
             return action === undefined
-              ? runFrom(i + 1, request, context, false)
+              ? runFrom(i + 1, request, context, now, false)
               : { action, by: link.name }
           })
       }
@@ -120,11 +128,12 @@ export function makeChain(
   function settle(link: Link, started: number, context: Context): number {
     const now = options.elapsed()
     const milliseconds = now - started
+    context.at = now
     link.tally.runs++
     link.tally.milliseconds += milliseconds
     context.timing(link.name, milliseconds)
     return now
   }
 
-  return (request, context) => runFrom(0, request, context)
+  return (request, context, began = options.elapsed()) => runFrom(0, request, context, began)
 }

@@ -3,7 +3,7 @@
  * two hours.
  *
  * Two generations instead of an expiry per message: when the younger one is full or old, it becomes
- * the older one, and the older one is dropped whole. A message is known by its counter, account and
+ * the older one, and the older one forgets all. A message is known by its counter, account and
  * instance; another account under the same instance is another message, whatever made it so.
  */
 
@@ -38,12 +38,19 @@ class Generation {
   readonly #names: NameTable
   readonly #counted = new Float64Array(REMEMBERED)
   readonly #flags = new Uint8Array(REMEMBERED)
-  readonly #days: string[] = []
+  #days: string[] = []
   readonly #dayOf = new Uint16Array(REMEMBERED)
-  readonly since: number
+  since: number
 
   constructor(seed: number, since: number) {
     this.#names = new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
+    this.since = since
+  }
+
+  /** Forgets all. The room is used again: that much new memory would be a reason to collect garbage. */
+  beginAnew(since: number): void {
+    this.#names.clear()
+    this.#days = []
     this.since = since
   }
 
@@ -94,8 +101,10 @@ export class DecidedMessages {
   remember(decided: Decided): void {
     const { isFull, since } = this.#younger
     if (isFull || Math.abs(decided.at - since) > REMEMBERED_MILLISECONDS) {
+      const oldest = this.#older
       this.#older = this.#younger
-      this.#younger = new Generation(this.#seed, decided.at)
+      this.#younger = oldest ?? new Generation(this.#seed, decided.at)
+      this.#younger.beginAnew(decided.at)
     }
     const { name, hash } = this.#named(decided.scope, decided.account, decided.instance)
     this.#younger.set(name, hash, decided)

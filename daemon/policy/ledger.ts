@@ -213,6 +213,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
 
   /** A connection that asks about another message has finished or dropped the one before. */
   function followConnection(event: LedgerEvent, key: string): void {
+    if (current.size === 0 && event.stage !== 'RCPT') return
     const last = current.get(event.connection)
     const isSame = last?.instance === event.instance
     if (last && !isSame) {
@@ -229,7 +230,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
 
   function noteService(service: string, asksAtEnd: boolean): void {
     const known = services.get(service)
-    if (asksAtEnd) missedEnds.delete(service)
+    if (asksAtEnd && missedEnds.size > 0) missedEnds.delete(service)
     if (known === true || known === asksAtEnd) return
     if (known === undefined && services.size >= MOST_SERVICES) return
     services.set(service, asksAtEnd)

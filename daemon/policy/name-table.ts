@@ -87,6 +87,12 @@ export class NameTable {
     return this.#slots.byteLength + this.#starts.byteLength + this.#bytes.byteLength
   }
 
+  /** Without names, and with as much room as before. */
+  clear(): void {
+    this.#slots.fill(0)
+    this.#count = 0
+  }
+
   /** The number of a byte text, or -1. `hash` is its `hashOf` with this table's seed. */
   find(name: string, hash: number): number {
     const slots = this.#slots

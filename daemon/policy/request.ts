@@ -18,6 +18,8 @@ export interface Attributes extends Iterable<[name: string, value: string]> {
   get(name: string): string | undefined
 }
 
+const ZERO = 48
+
 export class PolicyRequest {
   readonly attributes: Attributes
   readonly connection: Connection
@@ -39,8 +41,13 @@ export class PolicyRequest {
 
   /** A count or size: digits, at most 2^53 - 1; anything else is 0, as Postfix sends for "unknown". */
   count(name: string): number {
-    const text = this.attributes.get(name)
-    if (text === undefined || !/^\d+$/.test(text)) return 0
-    return Math.min(Number(text), Number.MAX_SAFE_INTEGER)
+    const text = this.attributes.get(name) ?? ''
+    let count = 0
+    for (let i = 0; i < text.length; i++) {
+      const digit = text.charCodeAt(i) - ZERO
+      if (!(digit >= 0 && digit <= 9)) return 0
+      count = count * 10 + digit
+    }
+    return Math.min(count, Number.MAX_SAFE_INTEGER)
   }
 }

@@ -47,7 +47,8 @@ export function serveConnection(
   connection: Connection,
   conversation: Conversation,
 ): OpenConnection {
-  const { socket, send: sendBytes } = directSocket(accepted, receive)
+  const peer = directSocket(accepted, receive)
+  const { socket } = peer
   const parser = new RequestParser()
   const waiting: Attributes[] = []
   let isNew = true
@@ -123,29 +124,28 @@ export function serveConnection(
       if (attributes) decide(attributes)
     }
     if (waiting.length > MOST_WAITING) socket.pause()
-    else if (socket.isPaused() && socket.writableLength < MOST_UNREAD_BYTES) socket.resume()
+    else if (socket.isPaused() && peer.unsent() < MOST_UNREAD_BYTES) socket.resume()
   }
 
   function send(verdict: Verdict): void {
     unsent++
     conversation.turn(isDurable => {
       unsent--
-      // Gone, or ended by us.
-      if (!socket.writable) return
+      if (!peer.isOpen()) return
       const settled = isDurable ? verdict : conversation.unsettled(verdict)
       if (settled.silent) {
         close('no answer')
         return
       }
-      sendBytes(formatReply(settled.action))
+      peer.send(formatReply(settled.action))
       served++
       if (conversation.mostRequests > 0 && served >= conversation.mostRequests) {
         reason = 'max_keepalive'
-        socket.end()
+        peer.end()
         return
       }
       armKeepalive()
-      if (socket.writableLength > MOST_UNREAD_BYTES) socket.pause()
+      if (peer.unsent() > MOST_UNREAD_BYTES) socket.pause()
       // Not before everybody else had a turn, however much has been asked here.
       if (unsent === 0 && waiting.length > 0) setImmediate(work)
       if (isFinishing) finish()
@@ -159,6 +159,7 @@ export function serveConnection(
     if (!isBusy()) {
       reason = 'stop'
       // Postfix holds its end of an idle connection for minutes: there is nothing to wait for.
+      peer.end()
       socket.destroySoon()
     }
   }
@@ -166,7 +167,7 @@ export function serveConnection(
   socket.on('drain', work)
   socket.on('end', () => {
     // Half-closed: what was asked is still answered.
-    if (!isAnswering && unsent === 0) socket.end()
+    if (!isAnswering && unsent === 0) peer.end()
     else isFinishing = true
   })
   socket.on('error', error => {

@@ -21,7 +21,28 @@ interface Handle {
 export interface DirectSocket {
   /** For everything but receiving and sending. */
   readonly socket: Socket
+  /** May something be sent? Not once it is gone, or was ended here. */
+  isOpen(): boolean
   send(bytes: Buffer): void
+  /** Bytes that the kernel has not taken yet. */
+  unsent(): number
+  /** Nothing more is sent; what the peer sends is received until it ends, too. */
+  end(): void
+}
+
+/** Says at once when it is destroyed: its descriptor may be another connection's before it is heard of. */
+class MovedSocket extends Socket {
+  readonly #gone: () => void
+
+  constructor(options: object, gone: () => void) {
+    super(options)
+    this.#gone = gone
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#gone()
+    super._destroy(error, done)
+  }
 }
 
 /**
@@ -38,7 +59,13 @@ export function directSocket(
     // A Node that has no such thing, or a connection that is gone.
     accepted.on('data', (bytes: Buffer) => receive(bytes, bytes.length))
     accepted.resume()
-    return { socket: accepted, send: bytes => accepted.write(bytes) }
+    return {
+      socket: accepted,
+      isOpen: () => accepted.writable,
+      send: bytes => accepted.write(bytes),
+      unsent: () => accepted.writableLength,
+      end: () => accepted.end(),
+    }
   }
   before._handle = null
   accepted.destroy()
@@ -53,14 +80,30 @@ export function directSocket(
       },
     },
   }
-  const socket = new Socket(options)
+  // Known here, so that an answer need not look into the stream: of a thousand connections none of
+  // that is in the processor's cache.
+  let isOpen = true
+  let isBehind = false
+  const socket = new MovedSocket(options, () => {
+    isOpen = false
+  })
   socket.resume()
   const { fd = -1 } = handle
   return {
     socket,
+    isOpen: () => isOpen,
     send(bytes) {
-      const sent = socket.writableLength === 0 && fd >= 0 ? write(fd, bytes) : 0
-      if (sent < bytes.length) socket.write(bytes.subarray(sent))
+      if (!isOpen) return
+      isBehind &&= socket.writableLength > 0
+      const sent = isBehind || fd < 0 ? 0 : write(fd, bytes)
+      if (sent === bytes.length) return
+      isBehind = true
+      socket.write(bytes.subarray(sent))
+    },
+    unsent: () => (isBehind ? socket.writableLength : 0),
+    end() {
+      isOpen = false
+      socket.end()
     },
   }
 }

@@ -115,7 +115,7 @@ t.test('each debug level says what it promises', async t => {
     [
       1,
       '<6>instance=a.1 user="alice b" client=192.0.2.1 country=DE rcpt=2 size=100 ' +
-        'verdict=dunno by="" used=3 limit=unlimited ms=0.5\n',
+        'verdict=dunno by="" used=3 limit=unlimited ms=0.500\n',
     ],
     [2, '<5>a notice\n'],
     [3, '<6>a connection\n'],

@@ -225,3 +225,40 @@ t.test('many small requests of changing names in a packet are read in one pass',
   for (let packets = 0; packets < 64; packets++) requests += parser.push(packet).length
   t.equal(requests, 64 * 16_000)
 })
+
+t.test('what is asked for late, in another order or not at all is found where it is', async t => {
+  const parser = new RequestParser()
+  const read = (size: number): Attributes => {
+    const text = `request=a\nsender=ä${size}@example.org\nhelo_name=\nsize=${size}\n\n`
+    const [attributes] = parser.push(Buffer.from(text))
+    if (!attributes) throw new Error('no request')
+    return attributes
+  }
+  const [first, second, third, fourth] = [read(1), read(2), read(3), read(4)]
+  t.equal(third?.get('size'), '3')
+  t.equal(fourth?.get('sender'), 'ä4@example.org')
+  t.equal(third?.get('sender'), 'ä3@example.org')
+  t.equal(third?.get('size'), '3', 'as before')
+  t.equal(third?.get('nothing'), undefined)
+  t.equal(third?.get('helo_name'), '')
+  for (const [i, attributes] of [first, second, third, fourth, read(5)].entries()) {
+    t.equal(attributes?.get('size'), String(i + 1))
+    t.equal(attributes?.get('request'), 'a')
+    t.strictSame(
+      [...(attributes ?? [])].map(([name]) => name),
+      ['request', 'sender', 'helo_name', 'size'],
+    )
+  }
+})
+
+t.test('Postfixes that send other names take turns', async t => {
+  const parser = new RequestParser()
+  for (let round = 0; round < 3; round++) {
+    for (let names = 1; names <= 40; names++) {
+      const lines = Array.from({ length: names }, (_, i) => `name${names}_${i}=${i * round}\n`)
+      const [request] = parser.push(Buffer.from(`${lines.join('')}\n`))
+      t.equal(request?.get(`name${names}_${names - 1}`), String((names - 1) * round))
+      t.equal(request?.get(`name${names + 1}_0`), undefined)
+    }
+  }
+})
