@@ -15,7 +15,7 @@
 
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { canonicalAddress } from '../policy/address.ts'
+import { canonicalAddress, parseIPv4 } from '../policy/address.ts'
 import { describeError, LookupError } from '../policy/errors.ts'
 import { ownText } from '../policy/own-text.ts'
 import type { CountryTable } from './country-table.ts'
@@ -66,7 +66,8 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
   let failedLookups = 0
   let failureLogged = false
 
-  const known = new Map<string, string>()
+  /** An IPv4 address is known by its number: that is found sooner than a text. */
+  const known = new Map<number | string, string>()
 
   const use = (found: CountryTable): true => {
     table = found
@@ -136,7 +137,9 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
       }
     },
     country(address) {
-      const before = known.get(address)
+      const ipv4 = parseIPv4(address)
+      // Of 32 bits with a sign: V8 keeps these in place.
+      const before = known.get(ipv4 === undefined ? address : ipv4 | 0)
       if (before !== undefined) return before
       if (table === undefined) throw new LookupError(`no GeoIP database: ${path}: ${problem}`)
       const canonical = canonicalAddress(address)
@@ -145,7 +148,7 @@ export function openCountryDatabase(options: CountryDatabaseOptions): CountryDat
         const country = table.country(canonical)
         if (country === undefined) return undefined
         if (known.size >= MOST_KNOWN) known.clear()
-        known.set(ownText(address), country)
+        known.set(ipv4 === undefined ? ownText(address) : ipv4 | 0, country)
         return country
       } catch (cause) {
         failedLookups++

@@ -37,8 +37,8 @@ const MOST_LAYOUTS = 16
 /** Postfix 3.10 sends 32 attributes. */
 const MOST_NAMES = 100
 
-/** Names that anybody has asked for. */
-const wanted = new Set<string>()
+/** Names that anybody has asked for, each as it was asked for: what is the same text is found at once. */
+const wanted = new Map<string, string>()
 
 /** Of the request before. */
 let usual: Layout | undefined
@@ -64,7 +64,7 @@ class UsualAttributes implements Attributes {
 
   /** The first time that anybody asks for it. */
   #want(name: string): string | undefined {
-    wanted.add(name)
+    wanted.set(name, name)
     usual = layoutOf(this.#layout.names)
     layouts.set(keyOf(usual.names), usual)
     const found = usual.pattern.exec(this.#found.input)
@@ -107,10 +107,10 @@ function layoutOf(names: readonly string[]): Layout {
   let capture = 0
   let pattern = ''
   for (const name of names) {
-    const isWanted = wanted.has(name)
-    captures.set(ownText(name), isWanted ? ++capture : 0)
+    const asked = wanted.get(name)
+    captures.set(asked ?? ownText(name), asked === undefined ? 0 : ++capture)
     // A line with a CR is read otherwise.
-    pattern += isWanted ? `${name}=(.*)\n` : `${name}=.*\n`
+    pattern += asked === undefined ? `${name}=.*\n` : `${name}=(.*)\n`
   }
   return { names: [...captures.keys()], pattern: new RegExp(`^${pattern}\n$`), captures }
 }
