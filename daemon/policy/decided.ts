@@ -7,7 +7,8 @@
  * instance; another account under the same instance is another message, whatever made it so.
  */
 
-import { byteText, hashOf, NameTable } from './name-table.ts'
+import { Name } from './name.ts'
+import { NameTable } from './name-table.ts'
 
 /** A judged message, as it is remembered. */
 export interface Decided {
@@ -58,8 +59,8 @@ class Generation {
     return this.#names.count >= REMEMBERED
   }
 
-  find(name: string, hash: number): Known | undefined {
-    const number = this.#names.find(name, hash)
+  find(name: Name): Known | undefined {
+    const number = this.#names.find(name)
     if (number < 0) return undefined
     const flags = this.#flags[number] ?? 0
     return {
@@ -70,9 +71,9 @@ class Generation {
     }
   }
 
-  set(name: string, hash: number, { accepted, counted, stage, day }: Decided): void {
-    let number = this.#names.find(name, hash)
-    if (number < 0) number = this.#names.add(name, hash)
+  set(name: Name, { accepted, counted, stage, day }: Decided): void {
+    let number = this.#names.find(name)
+    if (number < 0) number = this.#names.add(name)
     this.#flags[number] = (accepted ? ACCEPTED : 0) | (stage === 'END-OF-MESSAGE' ? FINAL : 0)
     this.#counted[number] = counted
     let place = this.#days.lastIndexOf(day)
@@ -86,7 +87,7 @@ export class DecidedMessages {
   #younger: Generation
   #older: Generation | undefined
   /** What was asked for last: what is remembered next is most often this. */
-  #last = { scope: '', account: '', instance: '', name: '', hash: 0 }
+  readonly #last = { scope: '', account: '', instance: '', name: new Name(this.#seed) }
 
   /** `now`: milliseconds since 1970. */
   constructor(now: number) {
@@ -94,8 +95,8 @@ export class DecidedMessages {
   }
 
   find(scope: string, account: string, instance: string): Known | undefined {
-    const { name, hash } = this.#named(scope, account, instance)
-    return this.#younger.find(name, hash) ?? this.#older?.find(name, hash)
+    const name = this.#named(scope, account, instance)
+    return this.#younger.find(name) ?? this.#older?.find(name)
   }
 
   remember(decided: Decided): void {
@@ -106,20 +107,19 @@ export class DecidedMessages {
       this.#younger = oldest ?? new Generation(this.#seed, decided.at)
       this.#younger.beginAnew(decided.at)
     }
-    const { name, hash } = this.#named(decided.scope, decided.account, decided.instance)
-    this.#younger.set(name, hash, decided)
+    const name = this.#named(decided.scope, decided.account, decided.instance)
+    this.#younger.set(name, decided)
   }
 
-  #named(scope: string, account: string, instance: string): { name: string; hash: number } {
+  #named(scope: string, account: string, instance: string): Name {
     const last = this.#last
     if (instance !== last.instance || account !== last.account || scope !== last.scope) {
       // Instance and account have no line feed; an operator's name for a counter may have one.
-      last.name = byteText(`${instance}\n${scope}\n${account}`)
-      last.hash = hashOf(last.name, this.#seed)
+      last.name.of(`${instance}\n${scope}\n${account}`)
       last.scope = scope
       last.account = account
       last.instance = instance
     }
-    return last
+    return last.name
   }
 }

@@ -7,36 +7,7 @@
  * never removed; a table that is too old is dropped whole.
  */
 
-/** The UTF-8 bytes of a text, as characters below 256. ASCII is its own byte text. */
-export function byteText(text: string): string {
-  return BEYOND_ASCII.test(text) ? String.fromCharCode(...encoder.encode(text)) : text
-}
-
-const BEYOND_ASCII = /[\u0080-\uffff]/
-
-/** The text that `byteText` was made of. */
-export function textOfBytes(bytes: Uint8Array, from = 0, end = bytes.length): string {
-  return decoder.decode(bytes.subarray(from, end))
-}
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-
-/**
- * 32 bits (FNV-1a, then the finaliser of MurmurHash3). With a seed that nobody knows, nobody can
- * invent names that all fall into one place.
- */
-export function hashOf(bytes: string, seed: number): number {
-  let hash = seed
-  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes.charCodeAt(i), 0x01000193)
-  return finish(hash)
-}
-
-function finish(hash: number): number {
-  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
-  return (mixed ^ (mixed >>> 16)) >>> 0
-}
+import { hashOf, type Name, textOfBytes } from './name.ts'
 
 /** Slots are used to three quarters at most. */
 const MOST_FILLED = 0.75
@@ -93,8 +64,9 @@ export class NameTable {
     this.#count = 0
   }
 
-  /** The number of a byte text, or -1. `hash` is its `hashOf` with this table's seed. */
-  find(name: string, hash: number): number {
+  /** The number of a name, which has this table's seed; or -1. */
+  find(name: Name): number {
+    const { hash } = name
     const slots = this.#slots
     const mask = slots.length - 1
     const tag = tagOf(hash)
@@ -106,18 +78,19 @@ export class NameTable {
     }
   }
 
-  /** The number of a byte text that is not in the table yet. */
-  add(name: string, hash: number): number {
+  /** The number of a name that is not in the table yet. */
+  add(name: Name): number {
     const number = this.#count
     const start = this.#starts[number] ?? 0
     const end = start + name.length
     if (number + 2 > this.#starts.length) this.#starts = grown(this.#starts, number + 2)
     if (end > this.#bytes.length) this.#bytes = grown(this.#bytes, end)
-    for (let i = 0; i < name.length; i++) this.#bytes[start + i] = name.charCodeAt(i)
+    const { bytes } = name
+    for (let at = start, i = 0; at < end; at++, i++) this.#bytes[at] = bytes[i] ?? 0
     this.#starts[number + 1] = end
     this.#count = number + 1
     if (this.#count > this.#slots.length * MOST_FILLED) this.#spread(this.#slots.length * 2)
-    else this.#put(number, hash)
+    else this.#put(number, name.hash)
     return number
   }
 
@@ -132,12 +105,10 @@ export class NameTable {
     return textOfBytes(this.#bytes, this.#starts[number], this.#starts[number + 1])
   }
 
-  #is(number: number, name: string): boolean {
+  #is(number: number, { bytes, length }: Name): boolean {
     const start = this.#starts[number] ?? 0
-    if ((this.#starts[number + 1] ?? 0) - start !== name.length) return false
-    for (let i = 0; i < name.length; i++) {
-      if (this.#bytes[start + i] !== name.charCodeAt(i)) return false
-    }
+    if ((this.#starts[number + 1] ?? 0) - start !== length) return false
+    for (let i = 0; i < length; i++) if (this.#bytes[start + i] !== bytes[i]) return false
     return true
   }
 
@@ -152,12 +123,8 @@ export class NameTable {
   #spread(slots: number): void {
     this.#slots = new Uint32Array(slots)
     for (let number = 0; number < this.#count; number++) {
-      const end = this.#starts[number + 1] ?? 0
-      let hash = this.#seed
-      for (let i = this.#starts[number] ?? 0; i < end; i++) {
-        hash = Math.imul(hash ^ (this.#bytes[i] ?? 0), 0x01000193)
-      }
-      this.#put(number, finish(hash))
+      const [start = 0, end = 0] = [this.#starts[number], this.#starts[number + 1]]
+      this.#put(number, hashOf(this.#bytes, start, end, this.#seed))
     }
   }
 }

@@ -7,6 +7,7 @@
  * hold sums differ, and SQLite writes no others.
  */
 
+import type { Name } from '../policy/name.ts'
 import { grown, NameTable } from '../policy/name-table.ts'
 
 /** Bytes before the sums: the number of accounts, and nothing, so that the sums are aligned. */
@@ -52,28 +53,28 @@ export class AccountPage {
     return this.#names.byteLength + this.#sums.byteLength
   }
 
-  /** The sum of a byte text; 0 for one that is not known. */
-  used(account: string, hash: number): number {
-    const number = this.#names.find(account, hash)
+  /** The sum of an account; 0 for one that is not known. */
+  used(account: Name): number {
+    const number = this.#names.find(account)
     return number < 0 ? 0 : (this.#sums[number] ?? 0)
   }
 
-  set(account: string, hash: number, used: number): void {
-    this.#put(this.#names.find(account, hash), account, hash, used)
+  set(account: Name, used: number): void {
+    this.#put(this.#names.find(account), account, used)
   }
 
   /** The new sum, or undefined if it would exceed `limit`. */
-  addWithin(account: string, hash: number, count: number, limit: number): number | undefined {
-    const number = this.#names.find(account, hash)
+  addWithin(account: Name, count: number, limit: number): number | undefined {
+    const number = this.#names.find(account)
     const sum = Math.max(0, (number < 0 ? 0 : (this.#sums[number] ?? 0)) + count)
     if (sum > limit) return undefined
-    this.#put(number, account, hash, sum)
+    this.#put(number, account, sum)
     return sum
   }
 
   /** `found` is what `find` says. */
-  #put(found: number, account: string, hash: number, used: number): void {
-    const number = found < 0 ? this.#names.add(account, hash) : found
+  #put(found: number, account: Name, used: number): void {
+    const number = found < 0 ? this.#names.add(account) : found
     if (number >= this.#sums.length) this.#sums = grown(this.#sums, number + 1)
     this.#sums[number] = used
     this.isDirty = true

@@ -6,7 +6,7 @@
  * take too much memory.
  */
 
-import { hashOf } from '../policy/name-table.ts'
+import type { Name } from '../policy/name.ts'
 import { AccountPage } from './account-page.ts'
 import { DamagedLedger, type LedgerFile, PAGES } from './ledger-file.ts'
 
@@ -46,27 +46,24 @@ export class AccountPages {
     this.#file = file
   }
 
-  /** `account` is a byte text. Throws LookupError if the file cannot be read. */
-  used(scope: string, day: string, account: string): number {
-    const hash = hashOf(account, this.#file.seed)
-    return this.#pageOf(scope, day, hash).used(account, hash)
+  /** `account` has the seed of the file. Throws LookupError if the file cannot be read. */
+  used(scope: string, day: string, account: Name): number {
+    return this.#pageOf(scope, day, account).used(account)
   }
 
   /** The new sum, or undefined if it would exceed `limit`. Throws as `used`. */
   addWithin(
     scope: string,
     day: string,
-    account: string,
+    account: Name,
     count: number,
     limit: number,
   ): number | undefined {
-    const hash = hashOf(account, this.#file.seed)
-    return this.#pageOf(scope, day, hash).addWithin(account, hash, count, limit)
+    return this.#pageOf(scope, day, account).addWithin(account, count, limit)
   }
 
-  set(scope: string, day: string, account: string, sum: number): void {
-    const hash = hashOf(account, this.#file.seed)
-    this.#pageOf(scope, day, hash).set(account, hash, sum)
+  set(scope: string, day: string, account: Name, sum: number): void {
+    this.#pageOf(scope, day, account).set(account, sum)
   }
 
   /** All sums in memory. */
@@ -120,7 +117,7 @@ export class AccountPages {
     }
   }
 
-  #pageOf(scope: string, day: string, hash: number): AccountPage {
+  #pageOf(scope: string, day: string, { hash }: Name): AccountPage {
     const period = this.#periodOf(scope, day)
     const number = hash >>> 24
     const page = period.pages[number] ?? this.#load(period, number)

@@ -11,7 +11,7 @@
  */
 
 import { crc32 } from 'node:zlib'
-import { byteText, grown, textOfBytes } from '../policy/name-table.ts'
+import { type Name, textOfBytes } from '../policy/name.ts'
 
 /** Whom the reader tells what is in a record. */
 export interface RecordReader {
@@ -38,11 +38,13 @@ const UNCHECKED = 8
 const [PERIOD, SUM, DECISION] = [0x50, 0x53, 0x44]
 const [ACCEPTED, FINAL] = [1, 2]
 const MOST_TEXT_BYTES = 0xffff
+/** Of UTF-8, for one unit of a text. */
+const MOST_BYTES_EACH = 3
 /** Milliseconds since 1970: the year 5138. */
 const LATEST = 1e14
 
 export class RecordWriter {
-  #bytes = new Uint8Array(64 * 1024)
+  #bytes = Buffer.allocUnsafeSlow(64 * 1024)
   #view = new DataView(this.#bytes.buffer)
   #end = RECORD_HEAD
   #scope = ''
@@ -62,24 +64,24 @@ export class RecordWriter {
     return this.#end
   }
 
-  /** The account's sum from now on. `account` is a byte text. */
-  sum(scope: string, day: string, account: string, used: number): void {
+  /** The account's sum from now on. */
+  sum(scope: string, day: string, account: Name, used: number): void {
     if (scope !== this.#scope || day !== this.#day) {
       this.#scope = scope
       this.#day = day
       this.#letter(PERIOD)
-      this.#text(byteText(scope))
-      this.#text(byteText(day))
+      this.#text(scope)
+      this.#text(day)
     }
-    this.#account = account
+    this.#account = account.text
     this.#letter(SUM)
     this.#float(used)
-    this.#text(account)
+    this.#name(account)
   }
 
   /** Is this the account of the last sum? Only then a decision about it may follow. */
-  isAbout(scope: string, day: string, account: string): boolean {
-    return account === this.#account && day === this.#day && scope === this.#scope
+  isAbout(scope: string, day: string, account: Name): boolean {
+    return account.text === this.#account && day === this.#day && scope === this.#scope
   }
 
   decision(
@@ -92,7 +94,7 @@ export class RecordWriter {
     this.#letter(DECISION)
     this.#bytes[this.#end++] = (accepted ? ACCEPTED : 0) | (isFinal ? FINAL : 0)
     this.#float(counted)
-    this.#text(byteText(instance))
+    this.#text(instance)
     this.decisions++
     this.at = at
   }
@@ -128,18 +130,30 @@ export class RecordWriter {
   }
 
   #text(text: string): void {
-    const length = Math.min(text.length, MOST_TEXT_BYTES)
+    this.#makeRoom(2 + text.length * MOST_BYTES_EACH)
+    this.#ended(this.#bytes.write(text, this.#end + 2))
+  }
+
+  #name({ bytes, length }: Name): void {
     this.#makeRoom(2 + length)
+    for (let at = this.#end + 2, i = 0; i < length; i++, at++) this.#bytes[at] = bytes[i] ?? 0
+    this.#ended(length)
+  }
+
+  /** Puts the length in front of a text of so many bytes. */
+  #ended(bytes: number): void {
+    const length = Math.min(bytes, MOST_TEXT_BYTES)
     this.#view.setUint16(this.#end, length, true)
-    let at = this.#end + 2
-    for (let i = 0; i < length; i++) this.#bytes[at++] = text.charCodeAt(i)
-    this.#end = at
+    this.#end += 2 + length
   }
 
   #makeRoom(bytes: number): void {
-    if (this.#end + bytes <= this.#bytes.length) return
-    this.#bytes = grown(this.#bytes, this.#end + bytes)
-    this.#view = new DataView(this.#bytes.buffer)
+    const needed = this.#end + bytes
+    if (needed <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(needed * 2)
+    this.#bytes.copy(larger)
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
   }
 }
 

@@ -11,7 +11,7 @@
 import { REMEMBERED } from '../policy/decided.ts'
 import { LookupError } from '../policy/errors.ts'
 import type { LedgerStore } from '../policy/ledger.ts'
-import { byteText } from '../policy/name-table.ts'
+import { Name } from '../policy/name.ts'
 import { AccountPage } from './account-page.ts'
 import { AccountPages, type PlacedPage, type Sum } from './account-pages.ts'
 import { JOURNAL_FILE_BYTES, Journal, type JournalPlace } from './journal.ts'
@@ -87,6 +87,8 @@ function openStore(
   journal: Journal | undefined,
 ): SqliteLedgerStore {
   const pages = new AccountPages(file)
+  /** The account at hand. */
+  const named = new Name(file.seed)
   const newServices = new Map<string, boolean>()
   let foldedTo = file.folded()
   /** What is being folded, and up to where the journal is of no use any more after that. */
@@ -101,7 +103,7 @@ function openStore(
 
   journal?.read(foldedTo, 0, {
     sum(scope, day, account, used) {
-      pages.set(scope, day, byteText(account), used)
+      pages.set(scope, day, named.of(account), used)
       isChanged = true
     },
   })
@@ -182,10 +184,10 @@ function openStore(
   return {
     loss: journal?.loss,
 
-    used: (scope, account, day) => pages.used(scope, day, byteText(account)),
+    used: (scope, account, day) => pages.used(scope, day, named.of(account)),
 
     addWithin(scope, account, day, count, limit) {
-      const name = byteText(account)
+      const name = named.of(account)
       const used = pages.addWithin(scope, day, name, count, limit)
       if (used === undefined) return undefined
       journal?.record.sum(scope, day, name, used)
@@ -197,7 +199,7 @@ function openStore(
       if (!journal) return
       const { record } = journal
       isChanged = true
-      const name = byteText(account)
+      const name = named.of(account)
       // A decision is of the account before it; most often that has just been counted.
       if (!record.isAbout(scope, day, name)) {
         record.sum(scope, day, name, pages.used(scope, day, name))
@@ -269,7 +271,7 @@ function openStore(
 
     absorb(sums) {
       for (const [scope, day, account, used] of sums) {
-        pages.set(scope, day, byteText(account), used)
+        pages.set(scope, day, named.of(account), used)
       }
       isChanged = true
       foldAll()

@@ -13,15 +13,17 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { Name } from '../../daemon/policy/name.ts'
 import { AccountPage } from '../../daemon/store/account-page.ts'
 import { JOURNAL_FILE_BYTES, Journal } from '../../daemon/store/journal.ts'
 import { runs } from '../support/fuzz.ts'
 
+const named = new Name(0)
 const START = { file: 0, offset: 0 }
 const now = Date.UTC(2026, 10, 20, 12)
 
 function write(journal: Journal, account: string, used: number, instance = `m${used}`): void {
-  journal.record.sum('limit', '2026-11-20', account, used)
+  journal.record.sum('limit', '2026-11-20', named.of(account), used)
   journal.record.decision(instance, true, 1, true, now)
   journal.settle()
 }
@@ -45,7 +47,7 @@ t.test('what was settled is read again, in its order', async t => {
     const journal = new Journal(ledger(folder), isDurable, START)
     write(journal, 'alice', 1)
     write(journal, 'bob', 2)
-    journal.record.sum('limit', '2026-11-20', 'never settled', 3)
+    journal.record.sum('limit', '2026-11-20', named.of('never settled'), 3)
     const expected = [
       'limit 2026-11-20 alice 1',
       'alice m1 1',
@@ -208,9 +210,9 @@ t.test(
     const state = join(folder, 'state')
     const journal = new Journal(ledger(state), false, START)
     renameSync(state, join(folder, 'away'))
-    journal.record.sum('limit', '2026-11-20', 'alice', 1)
+    journal.record.sum('limit', '2026-11-20', named.of('alice'), 1)
     t.throws(() => journal.settle(), /ENOENT/)
-    journal.record.sum('limit', '2026-11-20', 'alice', 2)
+    journal.record.sum('limit', '2026-11-20', named.of('alice'), 2)
     renameSync(join(folder, 'away'), state)
     journal.settle()
     t.same(said(journal), ['limit 2026-11-20 alice 1', 'limit 2026-11-20 alice 2'])
@@ -251,8 +253,8 @@ t.test('a page is what it was when it is read back, and noise is refused', async
   fc.assert(
     fc.property(sums, fc.nat(), (all, seed) => {
       const page = AccountPage.empty(seed)
-      for (const [account, used] of Object.entries(all))
-        page.set(Buffer.from(account).toString('latin1'), 5, used)
+      const name = new Name(seed)
+      for (const [account, used] of Object.entries(all)) page.set(name.of(account), used)
       const again = AccountPage.unpack(seed, page.pack())
       const read = Object.fromEntries(again.sums())
       if (JSON.stringify(read) !== JSON.stringify(Object.fromEntries(page.sums())))
@@ -262,7 +264,8 @@ t.test('a page is what it was when it is read back, and noise is refused', async
     { numRuns: runs(200) },
   )
   const page = AccountPage.empty(1)
-  for (let i = 0; i < 50; i++) page.set(`user${i}`, i, i)
+  const name = new Name(1)
+  for (let i = 0; i < 50; i++) page.set(name.of(`user${i}`), i)
   const good = page.pack()
   const change = fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) })
   let refused = 0
@@ -272,7 +275,7 @@ t.test('a page is what it was when it is read back, and noise is refused', async
       for (const { at, byte } of changes) if (at < length) bytes.writeUInt8(byte, at)
       try {
         const read = AccountPage.unpack(1, bytes)
-        for (let i = 0; i < 60; i++) read.used(`user${i}`, i)
+        for (let i = 0; i < 60; i++) read.used(name.of(`user${i}`))
       } catch (error) {
         if (!(error instanceof RangeError)) throw error
         refused++
