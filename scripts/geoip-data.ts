@@ -25,6 +25,8 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { readMmdbAtOnce } from '../daemon/lookup/geoip-mmdb.ts'
+import { sealed } from '../daemon/lookup/mmdb-check.ts'
 import { formatIPv4, parseIPv6 } from '../daemon/policy/address.ts'
 import { type CountryRange, writeMmdb } from './mmdb-writer.ts'
 
@@ -52,7 +54,7 @@ export function dateOfSources({ geoip, geoip6 }: Sources): Date {
   return new Date(Math.min(...dates.map(({ builtAt }) => builtAt.getTime())))
 }
 
-/** The database and its notice, from the texts of geoip and geoip6. */
+/** The database, checked and sealed, and its notice, from the texts of geoip and geoip6. */
 export function convert({ geoip, geoip6 }: Sources): { mmdb: Buffer; notice: string } {
   const header = parseHeader(geoip, 'geoip')
   const builtAt = dateOfSources({ geoip, geoip6 })
@@ -62,6 +64,7 @@ export function convert({ geoip, geoip6 }: Sources): { mmdb: Buffer; notice: str
     databaseType: 'univention-mtpolicyd-Country',
     description: `${attribution}; converted from Debian's ${PACKAGE}; data of ${day(builtAt)}`,
   })
+  readMmdbAtOnce(mmdb)
   const notice = [
     `country.mmdb: ${attribution}`,
     `Data of ${day(builtAt)}, converted from the files geoip and geoip6 of Debian's ${PACKAGE};`,
@@ -72,7 +75,7 @@ export function convert({ geoip, geoip6 }: Sources): { mmdb: Buffer; notice: str
     header.text,
     '',
   ].join('\n')
-  return { mmdb, notice }
+  return { mmdb: sealed(mmdb), notice }
 }
 
 function day(date: Date): string {

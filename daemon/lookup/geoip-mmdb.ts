@@ -2,14 +2,14 @@
  * Countries from a MaxMind DB file (.mmdb), whoever made it.
  *
  * The library reads; mmdb-check.ts makes sure before that there is nothing in the file on which
- * it could throw or hang. A file none of whose records holds a country (an ASN database) is refused.
- * Understood records: `{country:{iso_code}}`, `{registered_country:{iso_code}}`,
+ * it could throw or hang, for the one we ship when it is made. A file none of whose records holds a
+ * country (an ASN database) is refused. Understood records: `{country:{iso_code}}`, `{registered_country:{iso_code}}`,
  * `{country_code}` and `{country: "DE"}`, in this order.
  */
 
 import { Reader, type Response } from 'maxmind'
 import { type CountryTable, countryCode } from './country-table.ts'
-import { checkMetadata, checkTree, sampleAddresses } from './mmdb-check.ts'
+import { checkMetadata, checkTree, isSealed, sampleAddresses } from './mmdb-check.ts'
 
 export { isMmdb } from './mmdb-check.ts'
 
@@ -25,15 +25,17 @@ export function* readMmdb(file: Buffer): Generator<void, CountryTable> {
   // The type of the library promises MaxMind's own records; other makers' differ.
   const recordOf = (address: string): unknown => reader.get(address)
 
-  yield* checkTree(file, markerOffset, reader.metadata)
-  let namesCountries = false
-  for (const address of sampleAddresses(file, reader.metadata)) {
-    if (address === undefined) yield
-    else namesCountries = countryIn(recordOf(address)) !== undefined
-    if (namesCountries) break
-  }
-  if (!namesCountries) {
-    throw new Error(`no record of this database (type ${databaseType}) names a country`)
+  if (!isSealed(file)) {
+    yield* checkTree(file, markerOffset, reader.metadata)
+    let namesCountries = false
+    for (const address of sampleAddresses(file, reader.metadata)) {
+      if (address === undefined) yield
+      else namesCountries = countryIn(recordOf(address)) !== undefined
+      if (namesCountries) break
+    }
+    if (!namesCountries) {
+      throw new Error(`no record of this database (type ${databaseType}) names a country`)
+    }
   }
 
   const texts: readonly unknown[] = Object.values(description ?? {})

@@ -9,6 +9,7 @@
  * Format: MaxMind DB File Format Specification 2.0. Values are measured here, not decoded.
  */
 
+import { crc32 } from 'node:zlib'
 import { formatIPv4, formatIPv6 } from '../policy/address.ts'
 
 const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1')
@@ -24,6 +25,23 @@ const NODES_AT_ONCE = 1000
 const STEPS_AT_ONCE = 20_000
 /** Records of which one must name a country. */
 const SAMPLES = 2000
+
+/** Behind it four bytes, the CRC-32 of the file before it; readers of the format do not look there. */
+const SEAL = Buffer.from('mtpolicyd has checked this file: ')
+
+/** The file with a mark that it was checked, which spares every start of the daemon some 20 ms. */
+export function sealed(file: Buffer): Buffer {
+  const sum = Buffer.alloc(4)
+  sum.writeUInt32BE(crc32(file))
+  return Buffer.concat([file, SEAL, sum])
+}
+
+/** Was this file checked before it was sealed, and is each byte still the same? */
+export function isSealed(file: Buffer): boolean {
+  const end = file.length - 4 - SEAL.length
+  if (end < 0 || !file.subarray(end, -4).equals(SEAL)) return false
+  return file.readUInt32BE(file.length - 4) === crc32(file.subarray(0, end))
+}
 
 export interface TreeShape {
   readonly nodeCount: number

@@ -15,6 +15,7 @@ import fc from 'fast-check'
 import { Reader } from 'maxmind'
 import t from 'tap'
 import { type CountryDatabase, openCountryDatabase } from '../../daemon/lookup/geoip.ts'
+import { isSealed, sealed } from '../../daemon/lookup/mmdb-check.ts'
 import { formatIPv4, formatIPv6 } from '../../daemon/policy/address.ts'
 import { LookupError } from '../../daemon/policy/errors.ts'
 import { convert } from '../../scripts/geoip-data.ts'
@@ -220,6 +221,24 @@ t.test('two databases are open side by side', async t => {
   other.database.close()
   t.equal(one.database.country('192.0.2.1'), 'DE')
 })
+
+t.test(
+  'a file that was checked when it was made is checked again once a byte has changed',
+  async t => {
+    const file = sealed(sample())
+    t.ok(isSealed(file))
+    t.equal(world(t, file).database.country('192.0.2.1'), 'DE')
+    for (let at = 0; at < file.length; at++) {
+      const changed = Buffer.from(file)
+      changed.writeUInt8(file.readUInt8(at) ^ (1 << (at & 7)), at)
+      if (isSealed(changed)) t.fail(`a change of byte ${at} is not seen`)
+      if (isSealed(file.subarray(0, at))) t.fail(`${at} bytes are taken for the whole`)
+    }
+    const damaged = Buffer.from(file)
+    damaged.fill(0x7f, 0, 3)
+    t.match(world(t, damaged).database.state, { status: 'absent', problem: /leaves the file/ })
+  },
+)
 
 t.test('records made to keep a reader busy for ever are refused', async t => {
   // One record at the start of the data, long enough to be overwritten with others.
