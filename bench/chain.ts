@@ -5,7 +5,7 @@
  * address, one by the sender's domain and by the client's name. First everything is in the cache,
  * and the default policy is asked in turns with it. Then nothing is, and one of the lists is dead.
  *
- *   bench/chain.ts [--connections 16] [--seconds 3] [--rounds 3] [--dist DIR]
+ *   bench/chain.ts [--connections 16] [--seconds 2] [--rounds 5] [--dist DIR]
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -16,9 +16,9 @@ const top = join(import.meta.dirname, '..')
 /** The options that all of these programs take, as parseArgs wants them. */
 export const commonOptions = {
   /** How long a round lasts, besides its second before anything is measured. */
-  seconds: { type: 'string', default: '3' },
+  seconds: { type: 'string', default: '2' },
   /** How often each contestant is asked; what is shown is the median. */
-  rounds: { type: 'string', default: '3' },
+  rounds: { type: 'string', default: '5' },
   /** Another build. */
   dist: { type: 'string', default: join(top, 'dist') },
 } as const

@@ -5,7 +5,6 @@
  * original's; what it had and we do not know is said and passed over, because it starts, too.
  */
 
-import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { daemonOptions as options } from './cli/command-table.ts'
 import { optionList } from './cli/usage.ts'
@@ -134,7 +133,8 @@ async function dump(paths: Paths, file: string | undefined): Promise<number> {
  * Without -f: start again in the background, with logger(1) between us and syslog, and leave once
  * the daemon listens or has failed.
  */
-function goToBackground(argv: readonly string[]): Promise<number> {
+async function goToBackground(argv: readonly string[]): Promise<number> {
+  const { spawn } = await import('node:child_process')
   const logger = spawn('logger', ['--prio-prefix', '-p', 'mail.info', '-t', 'mtpolicyd'], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,

@@ -8,9 +8,9 @@
  * UDP is fetched over TCP.
  */
 
-import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
+import { crypto } from '../policy/crypto.ts'
 import type { DnsAnswer, DnsType } from '../policy/dns.ts'
 import { describeError } from '../policy/errors.ts'
 import { type DnsQuestion, questionBytes, type Reading, readReply } from './dns-message.ts'
@@ -103,7 +103,7 @@ export function inquire<T extends DnsType>({
 
   function overUdp(server: NameServer, edns: boolean): void {
     const { address, port } = server
-    const id = randomInt(IDS)
+    const id = crypto().randomInt(IDS)
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
     const closeSocket = (): void => {
       if (closers.delete(closeSocket)) socket.close()
@@ -134,7 +134,7 @@ export function inquire<T extends DnsType>({
 
   /** A length goes before each message (RFC 1035, 4.2.2). */
   function overTcp(server: NameServer, edns: boolean): void {
-    const id = randomInt(IDS)
+    const id = crypto().randomInt(IDS)
     const socket = connect(server.port, server.address)
     const closeSocket = (): void => {
       if (closers.delete(closeSocket)) socket.destroy()

@@ -9,7 +9,7 @@
  * words, and so does what is asked in the second after. `MAIL_CONFIG` is passed on.
  */
 
-import { type ChildProcess, execFile } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { LookupError } from '../policy/errors.ts'
 import type { MaybePromise } from '../policy/ports.ts'
@@ -54,7 +54,8 @@ export function postmapTable(name: string): PostmapTable {
     if (child || waiting.size === 0) return
     asked = new Map([...waiting].slice(0, BATCH))
     for (const key of asked.keys()) waiting.delete(key)
-    child = execFile(
+    // Loaded where it is needed: most starts need it not.
+    child = process.getBuiltinModule('node:child_process').execFile(
       'postmap',
       ['-q', '-', name],
       {

@@ -6,7 +6,6 @@
  * anything: which program, which arguments, what it answered.
  */
 
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Scope } from './layers.ts'
@@ -49,11 +48,13 @@ export function ucrArguments(
   ]
 }
 
-export const runCommand: CommandRunner = (program, args) =>
-  new Promise((resolve, reject) => {
+export const runCommand: CommandRunner = async (program, args) => {
+  const { execFile } = await import('node:child_process')
+  return new Promise((resolve, reject) => {
     execFile(program, [...args], { encoding: 'utf8' }, (error, stdout, stderr) => {
       if (error === null) resolve({ status: 0, stdout, stderr })
       else if (typeof error.code === 'number') resolve({ status: error.code, stdout, stderr })
       else reject(error)
     })
   })
+}

@@ -10,8 +10,8 @@
  * what this request has added is lost, and the caller says so.
  */
 
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { crypto } from '../policy/crypto.ts'
 import { LookupError } from '../policy/errors.ts'
 import type { KeyValueStore } from '../policy/key-value.ts'
 import { Session, type SessionCache, type SessionValue } from '../policy/session.ts'
@@ -43,7 +43,7 @@ export function storedSessions(
   const turns = makeTurns()
   /** What this process holds: of each mail at most one, because requests wait for their turn. */
   const held = new Map<string, Lock>()
-  const process = randomUUID()
+  const process = crypto().randomUUID()
   let locks = 0
 
   async function lock(instance: string, latest: number): Promise<Lock> {
