@@ -61,6 +61,17 @@ t.test('each room imports policy/ and itself; policy/ imports only itself', asyn
   t.ok(seen > 200, 'imports were found')
 })
 
+t.test('what takes long to load is not loaded for every start', async t => {
+  const folder = join(top, 'daemon')
+  const others = /^(?:cli|postfix)\//
+  for (const path of filesBelow(folder)) {
+    const name = relative(folder, path)
+    if (!name.endsWith('.ts') || others.test(name)) continue
+    const atOnce = /^import (?!type )[^']*'node:(?:crypto|child_process)'/m
+    t.notMatch(readFileSync(path, 'utf8'), atOnce, name)
+  }
+})
+
 t.test('the folders are those on the map', async t => {
   const folders = readdirSync(join(top, 'daemon'), { withFileTypes: true })
     .filter(entry => entry.isDirectory())

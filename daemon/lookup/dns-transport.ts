@@ -10,7 +10,6 @@
 
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
-import { crypto } from '../policy/crypto.ts'
 import type { DnsAnswer, DnsType } from '../policy/dns.ts'
 import { describeError } from '../policy/errors.ts'
 import { type DnsQuestion, questionBytes, type Reading, readReply } from './dns-message.ts'
@@ -49,6 +48,7 @@ export function inquire<T extends DnsType>({
   milliseconds,
   done,
 }: Inquiry<T>): Cancel {
+  const { randomInt } = process.getBuiltinModule('node:crypto')
   const closers = new Set<() => void>()
   /** Servers of which nothing more is to be expected. */
   const lost = new Set<NameServer>()
@@ -103,7 +103,7 @@ export function inquire<T extends DnsType>({
 
   function overUdp(server: NameServer, edns: boolean): void {
     const { address, port } = server
-    const id = crypto().randomInt(IDS)
+    const id = randomInt(IDS)
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
     const closeSocket = (): void => {
       if (closers.delete(closeSocket)) socket.close()
@@ -134,7 +134,7 @@ export function inquire<T extends DnsType>({
 
   /** A length goes before each message (RFC 1035, 4.2.2). */
   function overTcp(server: NameServer, edns: boolean): void {
-    const id = crypto().randomInt(IDS)
+    const id = randomInt(IDS)
     const socket = connect(server.port, server.address)
     const closeSocket = (): void => {
       if (closers.delete(closeSocket)) socket.destroy()

@@ -34,7 +34,6 @@
 
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
-import { crypto } from '../policy/crypto.ts'
 import type { DnsType, Resolver } from '../policy/dns.ts'
 import { fillTemplate } from '../policy/fields.ts'
 import { definePlugin } from '../policy/plugin.ts'
@@ -196,7 +195,8 @@ function openpgpName(address: string): string | undefined {
   const domain = domainOf(address)
   if (domain === '') return undefined
   const local = address.slice(0, address.lastIndexOf('@')).replace(/^"(.*)"$/s, '$1')
-  const digest = crypto().createHash('sha256').update(local).digest('hex').slice(0, 56)
+  const { createHash } = process.getBuiltinModule('node:crypto')
+  const digest = createHash('sha256').update(local).digest('hex').slice(0, 56)
   return `${digest}._openpgpkey.${domain}`
 }
 

@@ -9,7 +9,6 @@
 import { chmodSync, closeSync, openSync, read, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { crypto } from '../policy/crypto.ts'
 import { LookupError } from '../policy/errors.ts'
 import type { JournalPlace } from './journal.ts'
 import { asLookupError, openSqlite, type SqliteDatabase } from './sqlite.ts'
@@ -238,7 +237,8 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
         throw new DamagedLedger(`${path} has the form of schema ${version}`)
       }
       db.exec(SCHEMA)
-      db.prepare('INSERT INTO seed VALUES (?)').run(crypto().randomInt(2 ** 32))
+      const { randomInt } = process.getBuiltinModule('node:crypto')
+      db.prepare('INSERT INTO seed VALUES (?)').run(randomInt(2 ** 32))
       db.pragma(`user_version = ${SCHEMA_VERSION}`)
     }).immediate()
     return db

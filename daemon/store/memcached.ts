@@ -10,7 +10,6 @@
  */
 
 import { crc32 } from 'node:zlib'
-import { crypto } from '../policy/crypto.ts'
 import { LookupError } from '../policy/errors.ts'
 import { type MemcachedConnection, memcachedConnection } from './memcached-connection.ts'
 import { type ClosableKeyValueStore, checkSize } from './server-limits.ts'
@@ -55,7 +54,8 @@ export function memcachedStore({ servers, namespace }: MemcachedOptions): Closab
     const whole = namespace + key
     const fits = whole !== '' && Buffer.byteLength(whole) <= MOST_KEY_BYTES
     if (fits && !/[ \p{Cc}]/u.test(whole)) return whole
-    return `univention-mtpolicyd-${crypto().createHash('sha256').update(whole).digest('hex')}`
+    const { createHash } = process.getBuiltinModule('node:crypto')
+    return `univention-mtpolicyd-${createHash('sha256').update(whole).digest('hex')}`
   }
 
   return {

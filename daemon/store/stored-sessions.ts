@@ -11,7 +11,6 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { crypto } from '../policy/crypto.ts'
 import { LookupError } from '../policy/errors.ts'
 import type { KeyValueStore } from '../policy/key-value.ts'
 import { Session, type SessionCache, type SessionValue } from '../policy/session.ts'
@@ -43,11 +42,11 @@ export function storedSessions(
   const turns = makeTurns()
   /** What this process holds: of each mail at most one, because requests wait for their turn. */
   const held = new Map<string, Lock>()
-  const process = crypto().randomUUID()
+  const daemon = process.getBuiltinModule('node:crypto').randomUUID()
   let locks = 0
 
   async function lock(instance: string, latest: number): Promise<Lock> {
-    const owner = `${process}-${locks++}`
+    const owner = `${daemon}-${locks++}`
     let pause = FIRST_PAUSE_MILLISECONDS
     for (;;) {
       const since = performance.now()
