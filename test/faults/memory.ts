@@ -9,8 +9,8 @@ export default api => api.definePlugin({
   name: 'Leak', summary: 'Fills the memory.', settings: {},
   create: () => request => {
     if (request.text('sender') !== 'leak') return undefined
-    // Of numbers, which are filled in quickly: what is measured is the end of the process.
-    for (;;) kept.push(new Array(500_000).fill(0.5))
+    // Of arrays without anything in them: what is measured is the end of the process, not the way to it.
+    for (;;) kept.push(new Array(300_000))
   },
 })`
 
