@@ -130,8 +130,7 @@ class Loader {
       this.#problems.push(fatal(block.place, `${heading} needs at least one <Plugin>`))
     }
     const hostName = name ?? block.name
-    const chain = makeChain(this.#makeLinks(plugins, hostName, hostName), this.#chain)
-    const run: VirtualHost['run'] = (request, context) => chain(request, context, context.at)
+    const run = makeChain(this.#makeLinks(plugins, hostName, hostName), this.#chain)
     return [{ name: hostName, key: block.name, run }]
   }
 

@@ -81,5 +81,6 @@ const THOUSANDTHS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3,
 /** To the microsecond. V8 keeps the text of each fraction that it makes one of, for the next full collection. */
 function milliseconds(time: number): string {
   const microseconds = Math.round(time * 1000)
+  if (!(microseconds >= 0 && microseconds <= Number.MAX_SAFE_INTEGER)) return String(time)
   return `${Math.floor(microseconds / 1000)}.${THOUSANDTHS[microseconds % 1000]}`
 }

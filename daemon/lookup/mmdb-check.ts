@@ -36,11 +36,14 @@ export function sealed(file: Buffer): Buffer {
   return Buffer.concat([file, SEAL, sum])
 }
 
-/** Was this file checked before it was sealed, and is each byte still the same? */
+/** Was this file checked before it was sealed? Throws if it has changed since. */
 export function isSealed(file: Buffer): boolean {
   const end = file.length - 4 - SEAL.length
   if (end < 0 || !file.subarray(end, -4).equals(SEAL)) return false
-  return file.readUInt32BE(file.length - 4) === crc32(file.subarray(0, end))
+  if (file.readUInt32BE(file.length - 4) !== crc32(file.subarray(0, end))) {
+    throw new Error('the file is not what it was when it was made: damaged')
+  }
+  return true
 }
 
 export interface TreeShape {

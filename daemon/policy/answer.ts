@@ -19,7 +19,8 @@ export interface VirtualHost {
   readonly name: string
   /** Port or socket path it serves. */
   readonly key: string
-  run(request: PolicyRequest, context: Context): MaybePromise<Decision | undefined>
+  /** `began`: now, milliseconds of `Clock.elapsed`. */
+  run(request: PolicyRequest, context: Context, began: number): MaybePromise<Decision | undefined>
 }
 
 export interface AnswerOptions {
@@ -99,9 +100,12 @@ export function makeAnswer(options: AnswerOptions): Answer {
     const facts: Facts = {}
     if (log.debug >= 4) traceRequest(log, host, request)
 
-    let context: Context | undefined
+    let context: RequestContext | undefined
 
-    function conclude(decision: Decision | undefined): Verdict {
+    function conclude(
+      decision: Decision | undefined,
+      endedAt = context?.endedAt ?? started,
+    ): Verdict {
       if (decision && options.refusesUnknownActions && !isKnownAction(decision.action)) {
         return fail(new LookupError(`plugin ${decision.by}: "${decision.action}" is no action`))
       }
@@ -114,7 +118,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
       }
       if (isObjection(action)) tally.refused++
       if (log.debug >= 1) {
-        const milliseconds = (context?.at ?? started) - started
+        const milliseconds = endedAt - started
         log.verdict(verdictFields(request, action, decision?.by ?? '', facts, milliseconds))
       }
       return { action, by: decision?.by ?? '' }
@@ -137,13 +141,14 @@ export function makeAnswer(options: AnswerOptions): Answer {
         // A session may have been waited for.
         const began = options.sessions ? clock.elapsed() : started
         context = new RequestContext(session, facts, deadline, log, began)
-        return host.run(request, context)
+        return host.run(request, context, began)
       })
       if (!(outcome instanceof Promise)) return conclude(outcome)
       return deadline
         .race(outcome, options.deadlineMilliseconds)
         .then(result => {
-          if (result !== DEADLINE) return conclude(result)
+          // Giving the session back is a part of it.
+          if (result !== DEADLINE) return conclude(result, clock.elapsed())
           tally.deadlines++
           log.error(`[${request.connection.endpoint}]: request timed out`, {
             host: host.name,
@@ -258,14 +263,15 @@ function inTime<T>(
 class RequestContext implements Context {
   readonly session: Session
   readonly facts: Facts
-  at: number
+  /** When the last plugin ended, or else when the chain began. */
+  endedAt: number
   readonly #deadline: Deadline
   readonly #log: Log
 
   constructor(session: Session, facts: Facts, deadline: Deadline, log: Log, began: number) {
     this.session = session
     this.facts = facts
-    this.at = began
+    this.endedAt = began
     this.#deadline = deadline
     this.#log = log
   }
@@ -274,8 +280,9 @@ class RequestContext implements Context {
     return this.#deadline.signal
   }
 
-  timing(label: string, milliseconds: number): void {
-    if (this.#log.debug >= 4) this.#log.trace('timing', { of: label, ms: round(milliseconds) })
+  ran(plugin: string, began: number, ended: number): void {
+    this.endedAt = ended
+    if (this.#log.debug >= 4) this.#log.trace('timing', { of: plugin, ms: round(ended - began) })
   }
 }
 

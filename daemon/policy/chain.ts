@@ -127,11 +127,9 @@ export function makeChain(
   /** Returns the time it is. */
   function settle(link: Link, started: number, context: Context): number {
     const now = options.elapsed()
-    const milliseconds = now - started
-    context.at = now
     link.tally.runs++
-    link.tally.milliseconds += milliseconds
-    context.timing(link.name, milliseconds)
+    link.tally.milliseconds += now - started
+    context.ran(link.name, started, now)
     return now
   }
 

@@ -36,7 +36,10 @@ const NAME_BYTES = 90
 const [ACCEPTED, FINAL] = [1, 2]
 
 class Generation {
-  readonly #names: NameTable
+  #names: NameTable
+  readonly #newNames: () => NameTable
+  /** Memory of the names of usual messages. */
+  readonly #usualBytes: number
   readonly #counted = new Float64Array(REMEMBERED)
   readonly #flags = new Uint8Array(REMEMBERED)
   #days: string[] = []
@@ -44,13 +47,17 @@ class Generation {
   since: number
 
   constructor(seed: number, since: number) {
-    this.#names = new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
+    this.#newNames = () => new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
+    this.#names = this.#newNames()
+    this.#usualBytes = this.#names.byteLength
     this.since = since
   }
 
   /** Forgets all. The room is used again: that much new memory would be a reason to collect garbage. */
   beginAnew(since: number): void {
-    this.#names.clear()
+    // Unless they were unusual.
+    if (this.#names.byteLength > this.#usualBytes) this.#names = this.#newNames()
+    else this.#names.clear()
     this.#days = []
     this.since = since
   }

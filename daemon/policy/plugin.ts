@@ -28,10 +28,8 @@ export interface Context {
   readonly session: Session
   /** Aborted when the request's deadline has passed. */
   readonly signal: AbortSignal
-  /** When the last plugin ended, or else when the chain began: milliseconds of `Clock.elapsed`. */
-  at: number
-  /** Adds a named time to this request's timings (debug 4). */
-  timing(label: string, milliseconds: number): void
+  /** Notes when a plugin began and ended, milliseconds of `Clock.elapsed` (debug 4). For the chain. */
+  ran(plugin: string, began: number, ended: number): void
   /** What the verdict's log line shows besides the request, e.g. country=DE. */
   readonly facts: Facts
 }

@@ -34,8 +34,9 @@ interface Layout {
  */
 const layouts = new Map<string, Layout | undefined>()
 const MOST_LAYOUTS = 16
-/** Postfix 3.10 sends 32 attributes. */
+/** Postfix 3.10 sends 32 attributes, whose names have 500 characters. Long patterns take long to make. */
 const MOST_NAMES = 100
+const MOST_CHARACTERS = 4096
 
 /** Names that anybody has asked for, each as it was asked for: what is the same text is found at once. */
 const wanted = new Map<string, string>()
@@ -66,7 +67,8 @@ class UsualAttributes implements Attributes {
   #want(name: string): string | undefined {
     wanted.set(name, name)
     usual = layoutOf(this.#layout.names)
-    layouts.set(keyOf(usual.names), usual)
+    const key = keyOf(usual.names)
+    if (layouts.has(key)) layouts.set(key, usual)
     const found = usual.pattern.exec(this.#found.input)
     if (!found) return undefined
     this.#layout = usual
@@ -91,8 +93,8 @@ export function attributesOf(text: string): Attributes {
 }
 
 function learn(names: readonly string[]): void {
-  if (!names.every(name => /^\w+$/.test(name))) return
   const key = keyOf(names)
+  if (key.length > MOST_CHARACTERS || !names.every(name => /^\w+$/.test(name))) return
   let layout = layouts.get(key)
   if (layouts.has(key)) layout ??= layoutOf(names)
   else if (layouts.size >= MOST_LAYOUTS) layouts.clear()

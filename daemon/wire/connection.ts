@@ -84,13 +84,19 @@ export function serveConnection(
       return
     }
     const [first] = requests
-    const isIdle = waiting.length === 0 && !isAnswering && unsent < MOST_WAITING
     // As from Postfix, which asks one thing at a time.
-    if (first && requests.length === 1 && isIdle) decide(first)
+    if (first && requests.length === 1 && waiting.length === 0 && mayDecide()) decide(first)
     else {
       for (const attributes of requests) waiting.push(attributes)
       work()
     }
+  }
+
+  /** Not two at a time, not too many in one turn, and none beyond what is answered here. */
+  function mayDecide(): boolean {
+    const { mostRequests } = conversation
+    const isLast = mostRequests > 0 && served + unsent >= mostRequests
+    return !isAnswering && unsent < MOST_WAITING && !isLast && peer.isOpen()
   }
 
   function decide(attributes: Attributes): void {
@@ -116,10 +122,10 @@ export function serveConnection(
 
   /**
    * Decides what is waiting, one after the other; stops where a decision takes time, and after so
-   * many in one turn: a packet of 64 KiB can hold as many requests.
+   * many in one turn: a packet of 64 KiB can hold a hundred requests.
    */
   function work(): void {
-    while (!isAnswering && unsent < MOST_WAITING && waiting.length > 0 && !socket.destroyed) {
+    while (waiting.length > 0 && mayDecide()) {
       const attributes = waiting.shift()
       if (attributes) decide(attributes)
     }
@@ -152,7 +158,7 @@ export function serveConnection(
     })
   }
 
-  const isBusy = (): boolean => isAnswering || unsent > 0 || waiting.length > 0
+  const isBusy = (): boolean => isAnswering || unsent > 0 || (waiting.length > 0 && peer.isOpen())
 
   function finish(): void {
     isFinishing = true
@@ -167,8 +173,8 @@ export function serveConnection(
   socket.on('drain', work)
   socket.on('end', () => {
     // Half-closed: what was asked is still answered.
-    if (!isAnswering && unsent === 0) peer.end()
-    else isFinishing = true
+    if (isBusy()) isFinishing = true
+    else peer.end()
   })
   socket.on('error', error => {
     if (reason === 'peer') reason = error.message

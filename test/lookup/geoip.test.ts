@@ -222,23 +222,29 @@ t.test('two databases are open side by side', async t => {
   t.equal(one.database.country('192.0.2.1'), 'DE')
 })
 
-t.test(
-  'a file that was checked when it was made is checked again once a byte has changed',
-  async t => {
-    const file = sealed(sample())
-    t.ok(isSealed(file))
-    t.equal(world(t, file).database.country('192.0.2.1'), 'DE')
-    for (let at = 0; at < file.length; at++) {
-      const changed = Buffer.from(file)
-      changed.writeUInt8(file.readUInt8(at) ^ (1 << (at & 7)), at)
-      if (isSealed(changed)) t.fail(`a change of byte ${at} is not seen`)
-      if (isSealed(file.subarray(0, at))) t.fail(`${at} bytes are taken for the whole`)
-    }
-    const damaged = Buffer.from(file)
-    damaged.fill(0x7f, 0, 3)
-    t.match(world(t, damaged).database.state, { status: 'absent', problem: /leaves the file/ })
-  },
-)
+function passesAsSealed(file: Buffer): boolean {
+  try {
+    return isSealed(file)
+  } catch {
+    return false
+  }
+}
+
+t.test('a file that was checked when it was made is refused once a byte has changed', async t => {
+  const file = sealed(sample())
+  t.ok(isSealed(file))
+  t.equal(world(t, file).database.country('192.0.2.1'), 'DE')
+  for (let at = 0; at < file.length; at++) {
+    const changed = Buffer.from(file)
+    changed.writeUInt8(file.readUInt8(at) ^ (1 << (at & 7)), at)
+    if (passesAsSealed(changed)) t.fail(`a change of byte ${at} is not seen`)
+    if (passesAsSealed(file.subarray(0, at))) t.fail(`${at} bytes are taken for the whole`)
+  }
+  // Another country is no mistake of form: only the sum tells.
+  const damaged = Buffer.from(file)
+  damaged.write('FR', file.indexOf('BDE') + 1)
+  t.match(world(t, damaged).database.state, { status: 'absent', problem: /when it was made/ })
+})
 
 t.test('records made to keep a reader busy for ever are refused', async t => {
   // One record at the start of the data, long enough to be overwritten with others.

@@ -286,6 +286,19 @@ t.test('a peer that has closed its half still gets its answers', async t => {
   await until(() => server.connections === 0)
 })
 
+t.test('a peer that asks a hundred times at once and closes its half gets all answers', async t => {
+  for (const count of [64, 65, 100, 128, 129, 300]) {
+    const { client } = await serve(t, {})
+    const postfix = await client()
+    postfix.socket.end(Array.from({ length: count }, (_, i) => `a=${i}\n\n`).join(''))
+    for (let i = 0; i < count; i++) {
+      const answer = await postfix.answer()
+      if (answer !== `action=${i}`) t.fail(`${i} of ${count}: ${answer}`)
+    }
+    await postfix.ended
+  }
+})
+
 t.test('on_failure = close gives no answer and closes the connection', async t => {
   const { client, reasons } = await serve(t, {
     answer: () => ({ action: '', by: '', silent: true }),
@@ -298,7 +311,14 @@ t.test('on_failure = close gives no answer and closes the connection', async t =
 })
 
 t.test('max_keepalive ends a connection after so many answers', async t => {
-  const { client, reasons } = await serve(t, { mostRequests: 2 })
+  const asked: string[] = []
+  const { client, reasons } = await serve(t, {
+    mostRequests: 2,
+    answer(request) {
+      asked.push(request.text('a'))
+      return { action: request.text('a'), by: '' }
+    },
+  })
   const postfix = await client()
   postfix.send('a=1\n\na=2\n\na=3\n\n')
   t.equal(await postfix.answer(), 'action=1')
@@ -307,6 +327,7 @@ t.test('max_keepalive ends a connection after so many answers', async t => {
   postfix.close()
   await until(() => reasons.length > 0)
   t.same(reasons, ['max_keepalive'])
+  t.same(asked, ['1', '2'], 'nor is it decided, which would count it')
 })
 
 t.test('keepalive_timeout ends a connection that says nothing, not one that works', async t => {

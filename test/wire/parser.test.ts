@@ -262,3 +262,22 @@ t.test('Postfixes that send other names take turns', async t => {
     }
   }
 })
+
+t.test('names that no Postfix sends hold nobody up, however long they are', async t => {
+  const others = new RequestParser()
+  for (const [count, length] of [
+    [1, 33_000],
+    [1, 250_000],
+    [99, 10_000],
+    [100, 60],
+    [3, 4094 / 3],
+  ] as const) {
+    const line = (i: number): string => `${String(i).padEnd(length, 'n')}=${i}\n`
+    const bytes = Buffer.from(`${Array.from({ length: count }, (_, i) => line(i)).join('')}\n`)
+    for (let time = 0; time < 3; time++) {
+      const [request] = new RequestParser().push(bytes)
+      t.equal(request?.get(String(count - 1).padEnd(length, 'n')), String(count - 1))
+      t.strictSame(others.push(Buffer.from('size=1\n\n')).map(asObject), [{ size: '1' }])
+    }
+  }
+})
