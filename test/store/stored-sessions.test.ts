@@ -243,6 +243,22 @@ t.test('a locked session costs half of the request’s time, not the mail', asyn
   t.equal(store.entries()[KEY], '{"a":"b"}')
 })
 
+t.test('the log tells the time a request took, with that of giving its session back', async t => {
+  const fake = fakeKeyValueStore(NOON)
+  const slow: KeyValueStore = {
+    ...fake,
+    async set(key, value, expireSeconds) {
+      await new Promise(resolve => setTimeout(resolve, 50))
+      await fake.set(key, value, expireSeconds)
+    },
+  }
+  const text = chain(plugin('SetField', 'key = a\nvalue = b'), SLOW_DOWN)
+  const world = await makeWorld(text, { keyValue: slow })
+  t.teardown(() => world.close())
+  await world.ask({ instance: '1' })
+  t.ok(Number(world.verdicts[0]?.ms) >= 49, `${world.verdicts[0]?.ms} ms`)
+})
+
 t.test('who could not wait for the session does not end the other one’s turn', async t => {
   const waiting: (() => void)[] = []
   const slow = definePlugin({
