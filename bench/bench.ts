@@ -3,9 +3,10 @@
  * beside the least that it takes to count durably (floor.ts), and beside itself with less to do.
  *
  * The servers of a case run at the same time and are asked in turns, in short rounds, so that a
- * busy machine is equally busy for all; what counts is the median of the ratios of all rounds. Every answer is looked at by the load generator, and at the end each ledger must
- * hold exactly what was answered: the exit status says that, and nothing of the speed. Requests are
- * END-OF-MESSAGE, over 16 connections, by 10,000 users, unless the case says otherwise.
+ * busy machine is equally busy for all; what counts is the median of the ratios of all rounds. Every
+ * answer is looked at by the load generator, and at the end each ledger must hold exactly what was
+ * answered: the exit status says that, and nothing of the speed. Requests are END-OF-MESSAGE, over
+ * 16 connections, by 10,000 users, unless the case says otherwise.
  *
  *   bench/bench.ts [--only REGEX] [--seconds 2] [--rounds 5] [--dist DIR] [--profile DIR]
  *

@@ -133,8 +133,8 @@ async function dump(paths: Paths, file: string | undefined): Promise<number> {
  * Without -f: start again in the background, with logger(1) between us and syslog, and leave once
  * the daemon listens or has failed.
  */
-async function goToBackground(argv: readonly string[]): Promise<number> {
-  const { spawn } = await import('node:child_process')
+function goToBackground(argv: readonly string[]): Promise<number> {
+  const { spawn } = process.getBuiltinModule('node:child_process')
   const logger = spawn('logger', ['--prio-prefix', '-p', 'mail.info', '-t', 'mtpolicyd'], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,

@@ -54,8 +54,8 @@ export function postmapTable(name: string): PostmapTable {
     if (child || waiting.size === 0) return
     asked = new Map([...waiting].slice(0, BATCH))
     for (const key of asked.keys()) waiting.delete(key)
-    // Loaded where it is needed: most starts need it not.
-    child = process.getBuiltinModule('node:child_process').execFile(
+    const { execFile } = process.getBuiltinModule('node:child_process')
+    child = execFile(
       'postmap',
       ['-q', '-', name],
       {

@@ -48,8 +48,8 @@ export function ucrArguments(
   ]
 }
 
-export const runCommand: CommandRunner = async (program, args) => {
-  const { execFile } = await import('node:child_process')
+export const runCommand: CommandRunner = (program, args) => {
+  const { execFile } = process.getBuiltinModule('node:child_process')
   return new Promise((resolve, reject) => {
     execFile(program, [...args], { encoding: 'utf8' }, (error, stdout, stderr) => {
       if (error === null) resolve({ status: 0, stdout, stderr })

@@ -24,10 +24,15 @@ t.test('few files run programs, and none through a shell', t => {
   const runners = sources.filter(({ text }) => /child_process/.test(text))
   t.strictSame(runners.map(({ name }) => name).toSorted(), RUNNERS)
   for (const { name, text } of runners) {
-    const imported = /import \{([^}]*)\} from 'node:child_process'/.exec(text)?.[1] ?? ''
-    const functions = imported.split(',').flatMap(word => {
-      const bare = word.trim()
-      return bare === '' || bare.startsWith('type ') ? [] : bare
+    const imports = [
+      ...text.matchAll(
+        /import (type )?\{([^}]*)\} from 'node:child_process'|const \{([^}]*)\} = process\.getBuiltinModule\('node:child_process'\)/g,
+      ),
+    ]
+    t.equal(imports.length, text.split('child_process').length - 1, `${name}: and in no other way`)
+    const functions = imports.flatMap(([, isType, early = '', late = '']) => {
+      const words = (early + late).split(',').map(word => word.trim())
+      return isType ? [] : words.filter(word => word !== '' && !word.startsWith('type '))
     })
     t.ok(functions.length > 0, name)
     for (const word of functions) t.match(word, /^(?:execFile|spawn)$/, `${name}: ${word}`)
