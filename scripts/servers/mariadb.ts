@@ -20,7 +20,8 @@ export const mariadb: ServerKind = {
     await run(
       program('mariadb-install-db'),
       ...['--no-defaults', `--datadir=${folder}/data`, '--skip-test-db', '--skip-name-resolve'],
-      '--auth-root-authentication-method=normal',
+      // Two that are made at the same time would take each other's files away in /tmp.
+      ...['--auth-root-authentication-method=normal', `--tmpdir=${folder}`],
     )
   },
 

@@ -50,7 +50,7 @@ async function countAfterHousekeeping(
   for (const share of [0.5, 1]) {
     time.now = now + ahead
     time.elapsed = passed * share
-    await sleep(1500)
+    await sleep(3000)
   }
   housekeeping.stop()
   slot.close()
