@@ -64,6 +64,7 @@ export function convert({ geoip, geoip6 }: Sources): { mmdb: Buffer; notice: str
     databaseType: 'univention-mtpolicyd-Country',
     description: `${attribution}; converted from Debian's ${PACKAGE}; data of ${day(builtAt)}`,
   })
+  // Throws what is wrong with it.
   readMmdbAtOnce(mmdb)
   const notice = [
     `country.mmdb: ${attribution}`,

@@ -10,6 +10,7 @@
 
 import { write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MOST_BYTES_EACH } from '../policy/name.ts'
 
 export interface Destination {
   write(line: string): void
@@ -24,8 +25,6 @@ export interface Destination {
 const MOST_WAITING_BYTES = 4 * 1024 * 1024
 /** As much room as a buffer has at first, and keeps. */
 const USUAL_BYTES = 64 * 1024
-/** Of UTF-8, for one unit of a text. */
-const MOST_BYTES_EACH = 3
 const FLUSH_MILLISECONDS = 500
 const STEP_MILLISECONDS = 2
 /** After a write the next one waits this long: alone a line goes at once, under load many go together. */

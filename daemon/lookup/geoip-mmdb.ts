@@ -3,8 +3,8 @@
  *
  * The library reads; mmdb-check.ts makes sure before that there is nothing in the file on which
  * it could throw or hang, for the one we ship when it is made. A file none of whose records holds a
- * country (an ASN database) is refused. Understood records: `{country:{iso_code}}`, `{registered_country:{iso_code}}`,
- * `{country_code}` and `{country: "DE"}`, in this order.
+ * country (an ASN database) is refused. Understood records: `{country:{iso_code}}`,
+ * `{registered_country:{iso_code}}`, `{country_code}` and `{country: "DE"}`, in this order.
  */
 
 import { Reader, type Response } from 'maxmind'

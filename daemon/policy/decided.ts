@@ -36,8 +36,7 @@ const NAME_BYTES = 90
 const [ACCEPTED, FINAL] = [1, 2]
 
 class Generation {
-  #names: NameTable
-  readonly #newNames: () => NameTable
+  readonly #names: NameTable
   /** Memory of the names of usual messages. */
   readonly #usualBytes: number
   readonly #counted = new Float64Array(REMEMBERED)
@@ -47,17 +46,19 @@ class Generation {
   since: number
 
   constructor(seed: number, since: number) {
-    this.#newNames = () => new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
-    this.#names = this.#newNames()
+    this.#names = new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
     this.#usualBytes = this.#names.byteLength
     this.since = since
   }
 
+  /** Has it taken more memory than usual messages need? */
+  get hasGrown(): boolean {
+    return this.#names.byteLength > this.#usualBytes
+  }
+
   /** Forgets all. The room is used again: that much new memory would be a reason to collect garbage. */
   beginAnew(since: number): void {
-    // Unless they were unusual.
-    if (this.#names.byteLength > this.#usualBytes) this.#names = this.#newNames()
-    else this.#names.clear()
+    this.#names.clear()
     this.#days = []
     this.since = since
   }
@@ -111,8 +112,10 @@ export class DecidedMessages {
     if (isFull || Math.abs(decided.at - since) > REMEMBERED_MILLISECONDS) {
       const oldest = this.#older
       this.#older = this.#younger
-      this.#younger = oldest ?? new Generation(this.#seed, decided.at)
-      this.#younger.beginAnew(decided.at)
+      if (oldest && !oldest.hasGrown) {
+        oldest.beginAnew(decided.at)
+        this.#younger = oldest
+      } else this.#younger = new Generation(this.#seed, decided.at)
     }
     const name = this.#named(decided.scope, decided.account, decided.instance)
     this.#younger.set(name, decided)

@@ -4,7 +4,7 @@
  * A Map of strings takes three times the memory, is walked by every garbage collection, and holds
  * the event loop while it grows. Here a name is its UTF-8 bytes behind those of the one before, and
  * an open-addressed table finds its number: 0 for the first that was added, and so on. Names are
- * never removed; a table that is too old is dropped whole.
+ * never removed; a table that is too old is emptied or dropped whole.
  */
 
 import { hashOf, type Name, textOfBytes } from './name.ts'

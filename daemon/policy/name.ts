@@ -6,7 +6,7 @@
  */
 
 /** Of UTF-8, for one unit of a text. */
-const MOST_BYTES_EACH = 3
+export const MOST_BYTES_EACH = 3
 
 export class Name {
   readonly #seed: number

@@ -41,7 +41,7 @@ export class PolicyRequest {
 
   /** A count or size: digits, at most 2^53 - 1; anything else is 0, as Postfix sends for "unknown". */
   count(name: string): number {
-    const text = this.attributes.get(name) ?? ''
+    const text = this.text(name)
     let count = 0
     for (let i = 0; i < text.length; i++) {
       const digit = text.charCodeAt(i) - ZERO

@@ -11,7 +11,7 @@
  */
 
 import { crc32 } from 'node:zlib'
-import { type Name, textOfBytes } from '../policy/name.ts'
+import { MOST_BYTES_EACH, type Name, textOfBytes } from '../policy/name.ts'
 
 /** Whom the reader tells what is in a record. */
 export interface RecordReader {
@@ -38,8 +38,6 @@ const UNCHECKED = 8
 const [PERIOD, SUM, DECISION] = [0x50, 0x53, 0x44]
 const [ACCEPTED, FINAL] = [1, 2]
 const MOST_TEXT_BYTES = 0xffff
-/** Of UTF-8, for one unit of a text. */
-const MOST_BYTES_EACH = 3
 /** Milliseconds since 1970: the year 5138. */
 const LATEST = 1e14
 

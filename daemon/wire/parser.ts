@@ -9,8 +9,6 @@
 import type { Attributes } from '../policy/request.ts'
 import { asBefore, attributesOf, MOST_LINE_BYTES, ProtocolError } from './attributes.ts'
 
-export { MOST_LINE_BYTES, ProtocolError }
-
 export const MOST_REQUEST_BYTES = 1024 * 1024
 
 const LF = 10
@@ -28,20 +26,18 @@ export class RequestParser {
    * ProtocolError. Keeps nothing of `bytes`.
    */
   push(bytes: Buffer, length = bytes.length): Attributes[] {
-    if (this.#length === 0) {
+    if (this.#length === 0 && length <= MOST_LINE_BYTES) {
       // As from Postfix: one request, and nothing else.
-      const only =
-        length > MOST_LINE_BYTES ? undefined : asBefore(bytes.toString('utf8', 0, length))
+      const only = asBefore(bytes.toString('utf8', 0, length))
       if (only) return [only]
     }
     const chunk = bytes.subarray(0, length)
+    const requests: Attributes[] = []
     if (this.#length === 0) {
-      const requests: Attributes[] = []
       const rest = takeRequests(chunk, 0, 0, requests)
       if (rest < chunk.length) this.#hold(chunk.subarray(rest))
       return requests
     }
-    const requests: Attributes[] = []
     this.#hold(chunk)
     // An end may lie across the seam: step back over what could be its first bytes.
     const from = Math.max(0, this.#searched - 2)

@@ -20,7 +20,7 @@ export const mariadb: ServerKind = {
     await run(
       program('mariadb-install-db'),
       ...['--no-defaults', `--datadir=${folder}/data`, '--skip-test-db', '--skip-name-resolve'],
-      // Two that are made at the same time would take each other's files away in /tmp.
+      // Not in /tmp, where another one may be at work at the same time.
       ...['--auth-root-authentication-method=normal', `--tmpdir=${folder}`],
     )
   },

@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { ledgerSlot } from '../../daemon/ledger-slot.ts'
 import type { Judgement, LedgerEvent } from '../../daemon/policy/ledger.ts'
 
@@ -36,6 +36,14 @@ type Slot = ReturnType<typeof ledgerSlot>
 const judge = (slot: Slot, instance: string, recipients: number): Judgement =>
   slot.ledger.judge(message(instance, recipients)) as Judgement
 
+function hasThreeAfterRestart(t: Test, file: string): void {
+  const again = ledgerSlot()
+  again.open(file, 'normal', now)
+  t.equal(again.problem, undefined)
+  t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+  again.close()
+}
+
 t.test(
   'a damaged file is set aside under a name that tells when, and counting starts anew',
   async t => {
@@ -49,11 +57,7 @@ t.test(
     t.match(judge(slot, 'a', 3), { accepted: true })
     slot.ledger.settle()
     slot.close()
-    const again = ledgerSlot()
-    again.open(file, 'normal', now)
-    t.equal(again.problem, undefined)
-    t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
-    again.close()
+    hasThreeAfterRestart(t, file)
   },
 )
 
@@ -328,11 +332,7 @@ for (const table of ['service', 'seed', 'folded']) {
     t.match(judge(slot, 'z', 2), { accepted: true, used: 3 })
     slot.ledger.settle()
     slot.close()
-    const again = ledgerSlot()
-    again.open(file, 'normal', now)
-    t.equal(again.problem, undefined)
-    t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
-    again.close()
+    hasThreeAfterRestart(t, file)
   })
 }
 

@@ -9,12 +9,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Attributes } from '../../daemon/policy/request.ts'
-import {
-  MOST_LINE_BYTES,
-  MOST_REQUEST_BYTES,
-  ProtocolError,
-  RequestParser,
-} from '../../daemon/wire/parser.ts'
+import { MOST_LINE_BYTES, ProtocolError } from '../../daemon/wire/attributes.ts'
+import { MOST_REQUEST_BYTES, RequestParser } from '../../daemon/wire/parser.ts'
 
 const fixtures = join(import.meta.dirname, '../fixtures/postfix-requests')
 
