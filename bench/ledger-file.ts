@@ -40,11 +40,16 @@ export function fillLedger(path: string, days: number, users: number): string[] 
   const db = new Database(path)
   db.pragma('synchronous = OFF')
   const insertDay = db.prepare<[string, string]>('INSERT INTO period (day, scope) VALUES (?, ?)')
-  const copyPages = db.prepare<[number | bigint, string]>(
-    `INSERT INTO page SELECT ? * 256 + page.id % 256, accounts FROM page, period
-     WHERE period.day = ? AND page.id BETWEEN period.id * 256 AND period.id * 256 + 255`,
+  const copyPages = ['sums', 'names'].map(table =>
+    db.prepare<[number | bigint, string]>(
+      `INSERT INTO ${table} SELECT ? * 256 + page % 256, ${table} FROM ${table}, period
+       WHERE period.day = ? AND page BETWEEN period.id * 256 AND period.id * 256 + 255`,
+    ),
   )
-  for (const day of others) copyPages.run(insertDay.run(day, SCOPE).lastInsertRowid, first)
+  for (const day of others) {
+    const period = insertDay.run(day, SCOPE).lastInsertRowid
+    for (const copy of copyPages) copy.run(period, first)
+  }
   db.close()
   // Else the daemon's first flush would write all of this.
   const file = openSync(path, 'r+')

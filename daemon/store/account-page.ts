@@ -1,17 +1,21 @@
 /**
  * The sums of one part of the accounts of a day: what is read from the state file, kept in memory
- * and written back as one piece.
+ * and written back.
  *
- * Written are the sums (64-bit), where each name begins (32-bit), and the names, behind a count: in
- * this order, so that where sums have changed and no account came, only the pages of the file that
- * hold sums differ, and SQLite writes no others.
+ * Sums (64-bit) and names (where each begins, 32-bit, and their bytes) are two pieces: of a million
+ * accounts names are 37 MB and sums 8, and where no account came only sums are written.
  */
 
 import type { Name } from '../policy/name.ts'
 import { grown, NameTable } from '../policy/name-table.ts'
 
-/** Bytes before the sums: the number of accounts, and nothing, so that the sums are aligned. */
-const HEAD = 8
+/** A page as it is in the file: the names are in the order of the sums. */
+export interface PackedAccounts {
+  readonly sums: Buffer
+  readonly names: Buffer
+}
+
+const SUM_BYTES = Float64Array.BYTES_PER_ELEMENT
 
 let scratch = Buffer.allocUnsafeSlow(0)
 
@@ -20,6 +24,8 @@ export class AccountPage {
   #sums: Float64Array
   /** Does it hold something that is not in the file? */
   isDirty = false
+  /** So many of its names are in the file. */
+  #namesWritten = 0
   /** The fold it was asked for last. */
   askedAt = 0
 
@@ -33,20 +39,15 @@ export class AccountPage {
   }
 
   /** Takes over what was packed. Throws RangeError for what `pack` has not made. */
-  static unpack(seed: number, packed: Uint8Array): AccountPage {
-    // Used as it is where it begins at a place that has room for sums; else a copy does.
-    const isAligned = packed.byteOffset % 8 === 0
-    const { buffer, byteOffset, byteLength } = isAligned ? packed : new Uint8Array(packed)
-    const count = new Uint32Array(buffer, byteOffset, 1)[0] ?? 0
-    const sums = byteOffset + HEAD
-    const starts = sums + count * 8
-    const bytes = starts + (count + 1) * 4
-    const names = NameTable.of(
-      seed,
-      new Uint32Array(buffer, starts, count + 1),
-      new Uint8Array(buffer, bytes, byteOffset + byteLength - bytes),
-    )
-    return new AccountPage(names, new Float64Array(buffer, sums, count))
+  static unpack(seed: number, packed: PackedAccounts): AccountPage {
+    const sums = aligned(packed.sums, SUM_BYTES)
+    const names = aligned(packed.names, Uint32Array.BYTES_PER_ELEMENT)
+    const count = sums.byteLength / SUM_BYTES
+    const starts = new Uint32Array(names.buffer, names.byteOffset, count + 1)
+    const table = NameTable.of(seed, starts, names.subarray(starts.byteLength))
+    const page = new AccountPage(table, new Float64Array(sums.buffer, sums.byteOffset, count))
+    page.#namesWritten = count
+    return page
   }
 
   get byteLength(): number {
@@ -86,21 +87,33 @@ export class AccountPage {
     }
   }
 
-  /** Valid until the next page is packed: pages are large, and written one after the other. */
-  pack(): Buffer {
-    const { starts, bytes } = this.#names.packed()
+  /** Without the names if they are in the file. Valid until this page changes, or the next is packed. */
+  pack(): { readonly sums: Buffer; readonly names: Buffer | undefined } {
+    const { buffer, byteOffset } = this.#sums
     const { count } = this.#names
-    const length = HEAD + count * 8 + starts.byteLength + bytes.length
-    if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
-    const packed = scratch.subarray(0, length)
-    packed.writeUInt32LE(count, 0)
-    packed.writeUInt32LE(0, 4)
-    const parts = [this.#sums.subarray(0, count), starts, bytes]
-    let at = HEAD
-    for (const { buffer, byteOffset, byteLength } of parts) {
-      packed.set(new Uint8Array(buffer, byteOffset, byteLength), at)
-      at += byteLength
+    return {
+      sums: Buffer.from(buffer, byteOffset, count * SUM_BYTES),
+      names: count === this.#namesWritten ? undefined : this.#packedNames(),
     }
-    return packed
   }
+
+  /** What was packed last is in the file. */
+  isWritten(): void {
+    this.isDirty = false
+    this.#namesWritten = this.#names.count
+  }
+
+  #packedNames(): Buffer {
+    const { starts, bytes } = this.#names.packed()
+    const length = starts.byteLength + bytes.length
+    if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
+    scratch.set(new Uint8Array(starts.buffer, starts.byteOffset, starts.byteLength))
+    scratch.set(bytes, starts.byteLength)
+    return scratch.subarray(0, length)
+  }
+}
+
+/** Used as it is where it begins at a multiple of `bytes`; else a copy does. */
+function aligned(packed: Buffer, bytes: number): Uint8Array {
+  return packed.byteOffset % bytes === 0 ? packed : new Uint8Array(packed)
 }

@@ -10,14 +10,15 @@ import { chmodSync, closeSync, openSync, read, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { LookupError } from '../policy/errors.ts'
+import type { PackedAccounts } from './account-page.ts'
 import type { JournalPlace } from './journal.ts'
 import { asLookupError, openSqlite, type SqliteDatabase } from './sqlite.ts'
 
 /** Raised with every change of the tables; an older program refuses a newer file. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 /**
- * A period is a counter's day, a page one of 256 parts of its accounts; `page.id` is the period's id
+ * A period is a counter's day, a page one of 256 parts of its accounts; `page` is the period's id
  * times 256 and the page's number. `folded` is up to where the journal is of no more use. `seed` is
  * of the hash that says in which page an account is.
  */
@@ -26,7 +27,8 @@ CREATE TABLE period (
   id INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL, scope TEXT NOT NULL,
   UNIQUE (day, scope)
 );
-CREATE TABLE page (id INTEGER PRIMARY KEY, accounts BLOB NOT NULL);
+CREATE TABLE sums (page INTEGER PRIMARY KEY, sums BLOB NOT NULL);
+CREATE TABLE names (page INTEGER PRIMARY KEY, names BLOB NOT NULL);
 CREATE TABLE folded (file INTEGER NOT NULL, "offset" INTEGER NOT NULL);
 INSERT INTO folded VALUES (0, 0);
 CREATE TABLE seed (seed INTEGER NOT NULL);
@@ -55,7 +57,9 @@ export interface Period {
 export interface PackedPage {
   readonly period: number
   readonly number: number
-  readonly accounts: Buffer
+  readonly sums: Buffer
+  /** Undefined: those of before. */
+  readonly names: Buffer | undefined
 }
 
 /** All methods throw LookupError. */
@@ -66,7 +70,7 @@ export interface LedgerFile {
   findPeriod(scope: string, day: string): number | undefined
   addPeriod(scope: string, day: string): number
   periods(): readonly Period[]
-  readPage(period: number, number: number): Buffer | undefined
+  readPage(period: number, number: number): PackedAccounts | undefined
   /** One transaction; each page is written before the next is asked for. `folded` goes with the last ones. */
   writePages(pages: Iterable<PackedPage>, folded: () => JournalPlace | undefined): void
   /** Removes some pages of days before `day`; true if there may be more. */
@@ -118,17 +122,23 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
     .prepare<[string, string], number>('SELECT id FROM period WHERE day = ? AND scope = ?')
     .pluck()
   const insertPeriod = db.prepare<[string, string]>('INSERT INTO period (day, scope) VALUES (?, ?)')
-  const selectPage = db.prepare<[number], Buffer>('SELECT accounts FROM page WHERE id = ?').pluck()
-  // Replaced by as many bytes it is written in place, and only where it differs.
-  const putPage = db.prepare<[number, Buffer]>('INSERT OR REPLACE INTO page VALUES (?, ?)')
+  const selectPage = db.prepare<[number], PackedAccounts>(
+    "SELECT sums, ifnull(names, x'') names FROM sums LEFT JOIN names USING (page) WHERE page = ?",
+  )
+  // Replaced by as many bytes they are written in place, and only where they differ.
+  const putSums = db.prepare<[number, Buffer]>('INSERT OR REPLACE INTO sums VALUES (?, ?)')
+  const putNames = db.prepare<[number, Buffer]>('INSERT OR REPLACE INTO names VALUES (?, ?)')
   const setFolded = db.prepare<[number, number]>('UPDATE folded SET file = ?, "offset" = ?')
   const selectOld = db
     .prepare<[string], number>('SELECT id FROM period WHERE day < ? ORDER BY day LIMIT 1')
     .pluck()
-  const deletePages = db.prepare<[number, number]>(
-    `DELETE FROM page WHERE id IN
-     (SELECT id FROM page WHERE id >= ? AND id < ? LIMIT ${FORGOTTEN_PAGES})`,
-  )
+  const selectOldPages = db
+    .prepare<[number, number], number>(
+      `SELECT page FROM sums WHERE page >= ? AND page < ? LIMIT ${FORGOTTEN_PAGES}`,
+    )
+    .pluck()
+  const deleteSums = db.prepare<[number]>('DELETE FROM sums WHERE page = ?')
+  const deleteNames = db.prepare<[number]>('DELETE FROM names WHERE page = ?')
   const deletePeriod = db.prepare<[number]>('DELETE FROM period WHERE id = ?')
   const putService = db.prepare<[string, number]>('INSERT OR REPLACE INTO service VALUES (?, ?)')
 
@@ -139,13 +149,25 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
 
   const writePages = db.transaction(
     (pages: Iterable<PackedPage>, folded: () => JournalPlace | undefined) => {
-      for (const { period, number, accounts } of pages) {
-        putPage.run(period * PAGES + number, accounts)
+      for (const { period, number, sums, names } of pages) {
+        const page = period * PAGES + number
+        putSums.run(page, sums)
+        if (names) putNames.run(page, names)
       }
       const place = folded()
       if (place) setFolded.run(place.file, place.offset)
     },
   )
+
+  /** Some pages of a period, or the period if it has none. */
+  const forgetSome = db.transaction((period: number) => {
+    const pages = selectOldPages.all(period * PAGES, (period + 1) * PAGES)
+    for (const page of pages) {
+      deleteSums.run(page)
+      deleteNames.run(page)
+    }
+    if (pages.length === 0) deletePeriod.run(period)
+  })
 
   return {
     seed,
@@ -169,8 +191,7 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
       guarded(() => {
         const period = selectOld.get(day)
         if (period === undefined) return false
-        const { changes } = deletePages.run(period * PAGES, (period + 1) * PAGES)
-        if (changes === 0) deletePeriod.run(period)
+        forgetSome(period)
         return true
       }),
 

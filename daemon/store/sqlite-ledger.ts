@@ -154,7 +154,7 @@ function openStore(
     const step: PlacedPage[] = []
     const isLast = (): boolean => step.length === folding.length
     file.writePages(packed(step, mostBytes), () => (isLast() ? foldingTo : undefined))
-    for (const { page } of step) page.isDirty = false
+    for (const { page } of step) page.isWritten()
     const isDone = isLast()
     folding = folding.slice(step.length)
     if (!isDone) return true
@@ -168,10 +168,10 @@ function openStore(
     let bytes = 0
     for (const next of folding) {
       if (bytes >= mostBytes || next.period.id === undefined) return
-      const accounts = next.page.pack()
+      const { sums, names } = next.page.pack()
       step.push(next)
-      bytes += accounts.length
-      yield { period: next.period.id, number: next.number, accounts }
+      bytes += sums.length + (names?.length ?? 0)
+      yield { period: next.period.id, number: next.number, sums, names }
     }
   }
 

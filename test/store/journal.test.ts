@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { Name } from '../../daemon/policy/name.ts'
-import { AccountPage } from '../../daemon/store/account-page.ts'
+import { AccountPage, type PackedAccounts } from '../../daemon/store/account-page.ts'
 import { JOURNAL_FILE_BYTES, Journal } from '../../daemon/store/journal.ts'
 import { runs } from '../support/fuzz.ts'
 
@@ -255,26 +255,31 @@ t.test('a page is what it was when it is read back, and noise is refused', async
       const page = AccountPage.empty(seed)
       const name = new Name(seed)
       for (const [account, used] of Object.entries(all)) page.set(name.of(account), used)
-      const again = AccountPage.unpack(seed, page.pack())
+      const again = AccountPage.unpack(seed, packed(page))
       const read = Object.fromEntries(again.sums())
       if (JSON.stringify(read) !== JSON.stringify(Object.fromEntries(page.sums())))
         throw new Error('other sums')
-      if (!again.pack().equals(page.pack())) throw new Error('other bytes')
     }),
     { numRuns: runs(200) },
   )
   const page = AccountPage.empty(1)
   const name = new Name(1)
   for (let i = 0; i < 50; i++) page.set(name.of(`user${i}`), i)
-  const good = page.pack()
-  const change = fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) })
+  const good = packed(page)
+  const whole = Buffer.concat([good.sums, good.names])
+  const change = fc.record({ at: fc.nat(whole.length - 1), byte: fc.nat(255) })
+  const lengths = fc.tuple(fc.nat(good.sums.length), fc.nat(good.names.length))
   let refused = 0
   fc.assert(
-    fc.property(fc.array(change, { minLength: 1 }), fc.nat(good.length), (changes, length) => {
-      const bytes = Buffer.from(good.subarray(0, length))
-      for (const { at, byte } of changes) if (at < length) bytes.writeUInt8(byte, at)
+    fc.property(fc.array(change, { minLength: 1 }), lengths, (changes, [sums, names]) => {
+      const bytes = Buffer.from(whole)
+      for (const { at, byte } of changes) bytes.writeUInt8(byte, at)
+      const cut = {
+        sums: bytes.subarray(0, sums),
+        names: bytes.subarray(good.sums.length, good.sums.length + names),
+      }
       try {
-        const read = AccountPage.unpack(1, bytes)
+        const read = AccountPage.unpack(1, cut)
         for (let i = 0; i < 60; i++) read.used(name.of(`user${i}`))
       } catch (error) {
         if (!(error instanceof RangeError)) throw error
@@ -284,11 +289,42 @@ t.test('a page is what it was when it is read back, and noise is refused', async
     { numRuns: runs(500) },
   )
   t.ok(refused > 100, `${refused} were refused`)
-  t.throws(() => AccountPage.unpack(1, cut(good)), RangeError)
+  for (const piece of ['sums', 'names'] as const) {
+    const cut = { ...good, [piece]: good[piece].subarray(0, -1) }
+    t.throws(() => AccountPage.unpack(1, cut), RangeError, `${piece} cut short`)
+    const none = { ...good, [piece]: Buffer.alloc(0) }
+    t.throws(() => AccountPage.unpack(1, none), RangeError, `no ${piece}`)
+  }
 })
 
-function cut(packed: Buffer): Buffer {
-  return packed.subarray(0, packed.length - 1)
+t.test('names are written once, and again when an account has come', async t => {
+  const page = AccountPage.empty(1)
+  const name = new Name(1)
+  page.set(name.of('alice'), 1)
+  const { names } = packed(page)
+  page.isWritten()
+  page.set(name.of('alice'), 2)
+  t.equal(page.pack().names, undefined)
+  const read = AccountPage.unpack(1, { sums: page.pack().sums, names })
+  t.same([...read.sums()], [['alice', 2]])
+  read.set(name.of('alice'), 3)
+  t.equal(read.pack().names, undefined, 'nor are those that were read')
+  read.set(name.of('bob'), 1)
+  t.same(
+    [...AccountPage.unpack(1, packed(read)).sums()],
+    [
+      ['alice', 3],
+      ['bob', 1],
+    ],
+  )
+  read.isWritten()
+  t.equal(read.pack().names, undefined)
+})
+
+/** A copy of all that is in a page which has not been written yet. */
+function packed(page: AccountPage): PackedAccounts {
+  const { sums, names } = page.pack()
+  return { sums: Buffer.from(sums), names: Buffer.from(names ?? Buffer.of(0, 0, 0, 0)) }
 }
 
 t.test('a copy that is taken at any moment can be gone on with', async t => {

@@ -259,7 +259,7 @@ t.test('a page that is broken in the backup as well is not set aside for ever', 
   while (slot.forget('2026-01-01', now));
   slot.close()
   const db = new Database(file)
-  db.exec("UPDATE page SET accounts = x'ffffffff00'")
+  db.exec("UPDATE names SET names = x'ffffffff00'")
   db.close()
   cpSync(file, `${file}.backup`)
   slot.open(file, 'normal', now)
@@ -284,7 +284,7 @@ t.test('whoever hangs up on a damaged file hears nothing, and it is mended', asy
   const state = join(folder, 'state')
   const file = await withBackup(state)
   const db = new Database(file)
-  db.exec("UPDATE page SET accounts = x'ffffffff00'")
+  db.exec("UPDATE sums SET sums = x'ffffffff00'")
   db.close()
   // It comes while a message is under way: its account has not been asked for in this file.
   renameSync(state, join(folder, 'away'))

@@ -90,10 +90,13 @@ t.test('days in no order are forgotten by date, and no day gets the place of ano
   // The clock was wrong twice.
   const days = ['2027-06-01', '2026-08-01', '2026-11-20', '2026-07-01']
   const ids = days.map(day => file.addPeriod('default', day))
-  const bytes = (id: number, number: number) => Buffer.from(`page ${number} of ${id}`)
+  const accounts = (id: number, number: number) => ({
+    sums: Buffer.from(`sums ${number} of ${id}`),
+    names: Buffer.from(`names ${number} of ${id}`),
+  })
   const edges = ids.flatMap(id => [0, 255].map(number => ({ period: id, number })))
   file.writePages(
-    edges.map(at => ({ ...at, accounts: bytes(at.period, at.number) })),
+    edges.map(at => ({ ...at, ...accounts(at.period, at.number) })),
     () => undefined,
   )
   while (file.forgetBefore('2026-08-22'));
@@ -103,7 +106,7 @@ t.test('days in no order are forgotten by date, and no day gets the place of ano
   )
   for (const { period, number } of edges) {
     const isKept = period === ids[0] || period === ids[2]
-    t.same(file.readPage(period, number), isKept ? bytes(period, number) : undefined)
+    t.same(file.readPage(period, number), isKept ? accounts(period, number) : undefined)
   }
   const next = file.addPeriod('default', '2026-11-21')
   t.notOk(ids.includes(next), 'the last one was forgotten, its number is not free')
