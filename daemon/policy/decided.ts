@@ -10,11 +10,8 @@
 import { Name } from './name.ts'
 import { NameTable } from './name-table.ts'
 
-/** A judged message, as it is remembered. */
+/** How a message was judged. */
 export interface Decided {
-  readonly scope: string
-  readonly instance: string
-  readonly account: string
   readonly day: string
   readonly accepted: boolean
   readonly counted: number
@@ -23,8 +20,8 @@ export interface Decided {
   readonly at: number
 }
 
-/** What is known of one message. */
-export type Known = Pick<Decided, 'day' | 'accepted' | 'counted' | 'stage'>
+/** What is known of a message. */
+export type Known = Omit<Decided, 'at'>
 
 /** Decided messages are remembered at least this long, unless more than `REMEMBERED` came since. */
 export const REMEMBERED_MILLISECONDS = 3_600_000
@@ -79,7 +76,7 @@ class Generation {
     }
   }
 
-  set(name: Name, { accepted, counted, stage, day }: Decided): void {
+  set(name: Name, { accepted, counted, stage, day }: Known): void {
     let number = this.#names.find(name)
     if (number < 0) number = this.#names.add(name)
     this.#flags[number] = (accepted ? ACCEPTED : 0) | (stage === 'END-OF-MESSAGE' ? FINAL : 0)
@@ -94,20 +91,24 @@ export class DecidedMessages {
   readonly #seed = Math.trunc(Math.random() * 0x1_0000_0000)
   #younger: Generation
   #older: Generation | undefined
-  /** What was asked for last: what is remembered next is most often this. */
-  readonly #last = { scope: '', account: '', instance: '', name: new Name(this.#seed) }
+  readonly #name = new Name(this.#seed)
 
   /** `now`: milliseconds since 1970. */
   constructor(now: number) {
     this.#younger = new Generation(this.#seed, now)
   }
 
-  find(scope: string, account: string, instance: string): Known | undefined {
-    const name = this.#named(scope, account, instance)
-    return this.#younger.find(name) ?? this.#older?.find(name)
+  /** The name of a message, valid until the next is asked for. */
+  named(scope: string, account: string, instance: string): Name {
+    // Instance and account have no line feed; an operator's name for a counter may have one.
+    return this.#name.of(`${instance}\n${scope}\n${account}`)
   }
 
-  remember(decided: Decided): void {
+  find(message: Name): Known | undefined {
+    return this.#younger.find(message) ?? this.#older?.find(message)
+  }
+
+  remember(message: Name, decided: Decided): void {
     const { isFull, since } = this.#younger
     if (isFull || Math.abs(decided.at - since) > REMEMBERED_MILLISECONDS) {
       const oldest = this.#older
@@ -117,19 +118,11 @@ export class DecidedMessages {
         this.#younger = oldest
       } else this.#younger = new Generation(this.#seed, decided.at)
     }
-    const name = this.#named(decided.scope, decided.account, decided.instance)
-    this.#younger.set(name, decided)
+    this.#younger.set(message, decided)
   }
 
-  #named(scope: string, account: string, instance: string): Name {
-    const last = this.#last
-    if (instance !== last.instance || account !== last.account || scope !== last.scope) {
-      // Instance and account have no line feed; an operator's name for a counter may have one.
-      last.name.of(`${instance}\n${scope}\n${account}`)
-      last.scope = scope
-      last.account = account
-      last.instance = instance
-    }
-    return last.name
+  /** `message`: the bytes of its name, from whatever life of the process. */
+  recall(message: Uint8Array, decided: Decided): void {
+    this.remember(this.#name.ofBytes(message), decided)
   }
 }

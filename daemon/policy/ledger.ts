@@ -12,6 +12,7 @@
  */
 
 import { type Decided, DecidedMessages, type Known, REMEMBERED_MILLISECONDS } from './decided.ts'
+import type { Name } from './name.ts'
 import { ownText } from './own-text.ts'
 import type { Day } from './window.ts'
 
@@ -74,9 +75,12 @@ export interface LedgerStore {
     count: number,
     limit: number,
   ): number | undefined
-  remember(decided: Decided): void
-  /** Tells decided messages not older than `since` (milliseconds since 1970), oldest first; the newest `REMEMBERED` at least. */
-  recall(since: number, tell: (decided: Decided) => void): void
+  remember(message: Name, decided: Decided): void
+  /**
+   * Tells the bytes of messages' names and how they were judged: those not older than `since`
+   * (milliseconds since 1970), oldest first; the newest `REMEMBERED` at least.
+   */
+  recall(since: number, tell: (message: Uint8Array, decided: Decided) => void): void
   /** Services that have asked at DATA or END-OF-MESSAGE, and those that asked at RCPT alone. */
   services(): Iterable<readonly [service: string, asksAtEnd: boolean]>
   rememberService(service: string, asksAtEnd: boolean): void
@@ -115,7 +119,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   /** Messages in a row that a service has not asked about at their end. */
   const missedEnds = new Map<string, number>()
   const decided = new DecidedMessages(now)
-  store.recall(now - REMEMBERED_MILLISECONDS, one => decided.remember(one))
+  store.recall(now - REMEMBERED_MILLISECONDS, (message, one) => decided.recall(message, one))
 
   function judge(event: LedgerEvent): Judgement {
     // Without a reservation there is nothing to find under it. Another account is another message.
@@ -123,15 +127,16 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const key = isNeeded ? keyOf(event.scope, `${event.account}\n${event.instance}`) : ''
     followConnection(event, key)
     noteService(event.service, event.stage !== 'RCPT')
-    const before = decided.find(event.scope, event.account, event.instance)
+    const message = decided.named(event.scope, event.account, event.instance)
+    const before = decided.find(message)
     if (event.stage === 'RCPT') return before ? repeat(before, event) : reserve(event, key)
     if (before) {
       // DATA refused by a later rule leaves the message open: more RCPT and another DATA may follow.
       const isSame = event.stage === 'DATA' && event.recipients <= before.counted
       const isFinal = before.stage === 'END-OF-MESSAGE' || isSame
-      return isFinal || !before.accepted ? repeat(before, event) : adjust(before, event)
+      return isFinal || !before.accepted ? repeat(before, event) : adjust(before, event, message)
     }
-    return commit(event, key)
+    return commit(event, key, message)
   }
 
   function repeat({ accepted, day }: Known, { scope, account }: LedgerEvent): Judgement {
@@ -166,15 +171,12 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     return { accepted: true, used: used + 1, repeated: false }
   }
 
-  function commit(event: LedgerEvent, key: string): Judgement {
+  function commit(event: LedgerEvent, key: string, message: Name): Judgement {
     const count = Math.max(1, event.recipients)
     const used = store.addWithin(event.scope, event.account, event.day.name, count, event.limit)
     dropReservations(key)
     const accepted = used !== undefined
-    remember({
-      scope: event.scope,
-      instance: event.instance,
-      account: event.account,
+    remember(message, {
       day: event.day.name,
       accepted,
       counted: accepted ? count : 0,
@@ -192,8 +194,8 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
    * After DATA: the newer number replaces the first one, on the day it was counted. One that has
    * grown must be within the limit like any other; else the message is refused and counts nothing.
    */
-  function adjust(before: Known, event: LedgerEvent): Judgement {
-    const { scope, account, instance } = event
+  function adjust(before: Known, event: LedgerEvent, message: Name): Judgement {
+    const { scope, account } = event
     const { day } = before
     const count = Math.max(1, event.recipients)
     const growth = count - before.counted
@@ -202,13 +204,13 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     if (!accepted) store.addWithin(scope, account, day, -before.counted, Number.POSITIVE_INFINITY)
     const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
     const counted = accepted ? count : 0
-    remember({ scope, instance, account, day, accepted, counted, stage, at: event.now })
+    remember(message, { day, accepted, counted, stage, at: event.now })
     return { accepted, used: store.used(scope, account, day), repeated: false }
   }
 
-  function remember(one: Decided): void {
-    store.remember(one)
-    decided.remember(one)
+  function remember(message: Name, one: Decided): void {
+    store.remember(message, one)
+    decided.remember(message, one)
   }
 
   /** A connection that asks about another message has finished or dropped the one before. */

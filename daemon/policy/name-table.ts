@@ -7,7 +7,7 @@
  * never removed; a table that is too old is emptied or dropped whole.
  */
 
-import { hashOf, type Name, textOfBytes } from './name.ts'
+import { hashOf, type Name } from './name.ts'
 
 /** Slots are used to three quarters at most. */
 const MOST_FILLED = 0.75
@@ -102,7 +102,9 @@ export class NameTable {
 
   /** A name as a text. */
   nameOf(number: number): string {
-    return textOfBytes(this.#bytes, this.#starts[number], this.#starts[number + 1])
+    const { buffer, byteOffset } = this.#bytes
+    const [start = 0, end = 0] = [this.#starts[number], this.#starts[number + 1]]
+    return Buffer.from(buffer, byteOffset + start, end - start).toString()
   }
 
   #is(number: number, { bytes, length }: Name): boolean {

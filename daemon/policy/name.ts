@@ -10,7 +10,7 @@ export const MOST_BYTES_EACH = 3
 
 export class Name {
   readonly #seed: number
-  #text = ''
+  #text: string | undefined = ''
   #bytes = Buffer.allocUnsafeSlow(1024)
   #length = 0
   #hash: number
@@ -33,8 +33,15 @@ export class Name {
     return this
   }
 
-  get text(): string {
-    return this.#text
+  /** Is the name of these bytes from now on. */
+  ofBytes(bytes: Uint8Array): this {
+    const { length } = bytes
+    if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(length)
+    this.#bytes.set(bytes)
+    this.#text = undefined
+    this.#length = length
+    this.#hash = hashOf(bytes, 0, length, this.#seed)
+    return this
   }
 
   /** The bytes of the name, and behind them those of others. */
@@ -59,10 +66,3 @@ export function hashOf(bytes: Uint8Array, from: number, end: number, seed: numbe
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
   return (mixed ^ (mixed >>> 16)) >>> 0
 }
-
-/** The text of a name's bytes. */
-export function textOfBytes(bytes: Uint8Array, from = 0, end = bytes.length): string {
-  return decoder.decode(bytes.subarray(from, end))
-}
-
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })

@@ -5,30 +5,19 @@
  * 64-bit float), number of decisions; then the entries, each a letter and its fields, little-endian.
  * A text is its length (16 bits) and its bytes.
  *
- *   P scope, day                the sums that follow are of this counter and day
- *   S sum, account              absolute, so that reading it twice does no harm
- *   D flags, count, instance    a message, judged for the account of the sum before
+ *   P scope, day              what follows is of this counter and day
+ *   S sum, account            absolute, so that reading it twice does no harm
+ *   D flags, count, message   how a message of the day was judged, whatever its counter
  */
 
 import { crc32 } from 'node:zlib'
-import { MOST_BYTES_EACH, type Name, textOfBytes } from '../policy/name.ts'
+import type { Decided } from '../policy/decided.ts'
+import { MOST_BYTES_EACH, type Name } from '../policy/name.ts'
 
-/** Whom the reader tells what is in a record. */
+/** Who is told what is in a record. */
 export interface RecordReader {
-  sum?(scope: string, day: string, account: string, used: number): void
-  decision?(decision: RecordedDecision): void
-}
-
-export interface RecordedDecision {
-  readonly scope: string
-  readonly day: string
-  readonly account: string
-  readonly instance: string
-  readonly accepted: boolean
-  readonly counted: number
-  readonly isFinal: boolean
-  /** When its record was written, milliseconds since 1970. */
-  readonly at: number
+  sum?(scope: string, day: string, account: Uint8Array, used: number): void
+  decision?(message: Uint8Array, decided: Decided): void
 }
 
 /** Length, checksum, time, decisions. */
@@ -47,7 +36,6 @@ export class RecordWriter {
   #end = RECORD_HEAD
   #scope = ''
   #day = ''
-  #account = ''
   /** Decisions in this record. */
   decisions = 0
   /** Time of the last of them. */
@@ -64,35 +52,18 @@ export class RecordWriter {
 
   /** The account's sum from now on. */
   sum(scope: string, day: string, account: Name, used: number): void {
-    if (scope !== this.#scope || day !== this.#day) {
-      this.#scope = scope
-      this.#day = day
-      this.#letter(PERIOD)
-      this.#text(scope)
-      this.#text(day)
-    }
-    this.#account = account.text
+    if (scope !== this.#scope || day !== this.#day) this.#period(scope, day)
     this.#letter(SUM)
     this.#float(used)
     this.#name(account)
   }
 
-  /** Is this the account of the last sum? Only then a decision about it may follow. */
-  isAbout(scope: string, day: string, account: Name): boolean {
-    return account.text === this.#account && day === this.#day && scope === this.#scope
-  }
-
-  decision(
-    instance: string,
-    accepted: boolean,
-    counted: number,
-    isFinal: boolean,
-    at: number,
-  ): void {
+  decision(message: Name, { day, accepted, counted, stage, at }: Decided): void {
+    if (day !== this.#day) this.#period(this.#scope, day)
     this.#letter(DECISION)
-    this.#bytes[this.#end++] = (accepted ? ACCEPTED : 0) | (isFinal ? FINAL : 0)
+    this.#bytes[this.#end++] = (accepted ? ACCEPTED : 0) | (stage === 'END-OF-MESSAGE' ? FINAL : 0)
     this.#float(counted)
-    this.#text(instance)
+    this.#name(message)
     this.decisions++
     this.at = at
   }
@@ -112,8 +83,15 @@ export class RecordWriter {
     this.#end = RECORD_HEAD
     this.#scope = ''
     this.#day = ''
-    this.#account = ''
     this.decisions = 0
+  }
+
+  #period(scope: string, day: string): void {
+    this.#scope = scope
+    this.#day = day
+    this.#letter(PERIOD)
+    this.#text(scope)
+    this.#text(day)
   }
 
   /** Makes room for the entry's fields as well, all but its texts. */
@@ -169,9 +147,11 @@ export function isWholeRecord(bytes: Buffer, start: number, end: number, seed: n
 
 /** Where the next whole record begins, at or behind a place, whatever lies before it. */
 export function nextRecord(bytes: Buffer, from: number, seed: number): number | undefined {
-  for (let at = from; at + RECORD_HEAD < bytes.length; at++) {
+  for (let first = from + RECORD_HEAD; ; first++) {
     // What a record begins with tells nearly every other place apart, without a checksum.
-    if (bytes[at + RECORD_HEAD] !== PERIOD) continue
+    first = bytes.indexOf(PERIOD, first)
+    if (first < 0) return undefined
+    const at = first - RECORD_HEAD
     const head = headOfRecord(bytes, at)
     if (
       !(head.at >= 0 && head.at < LATEST && Number.isInteger(head.at)) ||
@@ -181,7 +161,6 @@ export function nextRecord(bytes: Buffer, from: number, seed: number): number | 
     const end = endOfRecord(bytes, at)
     if (end !== undefined && isWholeRecord(bytes, at, end, seed)) return at
   }
-  return undefined
 }
 
 export function headOfRecord(bytes: Buffer, at: number): { at: number; decisions: number } {
@@ -192,11 +171,11 @@ export function headOfRecord(bytes: Buffer, at: number): { at: number; decisions
 export function readRecord(bytes: Buffer, from: number, end: number, reader: RecordReader): void {
   const { at } = headOfRecord(bytes, from)
   let place = from + RECORD_HEAD
-  let [scope, day, account] = ['', '', '']
-  const text = (): string => {
+  let [scope, day] = ['', '']
+  const name = (): Buffer => {
     const start = place + 2
     place = start + bytes.readUInt16LE(place)
-    return textOfBytes(bytes, start, place)
+    return bytes.subarray(start, place)
   }
   const float = (): number => {
     place += 8
@@ -205,18 +184,19 @@ export function readRecord(bytes: Buffer, from: number, end: number, reader: Rec
   while (place < end) {
     const letter = bytes[place++]
     if (letter === PERIOD) {
-      scope = text()
-      day = text()
+      scope = name().toString()
+      day = name().toString()
     } else if (letter === SUM) {
       const used = float()
-      account = text()
+      const account = name()
       reader.sum?.(scope, day, account, used)
     } else if (letter === DECISION) {
       const flags = bytes[place++] ?? 0
       const counted = float()
-      const instance = text()
-      const [accepted, isFinal] = [(flags & ACCEPTED) !== 0, (flags & FINAL) !== 0]
-      reader.decision?.({ scope, day, account, instance, accepted, counted, isFinal, at })
+      const accepted = (flags & ACCEPTED) !== 0
+      const stage = (flags & FINAL) !== 0 ? 'END-OF-MESSAGE' : 'DATA'
+      const message = name()
+      reader.decision?.(message, { day, accepted, counted, stage, at })
     } else throw new RangeError('an entry that no record has')
   }
 }

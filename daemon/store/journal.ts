@@ -40,12 +40,12 @@ export interface JournalPlace {
   readonly offset: number
 }
 
-/** Some 50,000 messages. */
+/** Some 35,000 messages. */
 export const JOURNAL_FILE_BYTES = 4 * 1024 * 1024
 /** What cannot be written is kept up to this size, to go with the next record. */
 const MOST_KEPT_BYTES = 1024 * 1024
 
-const MAGIC = Buffer.from('mtpolicyd ledger journal 1\n\0')
+const MAGIC = Buffer.from('mtpolicyd ledger journal 2\n\0')
 /** The magic and the number. */
 const FILE_HEAD = MAGIC.length + 4
 
@@ -142,15 +142,27 @@ export class Journal {
     record.clear()
   }
 
-  /** Tells the reader what was written behind a place and since a time, oldest first. Throws the system's errors. */
-  read(from: JournalPlace, since: number, reader: RecordReader): void {
-    for (const { path, number } of this.#files) {
-      if (number < from.file) continue
-      const bytes = readFileSync(path)
+  /**
+   * Tells the reader what was written behind a place and since a time, oldest first. Records before
+   * the newest `most` decisions are left out. Throws the system's errors.
+   */
+  read(from: JournalPlace, since: number, most: number, reader: RecordReader): void {
+    /** Decisions that are still to be left out. */
+    let spare = this.#files.reduce((sum, { decisions }) => sum + decisions, 0) - most
+    for (const { path, number, end: last, decisions } of this.#files) {
+      if (number < from.file || decisions <= spare) {
+        spare -= decisions
+        continue
+      }
+      // Behind the last record nothing has to be looked for again.
+      const bytes = readFileSync(path).subarray(0, last)
       for (const { start, end, isWhole } of recordsOf(bytes, number)) {
+        if (!isWhole) continue
+        const head = headOfRecord(bytes, start)
         const isBefore = number === from.file && start < from.offset
-        if (!isWhole || isBefore || headOfRecord(bytes, start).at < since) continue
-        readRecord(bytes, start, end, reader)
+        const isSpare = head.decisions <= spare
+        spare -= head.decisions
+        if (!isBefore && !isSpare && head.at >= since) readRecord(bytes, start, end, reader)
       }
     }
   }

@@ -101,9 +101,9 @@ function openStore(
   /** The file is being copied, and must stay as it is. */
   let isBackingUp = false
 
-  journal?.read(foldedTo, 0, {
+  journal?.read(foldedTo, 0, Number.POSITIVE_INFINITY, {
     sum(scope, day, account, used) {
-      pages.set(scope, day, named.of(account), used)
+      pages.set(scope, day, named.ofBytes(account), used)
       isChanged = true
     },
   })
@@ -195,23 +195,13 @@ function openStore(
       return used
     },
 
-    remember({ scope, instance, account, day, accepted, counted, stage, at }) {
-      if (!journal) return
-      const { record } = journal
+    remember(message, decided) {
+      journal?.record.decision(message, decided)
       isChanged = true
-      const name = named.of(account)
-      // A decision is of the account before it; most often that has just been counted.
-      if (!record.isAbout(scope, day, name)) {
-        record.sum(scope, day, name, pages.used(scope, day, name))
-      }
-      record.decision(instance, accepted, counted, stage === 'END-OF-MESSAGE', at)
     },
 
     recall(since, tell) {
-      journal?.read({ file: 0, offset: 0 }, since, {
-        decision: ({ isFinal, ...one }) =>
-          tell({ ...one, stage: isFinal ? 'END-OF-MESSAGE' : 'DATA' }),
-      })
+      journal?.read({ file: 0, offset: 0 }, since, REMEMBERED, { decision: tell })
     },
 
     services: () => file.services(),

@@ -65,33 +65,39 @@ t.test('a long name is itself, and so is the short one after it', async t => {
 
 t.test('a message is known by its counter, its account and its instance', async t => {
   const messages = new DecidedMessages(0)
-  const one = { instance: 'i', accepted: true, counted: 3, stage: 'DATA', at: 1 } as const
-  messages.remember({ ...one, scope: 'a', account: 'alice', day: '2026-11-20' })
-  t.match(messages.find('a', 'alice', 'i'), { counted: 3, day: '2026-11-20', stage: 'DATA' })
-  t.equal(messages.find('b', 'alice', 'i'), undefined)
-  t.equal(messages.find('a', 'bob', 'i'), undefined)
-  messages.remember({ ...one, scope: 'a', account: 'alice', day: '2026-11-21', counted: 4 })
-  t.match(messages.find('a', 'alice', 'i'), { counted: 4, day: '2026-11-21' }, 'the newer one')
+  const find = (...message: [scope: string, account: string, instance: string]) =>
+    messages.find(messages.named(...message))
+  const one = { day: '2026-11-20', accepted: true, counted: 3, stage: 'DATA', at: 1 } as const
+  messages.remember(messages.named('a', 'alice', 'i'), one)
+  t.match(find('a', 'alice', 'i'), { counted: 3, day: '2026-11-20', stage: 'DATA' })
+  t.equal(find('b', 'alice', 'i'), undefined)
+  t.equal(find('a', 'bob', 'i'), undefined)
+  t.equal(find('a', 'alice', 'j'), undefined)
+  messages.remember(messages.named('a', 'alice', 'i'), { ...one, day: '2026-11-21', counted: 4 })
+  t.match(find('a', 'alice', 'i'), { counted: 4, day: '2026-11-21' }, 'the newer one')
+  const { bytes, length } = messages.named('a', 'älice', 'i'.repeat(2000))
+  const next = new DecidedMessages(0)
+  next.recall(bytes.slice(0, length), one)
+  t.match(next.find(next.named('a', 'älice', 'i'.repeat(2000))), { counted: 3 }, 'recalled')
+  t.equal(next.find(next.named('a', 'alice', 'i')), undefined)
 })
 
 t.test('the last messages are remembered, those long before are not', async t => {
   const messages = new DecidedMessages(0)
   const at = (number: number, time: number): void =>
-    messages.remember({
-      scope: 's',
-      account: 'alice',
-      instance: `${number}`,
+    messages.remember(messages.named('s', 'alice', `${number}`), {
       day: 'd',
       accepted: true,
       counted: 1,
       stage: 'END-OF-MESSAGE',
       at: time,
     })
+  const find = (number: number) => messages.find(messages.named('s', 'alice', `${number}`))
   for (let i = 0; i < 2 * REMEMBERED + 10; i++) at(i, i % 1000)
-  t.equal(messages.find('s', 'alice', '5'), undefined)
-  t.ok(messages.find('s', 'alice', `${REMEMBERED + 20}`))
+  t.equal(find(5), undefined)
+  t.ok(find(REMEMBERED + 20))
   at(-1, REMEMBERED_MILLISECONDS * 2)
   at(-2, REMEMBERED_MILLISECONDS * 4)
-  t.equal(messages.find('s', 'alice', `${REMEMBERED + 20}`), undefined)
-  t.ok(messages.find('s', 'alice', '-2'))
+  t.equal(find(REMEMBERED + 20), undefined)
+  t.ok(find(-2))
 })

@@ -19,25 +19,37 @@ import { JOURNAL_FILE_BYTES, Journal } from '../../daemon/store/journal.ts'
 import { runs } from '../support/fuzz.ts'
 
 const named = new Name(0)
+const messageNamed = new Name(0)
 const START = { file: 0, offset: 0 }
 const now = Date.UTC(2026, 10, 20, 12)
 
 function write(journal: Journal, account: string, used: number, instance = `m${used}`): void {
   journal.record.sum('limit', '2026-11-20', named.of(account), used)
-  journal.record.decision(instance, true, 1, true, now)
+  decide(journal, `${account} ${instance}`)
   journal.settle()
 }
 
+function decide(journal: Journal, message: string): void {
+  journal.record.decision(messageNamed.of(message), {
+    day: '2026-11-20',
+    accepted: true,
+    counted: 1,
+    stage: 'END-OF-MESSAGE',
+    at: now,
+  })
+}
+
 /** Everything in the journal, in words. */
-function said(journal: Journal, since = 0): string[] {
+function said(journal: Journal, since = 0, most = Number.POSITIVE_INFINITY): string[] {
   const lines: string[] = []
-  journal.read(START, since, {
-    sum: (scope, day, account, used) => lines.push(`${scope} ${day} ${account} ${used}`),
-    decision: ({ account, instance, counted }) => lines.push(`${account} ${instance} ${counted}`),
+  journal.read(START, since, most, {
+    sum: (scope, day, account, used) => lines.push(`${scope} ${day} ${textOf(account)} ${used}`),
+    decision: (message, { counted }) => lines.push(`${textOf(message)} ${counted}`),
   })
   return lines
 }
 
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 const ledger = (folder: string): string => join(folder, 'ledger.sqlite')
 const first = (folder: string): string => join(folder, 'ledger.journal-0')
 
@@ -177,6 +189,27 @@ t.test('a journal that is gone is missed, and its numbers do not come again', as
   t.equal(next.isDetached, false)
 })
 
+t.test('of decisions the newest are read, in whole records, from however many files', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  const large = 'x'.repeat(60_000)
+  for (let used = 1; used <= 200; used++) write(journal, 'alice', used, `${large}${used}`)
+  decide(journal, 'one of two')
+  decide(journal, 'two of two')
+  journal.settle()
+  t.ok(journal.place.file > 2, `${journal.place.file} files`)
+  const newest = (most: number) =>
+    said(new Journal(ledger(folder), false, START), 0, most)
+      .filter(line => !line.startsWith('limit'))
+      .map(line => line.replaceAll('x', ''))
+  t.same(newest(0), [])
+  t.same(newest(1), ['one of two 1', 'two of two 1'])
+  t.same(newest(3), ['alice 200 1', 'one of two 1', 'two of two 1'])
+  t.equal(newest(150)[0], 'alice 53 1')
+  t.equal(newest(202)[0], 'alice 1 1')
+  t.equal(newest(1000).length, 202)
+})
+
 t.test('files are used again, and nothing of their former use is read', async t => {
   const folder = t.testdir()
   const journal = new Journal(ledger(folder), false, START)
@@ -185,7 +218,7 @@ t.test('files are used again, and nothing of their former use is read', async t 
   for (let round = 0; round < 5; round++) {
     const { place } = journal
     while (journal.bytesSince(place) < JOURNAL_FILE_BYTES) {
-      for (let i = 0; i < 50; i++) journal.record.decision(instance, true, 1, true, now)
+      for (let i = 0; i < 50; i++) decide(journal, instance)
       write(journal, 'alice', ++written, 'last')
     }
     journal.release(journal.place, now, 1500)
@@ -223,7 +256,7 @@ t.test(
       START,
     )
     rmSync(state, { recursive: true })
-    for (let i = 0; i < 300; i++) other.record.decision('x'.repeat(5000), true, 1, true, now)
+    for (let i = 0; i < 300; i++) decide(other, 'x'.repeat(5000))
     t.throws(() => other.settle(), /ENOENT/)
     t.ok(other.hasGivenUp && other.record.isEmpty)
   },

@@ -7,14 +7,29 @@ import Database from 'better-sqlite3'
 import t from 'tap'
 import type { Decided } from '../../daemon/policy/decided.ts'
 import { openLedger } from '../../daemon/policy/ledger.ts'
+import { Name } from '../../daemon/policy/name.ts'
 import { openLedgerFile } from '../../daemon/store/ledger-file.ts'
 import { openSqliteLedger, type SqliteLedgerStore } from '../../daemon/store/sqlite-ledger.ts'
 
 const now = Date.UTC(2026, 10, 20, 12)
 
-function recalled(store: SqliteLedgerStore, since: number): Decided[] {
-  const decided: Decided[] = []
-  store.recall(since, one => decided.push(one))
+const named = new Name(0)
+
+function remember(store: SqliteLedgerStore, message: string, decided: Partial<Decided> = {}): void {
+  store.remember(named.of(message), { ...counted, ...decided })
+}
+
+const counted: Decided = {
+  day: '2026-11-20',
+  accepted: true,
+  counted: 1,
+  stage: 'END-OF-MESSAGE',
+  at: now,
+}
+
+function recalled(store: SqliteLedgerStore, since: number): [message: string, Decided][] {
+  const decided: [string, Decided][] = []
+  store.recall(since, (message, one) => decided.push([Buffer.from(message).toString(), one]))
   return decided
 }
 
@@ -142,28 +157,22 @@ t.test('a clock that goes back to a forgotten day counts it from nothing', async
 
 t.test('messages are recalled in their order, and none from before the time asked for', async t => {
   const path = join(t.testdir(), 'ledger.sqlite')
-  const message = (instance: string, at: number): Decided => ({
-    scope: 'default',
-    instance,
-    account: 'älice@example.org',
-    day: '2026-11-20',
-    accepted: true,
-    counted: 2,
-    stage: 'DATA',
-    at,
-  })
   const store = openSqliteLedger(path, 'full')
-  for (const [instance, hours] of [
-    ['a', 3],
-    ['b', 0.5],
-    ['c', 0],
-  ] as const) {
-    store.remember(message(instance, now - hours * 3_600_000))
+  const two = { accepted: true, counted: 2, stage: 'DATA' } as const
+  const none = { accepted: false, counted: 0, stage: 'END-OF-MESSAGE' } as const
+  const all = [
+    ['ä', { ...two, day: '2026-11-19', at: now - 3 * 3_600_000 }],
+    ['b', { ...none, day: '2026-11-19', at: now - 1_800_000 }],
+    ['ö\nlimit', { ...two, day: '2026-11-20', at: now }],
+  ] as const
+  for (const [message, decided] of all) {
+    remember(store, message, decided)
     store.settle()
   }
   store.close()
   const next = openSqliteLedger(path, 'full')
-  t.same(recalled(next, now - 3_600_000), [message('b', now - 1_800_000), message('c', now)])
+  t.same(recalled(next, 0), all)
+  t.same(recalled(next, now - 3_600_000), all.slice(1))
   next.close()
 })
 
@@ -200,16 +209,6 @@ t.test(
 t.test('what was settled is there after a crash, folded or not, and nothing else', async t => {
   const path = join(t.testdir(), 'ledger.sqlite')
   const store = openSqliteLedger(path, 'normal')
-  const message = (instance: string) => ({
-    scope: 'default',
-    instance,
-    account: 'alice',
-    day: '2026-11-20',
-    accepted: true,
-    counted: 1,
-    stage: 'END-OF-MESSAGE' as const,
-    at: now,
-  })
   const count = (account: string, by: number): void => {
     store.addWithin('default', account, '2026-11-20', by, 10)
   }
@@ -227,24 +226,24 @@ t.test('what was settled is there after a crash, folded or not, and nothing else
 
   count('alice', 3)
   count('bob', 2)
-  store.remember(message('a'))
+  remember(store, 'a')
   store.settle()
   const unfolded = afterCrash('unfolded')
   t.same(used(unfolded), [3, 2, 0])
-  t.same(recalled(unfolded, 0), [message('a')])
+  t.same(recalled(unfolded, 0), [['a', counted]])
   unfolded.close()
 
   while (store.forget('2026-08-01', 0)) t.pass()
   count('alice', 1)
-  store.remember(message('b'))
+  remember(store, 'b')
   store.settle()
   count('carol', 5)
-  store.remember(message('c'))
+  remember(store, 'c')
   t.same(used(store), [4, 2, 5])
   const folded = afterCrash('folded')
   t.same(used(folded), [4, 2, 0], 'what was not settled was never answered')
   t.same(
-    recalled(folded, 0).map(({ instance }) => instance),
+    recalled(folded, 0).map(([message]) => message),
     ['a', 'b'],
   )
   folded.close()
@@ -255,20 +254,9 @@ t.test('what was settled is there after a crash, folded or not, and nothing else
   reopened.close()
 })
 
-const decision = (instance: string, account = 'alice', accepted = true): Decided => ({
-  scope: 'default',
-  instance,
-  account,
-  day: '2026-11-20',
-  accepted,
-  counted: accepted ? 1 : 0,
-  stage: 'END-OF-MESSAGE',
-  at: now,
-})
-
 function count(store: SqliteLedgerStore, instance: string, account = 'alice'): void {
   store.addWithin('default', account, '2026-11-20', 1, 1e6)
-  store.remember(decision(instance, account))
+  remember(store, instance)
 }
 
 /** The state as a kill would leave it at this moment, opened by the next daemon. */
@@ -315,7 +303,7 @@ t.test('no sum is folded whose message is not in the journal', async t => {
   for (const user of users) count(store, `late of ${user}`, user)
   store.forget('2026-01-01', 0)
   const next = afterKill(folder, join(folder, 'copy'))
-  const late = new Set(recalled(next, 0).map(({ instance }) => instance))
+  const late = new Set(recalled(next, 0).map(([message]) => message))
   for (const user of users.slice(0, 300)) {
     const used = next.used('default', user, '2026-11-20')
     if (used === 2 && !late.has(`late of ${user}`)) t.fail(`${user} would be counted twice`)
@@ -329,7 +317,7 @@ t.test('refusals alone fill no disk: what they leave is folded like everything e
   const folder = t.testdir()
   const store = openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal')
   for (let i = 0; i < 200_000; i++) {
-    store.remember(decision(`a long name of an instance ${i}`, 'alice', false))
+    remember(store, `a long name of an instance ${i}`, { accepted: false, counted: 0 })
     if (i % 100 === 0) store.settle()
     if (store.isFull) while (store.forget('2026-01-01', now + 1));
   }
