@@ -129,6 +129,8 @@ const million: Case = {
       speed('speed, of the floor', all, of('floor')),
       { what: 'memory', measured: megabytes, unit: 'MB', asked: { most: 150 } },
       { what: 'start to first answer', measured: milliseconds, unit: 'ms', asked: { most: 150 } },
+      { what: 'start after all that', measured: all.afterStop, unit: 'ms' },
+      { what: 'start after kill -9', measured: all.afterKill, unit: 'ms' },
     ]
   },
 }
@@ -269,7 +271,7 @@ async function run(one: Case): Promise<Finished> {
 }
 
 async function cleanUp(): Promise<void> {
-  await Promise.all([...bench.running].map(stop))
+  await Promise.all([...bench.running].map(one => stop(one)))
   rmSync(bench.root, { recursive: true, force: true })
 }
 

@@ -142,7 +142,7 @@ try {
   for (const contestant of [usual, long]) show(contestant)
   const ratio = (100 * middle(long, 'perSecond')) / middle(usual, 'perSecond')
   row(['ratio', `${ratio.toFixed(1)} %`])
-  await Promise.all([usual, long].map(stop))
+  await Promise.all([usual, long].map(one => stop(one)))
 
   process.stdout.write('\nnothing in the cache, one of the lists is dead\n\n')
   row(['', 'requests/s', 'p50 µs', 'p99 µs', 'max µs'])
@@ -157,6 +157,6 @@ try {
   show({ ...stricken, name: 'then' })
   row(['deadline + 50 ms', '', '', (DEADLINE_SECONDS * 1000 + 50) * 1000])
 } finally {
-  await Promise.all(running.map(stop))
+  await Promise.all(running.map(one => stop(one)))
   rmSync(root, { recursive: true, force: true })
 }

@@ -229,12 +229,15 @@ function cpuSeconds(pid: number | undefined): number {
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
-export function stop({ process: child }: Contestant): Promise<void> {
+export function stop(
+  { process: child }: Contestant,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<void> {
   return new Promise(resolve => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve()
     child.removeAllListeners('exit')
     child.once('exit', () => resolve())
-    child.kill('SIGTERM')
+    child.kill(signal)
   })
 }
 

@@ -11,6 +11,7 @@ import Database from 'better-sqlite3'
 import type { Durability } from '../daemon/store/sqlite-ledger.ts'
 import {
   type Contestant,
+  type DaemonOptions,
   firstAnswer,
   kilobytesOf,
   type Measured,
@@ -34,7 +35,7 @@ export interface Setup {
   /** What is in the ledger before the start: so many users on each of so many days. */
   readonly stored: { readonly days: number; readonly users: number }
   readonly idle: number
-  /** How often it is started, for the time that takes. */
+  /** How often it is started, for the time that takes; if more than once, also after it was asked. */
   readonly starts: number
 }
 
@@ -53,7 +54,7 @@ export interface Bench {
 }
 
 interface Started {
-  readonly contestant: Contestant
+  contestant: Contestant
   /** Where it counts; undefined for the echo. */
   readonly database: string | undefined
   /** Those that are in the ledger from the beginning, today the last. */
@@ -79,6 +80,9 @@ export interface Ended extends Entrant {
   /** Sums of earlier days that are no longer there. */
   readonly forgotten: number
   readonly idleAtEnd: number
+  /** From the start to the first answer, with the journal of all that was asked. */
+  readonly afterKill: number
+  readonly afterStop: number
 }
 
 export async function start(bench: Bench, setup: Setup, title: string): Promise<Entrant> {
@@ -88,23 +92,20 @@ export async function start(bench: Bench, setup: Setup, title: string): Promise<
   mkdirSync(folder)
   const startMilliseconds: number[] = []
 
-  async function startTimed(port: number, profile?: string): Promise<Contestant> {
-    const began = performance.now()
-    const daemon = await startDaemon({ name, dist, root: folder, port, profile })
-    running.add(daemon)
-    await firstAnswer(port)
-    startMilliseconds.push(performance.now() - began)
-    return daemon
-  }
-
   async function startOurs(): Promise<Started> {
     const port = await setDefaultPolicy(dist, folder, [`mtpolicyd/durability=${durability}`])
     const database = join(folder, 'var/lib/univention-mtpolicyd/ledger.sqlite')
     const days = fillLedger(database, stored.days, stored.users)
-    for (let time = 1; time < starts; time++) await end(bench, await startTimed(port))
     const profiles = `${title} ${name}`.replaceAll(/\W+/g, '-')
     const profile = bench.profile && resolve(bench.profile, profiles)
-    return { contestant: await startTimed(port, profile), database, days }
+    for (let time = 1; ; time++) {
+      const isLast = time === starts
+      const options = { name, dist, root: folder, port, profile: isLast ? profile : undefined }
+      const { contestant, milliseconds } = await startTimed(bench, options)
+      startMilliseconds.push(milliseconds)
+      if (isLast) return { contestant, database, days }
+      await end(bench, contestant)
+    }
   }
 
   async function startFloor(): Promise<Started> {
@@ -147,21 +148,49 @@ export function ask(
   return round
 }
 
-async function end({ running }: Bench, contestant: Contestant): Promise<void> {
-  await stop(contestant)
+async function startTimed(
+  { running }: Bench,
+  options: DaemonOptions,
+): Promise<{ contestant: Contestant; milliseconds: number }> {
+  const began = performance.now()
+  const contestant = await startDaemon(options)
+  running.add(contestant)
+  await firstAnswer(options.port)
+  return { contestant, milliseconds: performance.now() - began }
+}
+
+async function end(
+  { running }: Bench,
+  contestant: Contestant,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<void> {
+  await stop(contestant, signal)
   running.delete(contestant)
 }
 
+/** Ends it, and starts it again: milliseconds until it answers. */
+async function startAgain(bench: Bench, entrant: Entrant, signal: NodeJS.Signals): Promise<number> {
+  const { name, port, rounds } = entrant.contestant
+  await end(bench, entrant.contestant, signal)
+  const options = { name, dist: bench.dist, root: entrant.folder, port }
+  const { contestant, milliseconds } = await startTimed(bench, options)
+  entrant.contestant = { ...contestant, rounds }
+  return milliseconds
+}
+
 export async function finish(bench: Bench, entrant: Entrant): Promise<Ended> {
-  const { contestant, folder, idle } = entrant
+  const { folder, idle, setup } = entrant
   // Whatever was closed meanwhile is noticed first.
   await sleep(10)
   const idleAtEnd = idle.filter(({ readyState }) => readyState === 'open').length
   for (const socket of idle) socket.destroy()
-  await end(bench, contestant)
+  const isStarted = setup.starts > 1
+  const afterKill = isStarted ? await startAgain(bench, entrant, 'SIGKILL') : Number.NaN
+  const afterStop = isStarted ? await startAgain(bench, entrant, 'SIGTERM') : Number.NaN
+  await end(bench, entrant.contestant)
   const counts = countsOf(entrant)
   rmSync(folder, { recursive: true })
-  return { ...entrant, ...counts, idleAtEnd }
+  return { ...entrant, ...counts, idleAtEnd, afterKill, afterStop }
 }
 
 /** What is in the ledger now, and was not at the start; and what was, of earlier days, and is not. */
