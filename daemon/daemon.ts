@@ -197,7 +197,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     return false
   }
 
-  const conversation = (): Conversation => ({
+  const conversation: Conversation = {
     answer: request => current.answer(request),
     unsettled(verdict): Verdict {
       // Only what was let through needs its count; a refusal stands without one.
@@ -211,15 +211,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }
     },
     turn,
-    keepaliveSeconds: current.assembly.loaded.globals.keepalive_timeout,
-    mostRequests: current.assembly.loaded.globals.max_keepalive,
+    get keepaliveSeconds() {
+      return current.assembly.loaded.globals.keepalive_timeout
+    },
+    get mostRequests() {
+      return current.assembly.loaded.globals.max_keepalive
+    },
     closed(connection, reason) {
       log.connection('closed', { connection: connection.id, reason })
       slot.ledger.disconnect(connection.id)
       // What its unfinished message leaves behind is made durable as well.
       turn(() => undefined)
     },
-  })
+  }
 
   const server: PolicyServer = makeServer({
     conversation,

@@ -59,23 +59,22 @@ export const allowedCountries = definePlugin({
     }),
   },
   create(settings, { section, countries: database, observe, note, problems }) {
-    const users = readUsers(section, { countries }, settings.default_domain, problems)
+    const ofUser = readUsers(section, { countries }, settings.default_domain, problems)
 
     return (request, { facts }) => {
       const account = accountName(request.text('sasl_username'), settings.default_domain)
       if (account === '') return undefined
-      const allowed = (users.get(account)?.countries ?? settings.countries).allowed
+      const allowed = (ofUser(account)?.countries ?? settings.countries).allowed
       const address = request.text('client_address')
       if (!isPublic(address)) return undefined
 
       const country = database.country(address)
       if (country !== undefined) facts.country = country
       if (allowed === undefined) return undefined
+      if (country !== undefined && allowed.has(country)) return undefined
       if (country === undefined || !countryCodes.has(country)) {
         note(() => `${address} has no known country (${country ?? 'none'})`)
         if (settings.unknown_country === 'pass') return undefined
-      } else if (allowed.has(country)) {
-        return undefined
       }
       const refusal = reject(
         fillTemplate(settings.message, { CC: country ?? 'unknown', IP: address }),

@@ -59,7 +59,7 @@ export const sendingLimit = definePlugin({
     counter: optional(text({ doc: 'Name of the count; without one, the block’s own name.' })),
   },
   create(settings, { name, section, clock, ledger, timezone, observe, problems }) {
-    const users = readUsers(section, { threshold }, settings.default_domain, problems)
+    const ofUser = readUsers(section, { threshold }, settings.default_domain, problems)
     const dayOf = calendarDays(timezone)
     const turnText = turnFormatter(timezone)
     let anonymous = 0
@@ -78,7 +78,7 @@ export const sendingLimit = definePlugin({
       const state = request.text('protocol_state')
       const stage = STAGES.find(known => known === state)
       if (account === '' || stage === undefined) return undefined
-      const limit = users.get(account)?.threshold ?? settings.threshold
+      const limit = ofUser(account)?.threshold ?? settings.threshold
       const now = clock.now()
       const day = dayOf(now)
       const recipients = stage === 'RCPT' ? 1 : Math.max(1, request.count('recipient_count'))

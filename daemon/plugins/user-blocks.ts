@@ -7,12 +7,13 @@ import { accountName } from '../policy/account.ts'
 import { type Problem, warning } from '../policy/problem.ts'
 import { readSettings, type Section, type Settings, type SettingValues } from '../policy/setting.ts'
 
+/** What is set for an account, if anything is. */
 export function readUsers<S extends Settings>(
   section: Section,
   declared: S,
   defaultDomain: string,
   problems: Problem[],
-): ReadonlyMap<string, SettingValues<S>> {
+): (account: string) => SettingValues<S> | undefined {
   const users = new Map<string, SettingValues<S>>()
   for (const block of section.blocks.filter(({ type }) => type === 'User')) {
     const values = readSettings(declared, block, problems)
@@ -28,5 +29,6 @@ export function readUsers<S extends Settings>(
     }
     if (values) users.set(account, values)
   }
-  return users
+  // A look-up hashes the name: not where there is nothing to find.
+  return account => (users.size > 0 ? users.get(account) : undefined)
 }

@@ -12,11 +12,12 @@ import type { MaybePromise } from '../policy/plugin.ts'
 import { type Attributes, type Connection, PolicyRequest } from '../policy/request.ts'
 import type { Verdict } from '../policy/verdict.ts'
 import { ProtocolError } from './attributes.ts'
-import { directSocket } from './direct-socket.ts'
+import { DirectSocket, type Receiver } from './direct-socket.ts'
 import { RequestParser } from './parser.ts'
 import { formatReply } from './reply.ts'
 import type { Leave } from './turn.ts'
 
+/** What is the same for all connections. */
 export interface Conversation {
   answer(request: PolicyRequest): MaybePromise<Verdict>
   /** What is answered when the decision could not be made durable. */
@@ -29,93 +30,122 @@ export interface Conversation {
   closed(connection: Connection, reason: string): void
 }
 
-export interface OpenConnection {
-  /** Something has been asked that is not answered yet. */
-  readonly isBusy: boolean
-  /** Nothing has been asked yet, so something is about to be. */
-  readonly isNew: boolean
-  /** Closes as soon as nothing is under way. */
-  finish(): void
-  destroy(): void
-}
-
 /** More than this unread by the peer, or waiting for an answer, and we stop reading. */
 const MOST_UNREAD_BYTES = 64 * 1024
 const MOST_WAITING = 64
 
-export function serveConnection(
-  accepted: Socket,
-  connection: Connection,
-  conversation: Conversation,
-): OpenConnection {
-  const peer = directSocket(accepted, receive)
-  const { socket } = peer
-  const parser = new RequestParser()
-  const waiting: Attributes[] = []
-  let isNew = true
-  let isAnswering = false
-  let unsent = 0
-  let served = 0
-  let isFinishing = false
-  let reason = 'peer'
-  let timer: NodeJS.Timeout | undefined
+export class OpenConnection implements Receiver {
+  readonly #connection: Connection
+  readonly #conversation: Conversation
+  readonly #peer: DirectSocket
+  readonly #parser = new RequestParser()
+  readonly #waiting: Attributes[] = []
+  #isNew = true
+  #isAnswering = false
+  /** Answers that have not left yet. */
+  #unsent = 0
+  #served = 0
+  #isFinishing = false
+  #reason = 'peer'
+  #timer: NodeJS.Timeout | undefined
 
-  function armKeepalive(): void {
-    if (conversation.keepaliveSeconds === 0) return
-    clearTimeout(timer)
-    timer = setTimeout(() => {
-      // A request under way is not idleness; its answer starts the time anew.
-      if (!isAnswering && unsent === 0) close('keepalive timeout')
-    }, conversation.keepaliveSeconds * 1000)
+  /** Goes on with an accepted socket that is paused; `gone` is called once, when it is closed. */
+  constructor(
+    accepted: Socket,
+    connection: Connection,
+    conversation: Conversation,
+    gone: () => void,
+  ) {
+    this.#connection = connection
+    this.#conversation = conversation
+    this.#peer = new DirectSocket(accepted, this)
+    const { socket } = this.#peer
+    socket.on('drain', () => this.#work())
+    socket.on('end', () => {
+      // Half-closed: what was asked is still answered.
+      if (this.isBusy) this.#isFinishing = true
+      else this.#peer.end()
+    })
+    socket.on('error', error => {
+      if (this.#reason === 'peer') this.#reason = error.message
+    })
+    socket.on('close', () => {
+      clearTimeout(this.#timer)
+      gone()
+      conversation.closed(connection, this.#reason)
+    })
+    this.#armKeepalive()
   }
 
-  function close(why: string): void {
-    if (reason === 'peer') reason = why
-    socket.destroy()
+  /** Something has been asked that is not answered yet. */
+  get isBusy(): boolean {
+    const isWaiting = this.#waiting.length > 0 && this.#peer.isOpen
+    return this.#isAnswering || this.#unsent > 0 || isWaiting
   }
 
-  function receive(bytes: Buffer, length: number): void {
-    isNew = false
+  /** Nothing has been asked yet, so something is about to be. */
+  get isNew(): boolean {
+    return this.#isNew
+  }
+
+  /** Closes as soon as nothing is under way. */
+  finish(): void {
+    this.#isFinishing = true
+    if (!this.isBusy) {
+      this.#reason = 'stop'
+      // Postfix holds its end of an idle connection for minutes: there is nothing to wait for.
+      this.#peer.end()
+      this.#peer.socket.destroySoon()
+    }
+  }
+
+  destroy(): void {
+    this.#peer.socket.destroy()
+  }
+
+  receive(bytes: Buffer, length: number): void {
+    this.#isNew = false
     let requests: Attributes[]
     try {
-      requests = parser.push(bytes, length)
+      requests = this.#parser.push(bytes, length)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      close(error.message)
+      this.#close(error.message)
       return
     }
     const [first] = requests
     // As from Postfix, which asks one thing at a time.
-    if (first && requests.length === 1 && waiting.length === 0 && mayDecide()) decide(first)
-    else {
-      for (const attributes of requests) waiting.push(attributes)
-      work()
+    if (first && requests.length === 1 && this.#waiting.length === 0 && this.#mayDecide()) {
+      this.#decide(first)
+    } else {
+      for (const attributes of requests) this.#waiting.push(attributes)
+      this.#work()
     }
   }
 
   /** Not two at a time, not too many in one turn, and none beyond what is answered here. */
-  function mayDecide(): boolean {
-    const { mostRequests } = conversation
-    const isLast = mostRequests > 0 && served + unsent >= mostRequests
-    return !isAnswering && unsent < MOST_WAITING && !isLast && peer.isOpen()
+  #mayDecide(): boolean {
+    const { mostRequests } = this.#conversation
+    const isLast = mostRequests > 0 && this.#served + this.#unsent >= mostRequests
+    return !this.#isAnswering && this.#unsent < MOST_WAITING && !isLast && this.#peer.isOpen
   }
 
-  function decide(attributes: Attributes): void {
-    const verdict = conversation.answer(new PolicyRequest(attributes, connection))
+  #decide(attributes: Attributes): void {
+    const verdict = this.#conversation.answer(new PolicyRequest(attributes, this.#connection))
     if (!(verdict instanceof Promise)) {
-      send(verdict)
+      this.#send(verdict)
       return
     }
-    isAnswering = true
+    this.#isAnswering = true
     verdict.then(
       decided => {
-        isAnswering = false
-        send(decided)
-        work()
+        this.#isAnswering = false
+        this.#send(decided)
+        this.#work()
       },
       // `answer` handles its own failures; what comes here is a bug and must be loud.
       error => {
-        close('internal error')
+        this.#close('internal error')
         throw error
       },
     )
@@ -125,75 +155,57 @@ export function serveConnection(
    * Decides what is waiting, one after the other; stops where a decision takes time, and after so
    * many in one turn: a packet of 64 KiB can hold a hundred requests.
    */
-  function work(): void {
-    while (waiting.length > 0 && mayDecide()) {
-      const attributes = waiting.shift()
-      if (attributes) decide(attributes)
+  #work(): void {
+    while (this.#waiting.length > 0 && this.#mayDecide()) {
+      const attributes = this.#waiting.shift()
+      if (attributes) this.#decide(attributes)
     }
-    if (waiting.length > MOST_WAITING) socket.pause()
-    else if (socket.isPaused() && peer.unsent() < MOST_UNREAD_BYTES) socket.resume()
+    const { socket, unsent } = this.#peer
+    if (this.#waiting.length > MOST_WAITING) socket.pause()
+    else if (socket.isPaused() && unsent < MOST_UNREAD_BYTES) socket.resume()
   }
 
-  function send(verdict: Verdict): void {
-    unsent++
-    conversation.turn(isDurable => {
-      unsent--
-      if (!peer.isOpen()) return
-      const settled = isDurable ? verdict : conversation.unsettled(verdict)
-      if (settled.silent) {
-        close('no answer')
-        return
-      }
-      peer.send(formatReply(settled.action))
-      served++
-      if (conversation.mostRequests > 0 && served >= conversation.mostRequests) {
-        reason = 'max_keepalive'
-        peer.end()
-        return
-      }
-      armKeepalive()
-      if (peer.unsent() > MOST_UNREAD_BYTES) socket.pause()
-      // Not before everybody else had a turn, however much has been asked here.
-      if (unsent === 0 && waiting.length > 0) setImmediate(work)
-      if (isFinishing) finish()
-    })
+  #send(verdict: Verdict): void {
+    this.#unsent++
+    this.#conversation.turn(isDurable => this.#leave(verdict, isDurable))
   }
 
-  const isBusy = (): boolean => isAnswering || unsent > 0 || (waiting.length > 0 && peer.isOpen())
-
-  function finish(): void {
-    isFinishing = true
-    if (!isBusy()) {
-      reason = 'stop'
-      // Postfix holds its end of an idle connection for minutes: there is nothing to wait for.
+  #leave(verdict: Verdict, isDurable: boolean): void {
+    this.#unsent--
+    const peer = this.#peer
+    if (!peer.isOpen) return
+    const settled = isDurable ? verdict : this.#conversation.unsettled(verdict)
+    if (settled.silent) {
+      this.#close('no answer')
+      return
+    }
+    peer.send(formatReply(settled.action))
+    this.#served++
+    const { mostRequests } = this.#conversation
+    if (mostRequests > 0 && this.#served >= mostRequests) {
+      this.#reason = 'max_keepalive'
       peer.end()
-      socket.destroySoon()
+      return
     }
+    this.#armKeepalive()
+    if (peer.unsent > MOST_UNREAD_BYTES) peer.socket.pause()
+    // Not before everybody else had a turn, however much has been asked here.
+    if (this.#unsent === 0 && this.#waiting.length > 0) setImmediate(() => this.#work())
+    if (this.#isFinishing) this.finish()
   }
 
-  socket.on('drain', work)
-  socket.on('end', () => {
-    // Half-closed: what was asked is still answered.
-    if (isBusy()) isFinishing = true
-    else peer.end()
-  })
-  socket.on('error', error => {
-    if (reason === 'peer') reason = error.message
-  })
-  socket.on('close', () => {
-    clearTimeout(timer)
-    conversation.closed(connection, reason)
-  })
-  armKeepalive()
+  #close(why: string): void {
+    if (this.#reason === 'peer') this.#reason = why
+    this.destroy()
+  }
 
-  return {
-    get isBusy() {
-      return isBusy()
-    },
-    get isNew() {
-      return isNew
-    },
-    finish,
-    destroy: () => socket.destroy(),
+  #armKeepalive(): void {
+    const { keepaliveSeconds } = this.#conversation
+    if (keepaliveSeconds === 0) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      // A request under way is not idleness; its answer starts the time anew.
+      if (!this.#isAnswering && this.#unsent === 0) this.#close('keepalive timeout')
+    }, keepaliveSeconds * 1000)
   }
 }

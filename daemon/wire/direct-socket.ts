@@ -18,16 +18,10 @@ interface Handle {
   readonly fd?: number
 }
 
-export interface DirectSocket {
-  /** For everything but receiving and sending. */
-  readonly socket: Socket
-  /** May something be sent? Not once it is gone, or was ended here. */
-  isOpen(): boolean
-  send(bytes: Buffer): void
-  /** Bytes that the kernel has not taken yet. */
-  unsent(): number
-  /** Nothing more is sent; what the peer sends is received until it ends, too. */
-  end(): void
+/** Who is given what arrives, and must be done with it when `receive` returns. */
+export interface Receiver {
+  /** The first `length` bytes are new. */
+  receive(bytes: Buffer, length: number): void
 }
 
 /** Says at once when it is destroyed: its descriptor may be another connection's before it is heard of. */
@@ -46,66 +40,70 @@ class MovedSocket extends Socket {
 }
 
 /**
- * Goes on with an accepted socket that is paused (`pauseOnConnect`). `receive` is given bytes and
- * how many of them came, and must be done with them when it returns.
+ * What of a connection each answer needs is one small object: of a thousand connections nothing is in
+ * the processor's cache, and a stream of Node is many.
  */
-export function directSocket(
-  accepted: Socket,
-  receive: (bytes: Buffer, length: number) => void,
-): DirectSocket {
-  const before = accepted as Socket & { _handle?: Handle | null }
-  const handle = before._handle
-  if (!handle) {
-    // A Node that has no such thing, or a connection that is gone.
-    accepted.on('data', (bytes: Buffer) => receive(bytes, bytes.length))
-    accepted.resume()
-    return {
-      socket: accepted,
-      isOpen: () => accepted.writable,
-      send: bytes => accepted.write(bytes),
-      unsent: () => accepted.writableLength,
-      end: () => accepted.end(),
-    }
-  }
-  before._handle = null
-  accepted.destroy()
-  const options: object = {
-    handle,
-    allowHalfOpen: true,
-    onread: {
-      buffer,
-      callback(length: number): boolean {
-        receive(buffer, length)
+export class DirectSocket {
+  /** For everything but receiving and sending. */
+  readonly socket: Socket
+  /** Negative: all goes through the stream. */
+  readonly #fd: number
+  #isOpen = true
+  #isBehind = false
+
+  /** Goes on with an accepted socket that is paused (`pauseOnConnect`). */
+  constructor(accepted: Socket, receiver: Receiver) {
+    const handle = takeHandle(accepted)
+    this.#fd = handle?.fd ?? -1
+    if (handle) {
+      const callback = (length: number): boolean => {
+        receiver.receive(buffer, length)
         return true
-      },
-    },
+      }
+      const options: object = { handle, allowHalfOpen: true, onread: { buffer, callback } }
+      this.socket = new MovedSocket(options, () => {
+        this.#isOpen = false
+      })
+    } else {
+      this.socket = accepted
+      accepted.on('data', (bytes: Buffer) => receiver.receive(bytes, bytes.length))
+    }
+    this.socket.resume()
   }
-  // Known here, so that an answer need not look into the stream: of a thousand connections none of
-  // that is in the processor's cache.
-  let isOpen = true
-  let isBehind = false
-  const socket = new MovedSocket(options, () => {
-    isOpen = false
-  })
-  socket.resume()
-  const { fd = -1 } = handle
-  return {
-    socket,
-    isOpen: () => isOpen,
-    send(bytes) {
-      if (!isOpen) return
-      isBehind &&= socket.writableLength > 0
-      const sent = isBehind || fd < 0 ? 0 : write(fd, bytes)
-      if (sent === bytes.length) return
-      isBehind = true
-      socket.write(bytes.subarray(sent))
-    },
-    unsent: () => (isBehind ? socket.writableLength : 0),
-    end() {
-      isOpen = false
-      socket.end()
-    },
+
+  /** May something be sent? Not once it is gone, or was ended here. */
+  get isOpen(): boolean {
+    return this.#fd < 0 ? this.socket.writable : this.#isOpen
   }
+
+  send(bytes: Buffer): void {
+    if (!this.isOpen) return
+    this.#isBehind &&= this.socket.writableLength > 0
+    const sent = this.#isBehind || this.#fd < 0 ? 0 : write(this.#fd, bytes)
+    if (sent === bytes.length) return
+    this.#isBehind = true
+    this.socket.write(bytes.subarray(sent))
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get unsent(): number {
+    return this.#isBehind ? this.socket.writableLength : 0
+  }
+
+  /** Nothing more is sent; what the peer sends is received until it ends, too. */
+  end(): void {
+    this.#isOpen = false
+    this.socket.end()
+  }
+}
+
+/** Undefined: of a Node that has no such thing, or of a connection that is gone. */
+function takeHandle(accepted: Socket & { _handle?: Handle | null }): Handle | undefined {
+  const { _handle: handle } = accepted
+  if (!handle) return undefined
+  accepted._handle = null
+  accepted.destroy()
+  return handle
 }
 
 /** How many bytes went. None, if the peer does not read; of whatever else is wrong the stream hears itself. */

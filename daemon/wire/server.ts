@@ -10,7 +10,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Connection } from '../policy/request.ts'
-import { type Conversation, type OpenConnection, serveConnection } from './connection.ts'
+import { type Conversation, OpenConnection } from './connection.ts'
 import { bindingName, type Endpoint, endpointKey, formatEndpoint } from './endpoint.ts'
 import { boundAddress } from './inherited-socket.ts'
 
@@ -27,7 +27,7 @@ export interface PolicyServer {
 }
 
 export interface ServerOptions {
-  readonly conversation: () => Conversation
+  readonly conversation: Conversation
   /** May this address connect? */
   admits(address: string): boolean
   opened(connection: Connection, peer: string): void
@@ -38,7 +38,7 @@ export interface ServerOptions {
   note?(message: string): void
 }
 
-/** Half-closed: who asks and closes still gets an answer. Paused until `directSocket`. */
+/** Half-closed: who asks and closes still gets an answer. Paused until it is moved (direct-socket.ts). */
 const serverOptions = { noDelay: true, allowHalfOpen: true, pauseOnConnect: true }
 
 interface Listener {
@@ -65,16 +65,9 @@ export function makeServer(options: ServerOptions): PolicyServer {
       return
     }
     const connection: Connection = { id: nextId++, endpoint: endpointKey(endpoint) }
-    const conversation = options.conversation()
     options.opened(connection, peer)
-    const served = serveConnection(socket, connection, {
-      ...conversation,
-      closed(gone, reason) {
-        open.delete(gone.id)
-        conversation.closed(gone, reason)
-      },
-    })
-    open.set(connection.id, served)
+    const forget = (): void => void open.delete(connection.id)
+    open.set(connection.id, new OpenConnection(socket, connection, options.conversation, forget))
   }
 
   /** A listener that fails once it listens is no reason to end: its connections live on. */

@@ -31,6 +31,15 @@ interface Serving {
   client(): Promise<PolicyClient>
 }
 
+const usual: Conversation = {
+  answer: echo,
+  unsettled: decided => decided,
+  turn: makeTurn(() => true),
+  keepaliveSeconds: 0,
+  mostRequests: 0,
+  closed: () => undefined,
+}
+
 /** A server on a unix socket of the test's own. */
 async function serve(
   t: Test,
@@ -43,15 +52,11 @@ async function serve(
   const path = join(folder, 'policy')
   const reasons: string[] = []
   const server = makeServer({
-    conversation: () => ({
-      answer: echo,
-      unsettled: decided => decided,
-      turn: makeTurn(() => true),
-      keepaliveSeconds: 0,
-      mostRequests: 0,
-      closed: (_connection, reason) => reasons.push(reason),
+    conversation: {
+      ...usual,
+      closed: (_connection, reason) => void reasons.push(reason),
       ...conversation,
-    }),
+    },
     admits: () => true,
     opened: () => undefined,
     refused: () => undefined,
@@ -438,7 +443,7 @@ t.test('an endpoint that cannot be bound changes nothing', async t => {
 t.test('a socket file left behind is taken over, a living one is not', async t => {
   const { path, server, client } = await serve(t)
   const second = makeServer({
-    conversation: () => t.fail('nobody asks it') as never,
+    conversation: { ...usual, answer: () => t.fail('nobody asks it') as never },
     admits: () => true,
     opened: () => undefined,
     refused: () => undefined,

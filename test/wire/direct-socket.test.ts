@@ -3,7 +3,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type DirectSocket, directSocket } from '../../daemon/wire/direct-socket.ts'
+import { DirectSocket } from '../../daemon/wire/direct-socket.ts'
 import { until } from '../support/policy-client.ts'
 
 /** As on a Node whose sockets have nothing of the kind. */
@@ -31,7 +31,7 @@ async function pair(t: Test, prepare: (accepted: Socket) => Socket): Promise<Pai
     const receive = (bytes: Buffer, length: number): void => {
       arrived += bytes.toString('latin1', 0, length)
     }
-    connected.resolve(directSocket(prepare(accepted), receive))
+    connected.resolve(new DirectSocket(prepare(accepted), { receive }))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
