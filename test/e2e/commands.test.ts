@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
+import { policyClient } from '../support/policy-client.ts'
 
 const LIMITED = {
   request: 'smtpd_access_policy',
@@ -21,6 +22,9 @@ const message = (instance: string, recipients: number, sasl_username = 'alice') 
   instance,
   recipient_count: String(recipients),
 })
+
+const handWritten = (port: number, action: string): string =>
+  `port = "127.0.0.1:${port}"\n<VirtualHost ${port}>\n  name = "mine"\n  <Plugin all>\n    module = "Action"\n    action = "${action}"\n  </Plugin>\n</VirtualHost>\n`
 
 /** What is tried again until it holds, for as long as an administrator would wait. */
 async function eventually(what: () => boolean | Promise<boolean>): Promise<boolean> {
@@ -136,7 +140,7 @@ t.test(
     const daemon = await installDaemon()
     t.teardown(() => daemon.remove())
     const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
-    const text = `port = "127.0.0.1:${daemon.port}"\n<VirtualHost ${daemon.port}>\n  name = "mine"\n  <Plugin no>\n    module = "Action"\n    action = "reject by hand"\n  </Plugin>\n</VirtualHost>\n`
+    const text = handWritten(daemon.port, 'reject by hand')
     writeFileSync(conf, text)
     await daemon.start()
     t.equal(await askPort(daemon.port, message('a', 1)), 'action=reject by hand')
@@ -147,6 +151,28 @@ t.test(
     t.match((await daemon.ctl('status')).stdout, /hand-written/)
   },
 )
+
+t.test('max_keepalive of a reload holds for connections that are open', async t => {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+  const text = handWritten(daemon.port, 'dunno')
+  writeFileSync(conf, text)
+  await daemon.start()
+  const postfix = await policyClient({ port: daemon.port })
+  t.teardown(() => postfix.close())
+  const ask = (): Promise<string> => {
+    postfix.send('request=smtpd_access_policy\nprotocol_state=RCPT\n\n')
+    return postfix.answer()
+  }
+  t.equal(await ask(), 'action=dunno')
+  t.equal(await ask(), 'action=dunno')
+  writeFileSync(conf, `max_keepalive = 3\n${text}`)
+  t.equal((await daemon.ctl('reload')).status, 0)
+  t.equal(await ask(), 'action=dunno')
+  await postfix.ended
+  t.pass('closed after the third')
+})
 
 t.test('the environment is the top layer, and is never written down', async t => {
   const daemon = await installDaemon({ 'mtpolicyd/threshold': '5' })
