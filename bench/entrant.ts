@@ -174,7 +174,8 @@ async function startAgain(bench: Bench, entrant: Entrant, signal: NodeJS.Signals
   await end(bench, entrant.contestant, signal)
   const options = { name, dist: bench.dist, root: entrant.folder, port }
   const { contestant, milliseconds } = await startTimed(bench, options)
-  entrant.contestant = { ...contestant, rounds }
+  contestant.rounds.push(...rounds)
+  entrant.contestant = contestant
   return milliseconds
 }
 

@@ -132,7 +132,8 @@ export function ledgerSlot(): LedgerSlot {
     }
     // A backup that is damaged as well.
     try {
-      setAside(path, now)
+      const aside = setAside(path, now)
+      problem = `the counts before ${when} were damaged, and so was their backup: ${aside}`
       return openSqliteLedger(path, durability)
     } catch (error) {
       return inMemory(durability, error)

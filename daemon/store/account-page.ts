@@ -43,6 +43,7 @@ export class AccountPage {
     const sums = aligned(packed.sums, SUM_BYTES)
     const names = aligned(packed.names, Uint32Array.BYTES_PER_ELEMENT)
     const count = sums.byteLength / SUM_BYTES
+    if (count < 1) throw new RangeError('no sums')
     const starts = new Uint32Array(names.buffer, names.byteOffset, count + 1)
     const table = NameTable.of(seed, starts, names.subarray(starts.byteLength))
     const page = new AccountPage(table, new Float64Array(sums.buffer, sums.byteOffset, count))
@@ -98,7 +99,7 @@ export class AccountPage {
   }
 
   /** What was packed last is in the file. */
-  isWritten(): void {
+  noteWritten(): void {
     this.isDirty = false
     this.#namesWritten = this.#names.count
   }
@@ -113,7 +114,9 @@ export class AccountPage {
   }
 }
 
-/** Used as it is where it begins at a multiple of `bytes`; else a copy does. */
+/** The very bytes where they begin at a multiple of `bytes`; else a copy does. */
 function aligned(packed: Buffer, bytes: number): Uint8Array {
-  return packed.byteOffset % bytes === 0 ? packed : new Uint8Array(packed)
+  const { buffer, byteOffset, length } = packed
+  const isAligned = byteOffset % bytes === 0
+  return isAligned ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(packed)
 }

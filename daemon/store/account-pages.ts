@@ -140,16 +140,24 @@ export class AccountPages {
   }
 
   #load(period: Period, number: number): AccountPage {
-    const { seed } = this.#file
-    const packed = period.id === undefined ? undefined : this.#file.readPage(period.id, number)
-    let page: AccountPage
-    try {
-      page = packed ? AccountPage.unpack(seed, packed) : AccountPage.empty(seed)
-    } catch (cause) {
-      throw new DamagedLedger(`the counts of ${period.day} are damaged`, { cause })
-    }
+    const page = readPage(this.#file, period, number) ?? AccountPage.empty(this.#file.seed)
     period.pages[number] = page
     this.#read += page.byteLength
     return page
+  }
+}
+
+/** A page of the file, if it is there. Throws LookupError. */
+export function readPage(
+  file: LedgerFile,
+  { id, day }: Pick<Period, 'id' | 'day'>,
+  number: number,
+): AccountPage | undefined {
+  const packed = id === undefined ? undefined : file.readPage(id, number)
+  if (!packed) return undefined
+  try {
+    return AccountPage.unpack(file.seed, packed)
+  } catch (cause) {
+    throw new DamagedLedger(`the counts of ${day} are damaged`, { cause })
   }
 }

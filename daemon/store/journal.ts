@@ -24,6 +24,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import {
   endOfRecord,
   headOfRecord,
@@ -127,7 +128,7 @@ export class Journal {
     try {
       if (this.#isClosed) throw new Error('the journal is closed')
       const file = this.#fileFor(record.byteLength)
-      this.#write(record.sealed(file.number), file.end)
+      this.#write(record.sealed(seedOf(file.number)), file.end)
       if (this.#isDurable && this.#open) fdatasyncSync(this.#open.fd)
       file.end += record.byteLength
       file.decisions += record.decisions
@@ -144,7 +145,7 @@ export class Journal {
 
   /**
    * Tells the reader what was written behind a place and since a time, oldest first. Records before
-   * the newest `most` decisions are left out. Throws the system's errors.
+   * the newest `most` decisions are left out, their sums too. Throws the system's errors.
    */
   read(from: JournalPlace, since: number, most: number, reader: RecordReader): void {
     /** Decisions that are still to be left out. */
@@ -277,6 +278,11 @@ export class Journal {
   }
 }
 
+/** Of checksums: what another use of the file has left, or another format, has others. */
+function seedOf(number: number): number {
+  return crc32(MAGIC, number)
+}
+
 /** The name of a new file is in its folder, and must not be lost either. */
 function syncFolder(folder: string): void {
   const fd = openSync(folder, 'r')
@@ -313,14 +319,15 @@ function examine(path: string): JournalFile {
 
 /** Up to the last whole one; what is not whole has whole ones behind it. */
 function* recordsOf(bytes: Buffer, number: number) {
+  const seed = seedOf(number)
   for (let start = FILE_HEAD; ; ) {
     const end = endOfRecord(bytes, start)
-    if (end !== undefined && isWholeRecord(bytes, start, end, number)) {
+    if (end !== undefined && isWholeRecord(bytes, start, end, seed)) {
       yield { start, end, isWhole: true }
       start = end
       continue
     }
-    const next = nextRecord(bytes, start + 1, number)
+    const next = nextRecord(bytes, start + 1, seed)
     if (next === undefined) return
     yield { start, end: next, isWhole: false }
     start = next

@@ -122,9 +122,8 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
     .prepare<[string, string], number>('SELECT id FROM period WHERE day = ? AND scope = ?')
     .pluck()
   const insertPeriod = db.prepare<[string, string]>('INSERT INTO period (day, scope) VALUES (?, ?)')
-  const selectPage = db.prepare<[number], PackedAccounts>(
-    "SELECT sums, ifnull(names, x'') names FROM sums LEFT JOIN names USING (page) WHERE page = ?",
-  )
+  const selectSums = db.prepare<[number], Buffer>('SELECT sums FROM sums WHERE page = ?').pluck()
+  const selectNames = db.prepare<[number], Buffer>('SELECT names FROM names WHERE page = ?').pluck()
   // Replaced by as many bytes they are written in place, and only where they differ.
   const putSums = db.prepare<[number, Buffer]>('INSERT OR REPLACE INTO sums VALUES (?, ?)')
   const putNames = db.prepare<[number, Buffer]>('INSERT OR REPLACE INTO names VALUES (?, ?)')
@@ -183,7 +182,14 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
 
     periods: () => guarded(() => db.prepare<[], Period>('SELECT id, day, scope FROM period').all()),
 
-    readPage: (period, number) => guarded(() => selectPage.get(period * PAGES + number)),
+    readPage: (period, number) =>
+      guarded(() => {
+        const page = period * PAGES + number
+        const [sums, names] = [selectSums.get(page), selectNames.get(page)]
+        if (!sums && !names) return undefined
+        // One without the other is no page, and will not pass for one.
+        return { sums: sums ?? Buffer.alloc(0), names: names ?? Buffer.alloc(0) }
+      }),
 
     writePages: (pages, folded) => guarded(() => writePages(pages, folded)),
 

@@ -12,8 +12,7 @@ import { REMEMBERED } from '../policy/decided.ts'
 import { LookupError } from '../policy/errors.ts'
 import type { LedgerStore } from '../policy/ledger.ts'
 import { Name } from '../policy/name.ts'
-import { AccountPage } from './account-page.ts'
-import { AccountPages, type PlacedPage, type Sum } from './account-pages.ts'
+import { AccountPages, type PlacedPage, readPage, type Sum } from './account-pages.ts'
 import { JOURNAL_FILE_BYTES, Journal, type JournalPlace } from './journal.ts'
 import {
   DamagedLedger,
@@ -60,6 +59,8 @@ export function isDamaged(error: unknown): boolean {
 
 /** Of pages, written by one step of folding: about a millisecond of work. */
 const STEP_BYTES = 256 * 1024
+/** A message that is asked about at DATA and at its end is decided twice. */
+const MOST_DECISIONS = 2 * REMEMBERED
 /** Of the journal, not folded: what a start after a crash has to read. */
 const MOST_UNFOLDED_BYTES = JOURNAL_FILE_BYTES
 
@@ -154,7 +155,7 @@ function openStore(
     const step: PlacedPage[] = []
     const isLast = (): boolean => step.length === folding.length
     file.writePages(packed(step, mostBytes), () => (isLast() ? foldingTo : undefined))
-    for (const { page } of step) page.isWritten()
+    for (const { page } of step) page.noteWritten()
     const isDone = isLast()
     folding = folding.slice(step.length)
     if (!isDone) return true
@@ -201,7 +202,7 @@ function openStore(
     },
 
     recall(since, tell) {
-      journal?.read({ file: 0, offset: 0 }, since, REMEMBERED, { decision: tell })
+      journal?.read({ file: 0, offset: 0 }, since, MOST_DECISIONS, { decision: tell })
     },
 
     services: () => file.services(),
@@ -224,7 +225,7 @@ function openStore(
       if (!isFolded && fold(STEP_BYTES)) return true
       isFolded = true
       try {
-        journal?.release(foldedTo, at, REMEMBERED)
+        journal?.release(foldedTo, at, MOST_DECISIONS)
       } catch (error) {
         throw asLookupError(path, error)
       }
@@ -248,11 +249,8 @@ function openStore(
       foldAll()
       for (const { id, scope, day } of file.periods()) {
         for (let number = 0; number < PAGES; number++) {
-          const packed = file.readPage(id, number)
-          if (!packed) continue
-          for (const [account, used] of AccountPage.unpack(file.seed, packed).sums()) {
-            yield [scope, day, account, used]
-          }
+          const page = readPage(file, { id, day }, number)
+          for (const [account, used] of page?.sums() ?? []) yield [scope, day, account, used]
         }
       }
     },

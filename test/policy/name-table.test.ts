@@ -63,6 +63,17 @@ t.test('a long name is itself, and so is the short one after it', async t => {
   )
 })
 
+t.test('one name after the other is made of a text or of bytes, also the same again', async t => {
+  const name = new Name(7)
+  const textOf = ({ bytes, length }: Name): string => Buffer.from(bytes).toString('utf8', 0, length)
+  t.equal(textOf(name.of('alice')), 'alice')
+  const { hash } = name
+  t.equal(textOf(name.ofBytes(Buffer.from('bob'))), 'bob')
+  t.equal(textOf(name.of('alice')), 'alice')
+  t.equal(name.hash, hash)
+  t.equal(name.ofBytes(Buffer.from('alice')).hash, hash)
+})
+
 t.test('a message is known by its counter, its account and its instance', async t => {
   const messages = new DecidedMessages(0)
   const find = (...message: [scope: string, account: string, instance: string]) =>

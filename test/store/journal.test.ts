@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { Name } from '../../daemon/policy/name.ts'
@@ -29,9 +30,9 @@ function write(journal: Journal, account: string, used: number, instance = `m${u
   journal.settle()
 }
 
-function decide(journal: Journal, message: string): void {
+function decide(journal: Journal, message: string, day = '2026-11-20'): void {
   journal.record.decision(messageNamed.of(message), {
-    day: '2026-11-20',
+    day,
     accepted: true,
     counted: 1,
     stage: 'END-OF-MESSAGE',
@@ -210,6 +211,41 @@ t.test('of decisions the newest are read, in whole records, from however many fi
   t.equal(newest(1000).length, 202)
 })
 
+t.test('decisions of two days in one record keep their days', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  decide(journal, 'late', '2026-11-19')
+  decide(journal, 'early', '2026-11-20')
+  journal.settle()
+  const days: string[] = []
+  new Journal(ledger(folder), false, START).read(START, 0, 10, {
+    decision: (message, { day }) => days.push(`${textOf(message)} ${day}`),
+  })
+  t.same(days, ['late 2026-11-19', 'early 2026-11-20'])
+})
+
+t.test('what another format has left in a file is not read behind what is written now', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  for (let used = 1; used <= 20; used++) write(journal, 'alice', used)
+  journal.close()
+  // As a file of the format before: another head, checksums of the number alone.
+  const old = readFileSync(first(folder))
+  old.write('1', old.indexOf('journal 2') + 'journal '.length)
+  for (let start = old.indexOf(0) + 5; start + 8 <= old.length; ) {
+    const end = start + 8 + old.readUInt32LE(start)
+    old.writeUInt32LE(crc32(old.subarray(start + 8, end), 1), start + 4)
+    start = end
+  }
+  writeFileSync(first(folder), old)
+  const next = new Journal(ledger(folder), false, START)
+  t.same(said(next), [])
+  write(next, 'alice', 100)
+  const last = new Journal(ledger(folder), false, START)
+  t.equal(last.loss, undefined)
+  t.same(said(last), ['limit 2026-11-20 alice 100', 'alice m100 1'])
+})
+
 t.test('files are used again, and nothing of their former use is read', async t => {
   const folder = t.testdir()
   const journal = new Journal(ledger(folder), false, START)
@@ -282,7 +318,7 @@ t.test('files of the journal with anything in them are read, or passed over', as
 })
 
 t.test('a page is what it was when it is read back, and noise is refused', async t => {
-  const sums = fc.dictionary(fc.string({ maxLength: 8 }), fc.nat())
+  const sums = fc.dictionary(fc.string({ maxLength: 8 }), fc.nat(), { minKeys: 1 })
   fc.assert(
     fc.property(sums, fc.nat(), (all, seed) => {
       const page = AccountPage.empty(seed)
@@ -335,7 +371,7 @@ t.test('names are written once, and again when an account has come', async t => 
   const name = new Name(1)
   page.set(name.of('alice'), 1)
   const { names } = packed(page)
-  page.isWritten()
+  page.noteWritten()
   page.set(name.of('alice'), 2)
   t.equal(page.pack().names, undefined)
   const read = AccountPage.unpack(1, { sums: page.pack().sums, names })
@@ -350,8 +386,30 @@ t.test('names are written once, and again when an account has come', async t => 
       ['bob', 1],
     ],
   )
-  read.isWritten()
+  read.noteWritten()
   t.equal(read.pack().names, undefined)
+})
+
+t.test('a page is read from wherever its bytes begin, and grows without a warning', async t => {
+  const warnings: string[] = []
+  const note = (warning: Error): void => void warnings.push(warning.message)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  const page = AccountPage.empty(1)
+  const name = new Name(1)
+  page.set(name.of('alice'), 1)
+  const { sums, names } = packed(page)
+  const moved = (bytes: Buffer): Buffer => Buffer.concat([Buffer.alloc(1), bytes]).subarray(1)
+  for (const read of [
+    AccountPage.unpack(1, { sums, names }),
+    AccountPage.unpack(1, { sums: moved(sums), names: moved(names) }),
+  ]) {
+    for (let i = 0; i < 100; i++) read.set(name.of(`user${i}`), i)
+    t.equal(read.used(name.of('alice')), 1)
+    t.equal(read.used(name.of('user99')), 99)
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  t.same(warnings, [])
 })
 
 /** A copy of all that is in a page which has not been written yet. */

@@ -72,7 +72,7 @@ t.test(
     }
     const slot = ledgerSlot()
     slot.open(file, 'normal', now)
-    t.match(slot.problem, /were damaged/)
+    t.match(slot.problem, /were damaged, and so was their backup: .*\.damaged-/)
     t.match(judge(slot, 'a', 3), { accepted: true })
     slot.ledger.settle()
     slot.close()

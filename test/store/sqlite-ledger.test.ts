@@ -1,11 +1,11 @@
-/** The ledger's file: one owner, old and new schemas, forgetting. */
+/** The ledger's file: one owner, newer schemas, forgetting. */
 
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
-import type { Decided } from '../../daemon/policy/decided.ts'
+import { type Decided, REMEMBERED } from '../../daemon/policy/decided.ts'
 import { openLedger } from '../../daemon/policy/ledger.ts'
 import { Name } from '../../daemon/policy/name.ts'
 import { openLedgerFile } from '../../daemon/store/ledger-file.ts'
@@ -78,6 +78,57 @@ t.test('old days are forgotten in steps, the rest stays', async t => {
   const days = new Set([...store.sums()].map(([, day]) => day))
   t.same([...days], ['2026-11-20'])
   t.equal(store.used('other', 'u899', '2026-11-20'), 1)
+  store.close()
+})
+
+t.test('of a day that is forgotten nothing is left in the file', async t => {
+  const path = join(t.testdir(), 'ledger.sqlite')
+  const store = openSqliteLedger(path, 'normal')
+  for (let user = 0; user < 500; user++) {
+    store.addWithin('limit', `u${user}`, '2026-07-01', 1, 10)
+  }
+  store.addWithin('limit', 'alice', '2026-11-20', 1, 10)
+  store.close()
+  const again = openSqliteLedger(path, 'normal')
+  while (again.forget('2026-08-22', now));
+  again.close()
+  const db = new Database(path, { readonly: true })
+  for (const table of ['sums', 'names', 'period']) {
+    t.equal(db.prepare(`SELECT count(*) FROM ${table}`).pluck().get(), 1, table)
+  }
+  db.close()
+})
+
+t.test('half a page is damage, whichever half is gone', async t => {
+  for (const table of ['sums', 'names']) {
+    const path = join(t.testdir(), 'ledger.sqlite')
+    const store = openSqliteLedger(path, 'normal')
+    store.addWithin('limit', 'alice', '2026-11-20', 1, 10)
+    store.close()
+    const db = new Database(path)
+    db.exec(`DELETE FROM ${table}`)
+    db.close()
+    const next = openSqliteLedger(path, 'normal')
+    const damage = { name: 'LookupError', message: /counts of 2026-11-20 are damaged/ }
+    t.throws(() => next.used('limit', 'alice', '2026-11-20'), damage)
+    t.throws(() => [...next.sums()], damage)
+    next.abandon()
+  }
+})
+
+t.test('of messages asked about twice the last 50,000 are known after a restart', async t => {
+  const folder = t.testdir()
+  const store = openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal')
+  for (let i = 0; i < 2 * REMEMBERED; i++) {
+    for (const stage of ['DATA', 'END-OF-MESSAGE'] as const) remember(store, `m${i}`, { stage })
+    if (i % 100 === 99) store.settle()
+    if (store.isFull) while (store.forget('2026-01-01', now + 1));
+  }
+  const next = afterKill(folder, join(folder, 'copy'))
+  const known = recalled(next, 0)
+  t.equal(known[0]?.[0], `m${REMEMBERED}`, 'and no more are read')
+  t.equal(known.length, 2 * REMEMBERED)
+  next.close()
   store.close()
 })
 
