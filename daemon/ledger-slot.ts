@@ -85,7 +85,7 @@ export function ledgerSlot(): LedgerSlot {
     used: (scope, account, day) => need(store).used(scope, account, day),
     addWithin: (scope, account, day, count, limit) =>
       need(store).addWithin(scope, account, day, count, limit),
-    remember: (message, decided) => need(store).remember(message, decided),
+    remember: (message, decided, isNew) => need(store).remember(message, decided, isNew),
     recall: (since, tell) => need(store).recall(since, tell),
     services: () => need(store).services(),
     rememberService: (service, asksAtEnd) => need(store).rememberService(service, asksAtEnd),

@@ -75,7 +75,8 @@ export interface LedgerStore {
     count: number,
     limit: number,
   ): number | undefined
-  remember(message: Name, decided: Decided): void
+  /** `isNew`: it was not judged before. */
+  remember(message: Name, decided: Decided, isNew: boolean): void
   /**
    * Tells the bytes of messages' names and how they were judged: those not older than `since`
    * (milliseconds since 1970), oldest first; the newest `REMEMBERED` at least.
@@ -176,13 +177,17 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const used = store.addWithin(event.scope, event.account, event.day.name, count, event.limit)
     dropReservations(key)
     const accepted = used !== undefined
-    remember(message, {
-      day: event.day.name,
-      accepted,
-      counted: accepted ? count : 0,
-      stage: event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE',
-      at: event.now,
-    })
+    remember(
+      message,
+      {
+        day: event.day.name,
+        accepted,
+        counted: accepted ? count : 0,
+        stage: event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE',
+        at: event.now,
+      },
+      true,
+    )
     return {
       accepted,
       used: used ?? store.used(event.scope, event.account, event.day.name),
@@ -204,12 +209,12 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     if (!accepted) store.addWithin(scope, account, day, -before.counted, Number.POSITIVE_INFINITY)
     const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
     const counted = accepted ? count : 0
-    remember(message, { day, accepted, counted, stage, at: event.now })
+    remember(message, { day, accepted, counted, stage, at: event.now }, false)
     return { accepted, used: store.used(scope, account, day), repeated: false }
   }
 
-  function remember(message: Name, one: Decided): void {
-    store.remember(message, one)
+  function remember(message: Name, one: Decided, isNew: boolean): void {
+    store.remember(message, one, isNew)
     decided.remember(message, one)
   }
 

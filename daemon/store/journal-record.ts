@@ -2,8 +2,8 @@
  * What one turn of the event loop has decided, as the bytes of one record of the journal.
  *
  * A record: the number of bytes behind the checksum, CRC-32 of them, time (milliseconds since 1970,
- * 64-bit float), number of decisions; then the entries, each a letter and its fields, little-endian.
- * A text is its length (16 bits) and its bytes.
+ * 64-bit float), number of messages judged for the first time; then the entries, each a letter and
+ * its fields, little-endian. A text is its length (16 bits) and its bytes.
  *
  *   P scope, day              what follows is of this counter and day
  *   S sum, account            absolute, so that reading it twice does no harm
@@ -20,7 +20,7 @@ export interface RecordReader {
   decision?(message: Uint8Array, decided: Decided): void
 }
 
-/** Length, checksum, time, decisions. */
+/** Length, checksum, time, messages. */
 const RECORD_HEAD = 20
 /** Length and checksum, which the checksum leaves out. */
 const UNCHECKED = 8
@@ -36,9 +36,9 @@ export class RecordWriter {
   #end = RECORD_HEAD
   #scope = ''
   #day = ''
-  /** Decisions in this record. */
-  decisions = 0
-  /** Time of the last of them. */
+  /** Messages that are judged for the first time in this record. */
+  messages = 0
+  /** Time of the last decision. */
   at = 0
 
   get isEmpty(): boolean {
@@ -58,13 +58,14 @@ export class RecordWriter {
     this.#name(account)
   }
 
-  decision(message: Name, { day, accepted, counted, stage, at }: Decided): void {
+  /** `isNew`: it was not judged before. */
+  decision(message: Name, { day, accepted, counted, stage, at }: Decided, isNew: boolean): void {
     if (day !== this.#day) this.#period(this.#scope, day)
     this.#letter(DECISION)
     this.#bytes[this.#end++] = (accepted ? ACCEPTED : 0) | (stage === 'END-OF-MESSAGE' ? FINAL : 0)
     this.#float(counted)
     this.#name(message)
-    this.decisions++
+    if (isNew) this.messages++
     this.at = at
   }
 
@@ -73,7 +74,7 @@ export class RecordWriter {
     const bytes = this.#bytes.subarray(0, this.#end)
     this.#view.setUint32(0, this.#end - UNCHECKED, true)
     this.#view.setFloat64(8, this.at, true)
-    this.#view.setUint32(16, this.decisions, true)
+    this.#view.setUint32(16, this.messages, true)
     this.#view.setUint32(4, crc32(bytes.subarray(UNCHECKED), seed), true)
     return bytes
   }
@@ -83,7 +84,7 @@ export class RecordWriter {
     this.#end = RECORD_HEAD
     this.#scope = ''
     this.#day = ''
-    this.decisions = 0
+    this.messages = 0
   }
 
   #period(scope: string, day: string): void {
@@ -155,7 +156,7 @@ export function nextRecord(bytes: Buffer, from: number, seed: number): number | 
     const head = headOfRecord(bytes, at)
     if (
       !(head.at >= 0 && head.at < LATEST && Number.isInteger(head.at)) ||
-      head.decisions > bytes.length
+      head.messages > bytes.length
     )
       continue
     const end = endOfRecord(bytes, at)
@@ -163,8 +164,8 @@ export function nextRecord(bytes: Buffer, from: number, seed: number): number | 
   }
 }
 
-export function headOfRecord(bytes: Buffer, at: number): { at: number; decisions: number } {
-  return { at: bytes.readDoubleLE(at + 8), decisions: bytes.readUInt32LE(at + 16) }
+export function headOfRecord(bytes: Buffer, at: number): { at: number; messages: number } {
+  return { at: bytes.readDoubleLE(at + 8), messages: bytes.readUInt32LE(at + 16) }
 }
 
 /** Tells the reader what is in a whole record. Throws RangeError for one that `RecordWriter` has not made. */

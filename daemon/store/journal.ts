@@ -58,7 +58,8 @@ interface JournalFile {
   readonly number: number
   /** Where the next record goes. */
   end: number
-  decisions: number
+  /** Judged for the first time in it. */
+  messages: number
   newestAt: number
   /** Records that are not whole and have whole ones behind them. */
   damaged: number
@@ -131,7 +132,7 @@ export class Journal {
       this.#write(record.sealed(seedOf(file.number)), file.end)
       if (this.#isDurable && this.#open) fdatasyncSync(this.#open.fd)
       file.end += record.byteLength
-      file.decisions += record.decisions
+      file.messages += record.messages
       file.newestAt = Math.max(file.newestAt, record.at)
     } catch (error) {
       if (record.byteLength > MOST_KEPT_BYTES) {
@@ -145,14 +146,14 @@ export class Journal {
 
   /**
    * Tells the reader what was written behind a place and since a time, oldest first. Records before
-   * the newest `most` decisions are left out, their sums too. Throws the system's errors.
+   * the newest `most` messages are left out, their sums too. Throws the system's errors.
    */
   read(from: JournalPlace, since: number, most: number, reader: RecordReader): void {
-    /** Decisions that are still to be left out. */
-    let spare = this.#files.reduce((sum, { decisions }) => sum + decisions, 0) - most
-    for (const { path, number, end: last, decisions } of this.#files) {
-      if (number < from.file || decisions <= spare) {
-        spare -= decisions
+    /** Messages that are still to be left out. */
+    let spare = this.#files.reduce((sum, { messages }) => sum + messages, 0) - most
+    for (const { path, number, end: last, messages } of this.#files) {
+      if (number < from.file || messages <= spare) {
+        spare -= messages
         continue
       }
       // Behind the last record nothing has to be looked for again.
@@ -161,23 +162,23 @@ export class Journal {
         if (!isWhole) continue
         const head = headOfRecord(bytes, start)
         const isBefore = number === from.file && start < from.offset
-        const isSpare = head.decisions <= spare
-        spare -= head.decisions
+        const isSpare = head.messages <= spare
+        spare -= head.messages
         if (!isBefore && !isSpare && head.at >= since) readRecord(bytes, start, end, reader)
       }
     }
   }
 
   /**
-   * Files before `place` may be used again, except where one of the newest `most` decisions is
+   * Files before `place` may be used again, except where one of the newest `most` messages is
    * in them that are not older than `since`.
    */
   release({ file }: JournalPlace, since: number, most: number): void {
-    let newer = this.#files.reduce((sum, { decisions }) => sum + decisions, 0)
+    let newer = this.#files.reduce((sum, { messages }) => sum + messages, 0)
     for (;;) {
       const oldest = this.#files[0]
       if (!oldest || oldest.number >= file) return
-      newer -= oldest.decisions
+      newer -= oldest.messages
       if (newer < most && oldest.newestAt >= since) return
       this.#files.shift()
       // One in reserve is enough.
@@ -294,7 +295,7 @@ function syncFolder(folder: string): void {
 }
 
 function emptyFile(path: string, number: number): JournalFile {
-  return { path, number, end: FILE_HEAD, decisions: 0, newestAt: 0, damaged: 0 }
+  return { path, number, end: FILE_HEAD, messages: 0, newestAt: 0, damaged: 0 }
 }
 
 /** Number 0: it has not been one of a journal. */
@@ -306,11 +307,11 @@ function examine(path: string): JournalFile {
   const number = said < 0x7fffffff ? said : 0
   const file = emptyFile(path, number)
   for (const { start, end, isWhole } of number > 0 ? recordsOf(bytes, number) : []) {
-    const { at, decisions } = headOfRecord(bytes, start)
+    const { at, messages } = headOfRecord(bytes, start)
     file.end = end
     if (!isWhole) file.damaged++
     else {
-      file.decisions += decisions
+      file.messages += messages
       file.newestAt = Math.max(file.newestAt, at)
     }
   }

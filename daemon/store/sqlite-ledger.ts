@@ -59,8 +59,6 @@ export function isDamaged(error: unknown): boolean {
 
 /** Of pages, written by one step of folding: about a millisecond of work. */
 const STEP_BYTES = 256 * 1024
-/** A message that is asked about at DATA and at its end is decided twice. */
-const MOST_DECISIONS = 2 * REMEMBERED
 /** Of the journal, not folded: what a start after a crash has to read. */
 const MOST_UNFOLDED_BYTES = JOURNAL_FILE_BYTES
 
@@ -196,13 +194,13 @@ function openStore(
       return used
     },
 
-    remember(message, decided) {
-      journal?.record.decision(message, decided)
+    remember(message, decided, isNew) {
+      journal?.record.decision(message, decided, isNew)
       isChanged = true
     },
 
     recall(since, tell) {
-      journal?.read({ file: 0, offset: 0 }, since, MOST_DECISIONS, { decision: tell })
+      journal?.read({ file: 0, offset: 0 }, since, REMEMBERED, { decision: tell })
     },
 
     services: () => file.services(),
@@ -225,7 +223,7 @@ function openStore(
       if (!isFolded && fold(STEP_BYTES)) return true
       isFolded = true
       try {
-        journal?.release(foldedTo, at, MOST_DECISIONS)
+        journal?.release(foldedTo, at, REMEMBERED)
       } catch (error) {
         throw asLookupError(path, error)
       }

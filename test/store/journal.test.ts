@@ -31,13 +31,17 @@ function write(journal: Journal, account: string, used: number, instance = `m${u
 }
 
 function decide(journal: Journal, message: string, day = '2026-11-20'): void {
-  journal.record.decision(messageNamed.of(message), {
-    day,
-    accepted: true,
-    counted: 1,
-    stage: 'END-OF-MESSAGE',
-    at: now,
-  })
+  journal.record.decision(
+    messageNamed.of(message),
+    {
+      day,
+      accepted: true,
+      counted: 1,
+      stage: 'END-OF-MESSAGE',
+      at: now,
+    },
+    true,
+  )
 }
 
 /** Everything in the journal, in words. */
