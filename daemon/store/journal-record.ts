@@ -148,10 +148,9 @@ export function isWholeRecord(bytes: Buffer, start: number, end: number, seed: n
 
 /** Where the next whole record begins, at or behind a place, whatever lies before it. */
 export function nextRecord(bytes: Buffer, from: number, seed: number): number | undefined {
-  for (let first = from + RECORD_HEAD; ; first++) {
-    // What a record begins with tells nearly every other place apart, without a checksum.
-    first = bytes.indexOf(PERIOD, first)
-    if (first < 0) return undefined
+  const entry = (behind: number): number => bytes.indexOf(PERIOD, behind)
+  // What a record begins with tells nearly every other place apart, without a checksum.
+  for (let first = entry(from + RECORD_HEAD); first >= 0; first = entry(first + 1)) {
     const at = first - RECORD_HEAD
     const head = headOfRecord(bytes, at)
     if (
@@ -162,6 +161,7 @@ export function nextRecord(bytes: Buffer, from: number, seed: number): number | 
     const end = endOfRecord(bytes, at)
     if (end !== undefined && isWholeRecord(bytes, at, end, seed)) return at
   }
+  return undefined
 }
 
 export function headOfRecord(bytes: Buffer, at: number): { at: number; messages: number } {

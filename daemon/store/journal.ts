@@ -152,7 +152,8 @@ export class Journal {
     /** Messages that are still to be left out. */
     let spare = this.#files.reduce((sum, { messages }) => sum + messages, 0) - most
     for (const { path, number, end: last, messages } of this.#files) {
-      if (number < from.file || messages <= spare) {
+      const isBefore = number < from.file || (number === from.file && last <= from.offset)
+      if (isBefore || messages <= spare) {
         spare -= messages
         continue
       }
@@ -161,10 +162,9 @@ export class Journal {
       for (const { start, end, isWhole } of recordsOf(bytes, number)) {
         if (!isWhole) continue
         const head = headOfRecord(bytes, start)
-        const isBefore = number === from.file && start < from.offset
-        const isSpare = head.messages <= spare
+        const isLeftOut = head.messages <= spare || (number === from.file && start < from.offset)
         spare -= head.messages
-        if (!isBefore && !isSpare && head.at >= since) readRecord(bytes, start, end, reader)
+        if (!isLeftOut && head.at >= since) readRecord(bytes, start, end, reader)
       }
     }
   }

@@ -6,7 +6,7 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
 import { policyClient } from '../support/policy-client.ts'
 
@@ -23,8 +23,17 @@ const message = (instance: string, recipients: number, sasl_username = 'alice') 
   recipient_count: String(recipients),
 })
 
-const handWritten = (port: number, action: string): string =>
-  `port = "127.0.0.1:${port}"\n<VirtualHost ${port}>\n  name = "mine"\n  <Plugin all>\n    module = "Action"\n    action = "${action}"\n  </Plugin>\n</VirtualHost>\n`
+/** A daemon whose configuration is written by hand: one plugin, which says `action`. */
+async function startHandWritten(t: Test, action: string) {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
+  const { port } = daemon
+  const text = `port = "127.0.0.1:${port}"\n<VirtualHost ${port}>\n  name = "mine"\n  <Plugin all>\n    module = "Action"\n    action = "${action}"\n  </Plugin>\n</VirtualHost>\n`
+  writeFileSync(conf, text)
+  await daemon.start()
+  return { daemon, conf, text }
+}
 
 /** What is tried again until it holds, for as long as an administrator would wait. */
 async function eventually(what: () => boolean | Promise<boolean>): Promise<boolean> {
@@ -137,12 +146,7 @@ t.test('a broken configuration is refused at reload, and the old one answers on'
 t.test(
   'a hand-written configuration is used, kept, and status says the variables rest',
   async t => {
-    const daemon = await installDaemon()
-    t.teardown(() => daemon.remove())
-    const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
-    const text = handWritten(daemon.port, 'reject by hand')
-    writeFileSync(conf, text)
-    await daemon.start()
+    const { daemon, conf, text } = await startHandWritten(t, 'reject by hand')
     t.equal(await askPort(daemon.port, message('a', 1)), 'action=reject by hand')
     const set = await daemon.ctl('set', 'mtpolicyd/threshold=7')
     t.equal(set.status, 0)
@@ -153,12 +157,7 @@ t.test(
 )
 
 t.test('max_keepalive of a reload holds for connections that are open', async t => {
-  const daemon = await installDaemon()
-  t.teardown(() => daemon.remove())
-  const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
-  const text = handWritten(daemon.port, 'dunno')
-  writeFileSync(conf, text)
-  await daemon.start()
+  const { daemon, conf, text } = await startHandWritten(t, 'dunno')
   const postfix = await policyClient({ port: daemon.port })
   t.teardown(() => postfix.close())
   const ask = (): Promise<string> => {
