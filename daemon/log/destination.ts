@@ -4,16 +4,16 @@
  * All lines of one turn of the event loop are one write, under load those of several. While a write
  * is under way lines are collected, up to a bound; what does not fit is dropped and counted, and the
  * count is written as soon as there is room: a blocked pipe costs log lines, never an answer.
- *
- * Lines wait as bytes: as texts, put together of pieces of a request, they would keep all of it.
  */
 
 import { write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MOST_BYTES_EACH } from '../policy/name.ts'
+import { LineBuffer } from './line-buffer.ts'
 
 export interface Destination {
   write(line: string): void
+  /** As `write`, of a line that `put` adds. */
+  compose(put: (line: LineBuffer) => void): void
   /** Lines dropped since start. */
   readonly dropped: number
   /** Ends when all is written, at the latest after a moment. For the end of the process. */
@@ -32,25 +32,14 @@ const REST_MILLISECONDS = 5
 
 export function openDestination(fd: number, droppedLine: (count: number) => string): Destination {
   let target = fd
-  let waiting = Buffer.allocUnsafeSlow(USUAL_BYTES)
-  let length = 0
+  let waiting = new LineBuffer(USUAL_BYTES)
   /** Of the write before, to be filled next. */
-  let spare = Buffer.allocUnsafeSlow(USUAL_BYTES)
+  let spare = new LineBuffer(USUAL_BYTES)
   let isWriting = false
   let isDue = false
   let restsUntil = 0
   let dropped = 0
   let unreported = 0
-
-  function add(line: string): void {
-    const needed = length + line.length * MOST_BYTES_EACH
-    if (needed > waiting.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, waiting.length * 2))
-      waiting.copy(larger, 0, 0, length)
-      waiting = larger
-    }
-    length += waiting.write(line, length)
-  }
 
   function schedule(): void {
     if (isDue || isWriting) return
@@ -62,45 +51,48 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
 
   function next(): void {
     isDue = false
-    if (isWriting || length === 0) return
+    if (isWriting || waiting.length === 0) return
     if (unreported > 0) {
-      add(droppedLine(unreported))
+      waiting.text(droppedLine(unreported))
       unreported = 0
     }
     const full = waiting
-    const end = length
     waiting = spare
-    length = 0
+    waiting.clear()
     isWriting = true
     restsUntil = performance.now() + REST_MILLISECONDS
-    writeAll(full, 0, end)
+    writeAll(full, 0)
   }
 
-  function writeAll(bytes: typeof waiting, from: number, end: number): void {
-    write(target, bytes, from, end - from, null, (error, written) => {
+  function writeAll(lines: LineBuffer, from: number): void {
+    const { bytes, length } = lines
+    write(target, bytes, from, length - from, null, (error, written) => {
       if (error && 'code' in error && error.code === 'EAGAIN') {
-        setTimeout(() => writeAll(bytes, from, end), 20)
-      } else if (!error && from + written < end) {
-        writeAll(bytes, from + written, end)
+        setTimeout(() => writeAll(lines, from), 20)
+      } else if (!error && from + written < length) {
+        writeAll(lines, from + written)
       } else {
         // A log that cannot be written (disk full, reader gone) is no reason to stop.
         isWriting = false
-        spare = bytes.length > USUAL_BYTES ? Buffer.allocUnsafeSlow(USUAL_BYTES) : bytes
-        if (length > 0) schedule()
+        spare = bytes.length > USUAL_BYTES ? new LineBuffer(USUAL_BYTES) : lines
+        if (waiting.length > 0) schedule()
       }
     })
   }
 
+  function compose(put: (line: LineBuffer) => void): void {
+    if (waiting.length > MOST_WAITING_BYTES) {
+      dropped++
+      unreported++
+      return
+    }
+    put(waiting)
+    schedule()
+  }
+
   return {
-    write(line) {
-      if (length > MOST_WAITING_BYTES) {
-        dropped++
-        unreported++
-        return
-      }
-      add(line)
-      schedule()
-    },
+    write: line => compose(waiting => waiting.text(line)),
+    compose,
     get dropped() {
       return dropped
     },

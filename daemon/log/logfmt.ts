@@ -7,6 +7,7 @@
  */
 
 import type { Fields, VerdictFields } from '../policy/log.ts'
+import type { LineBuffer } from './line-buffer.ts'
 
 /** Most values: printable ASCII without quote, equals sign and backslash. */
 const SIMPLE = /^[!#-<>-[\]-~]+$/
@@ -39,48 +40,31 @@ export function logfmtFields(fields: Fields): string {
   return line
 }
 
-function optional<T extends string | number>(
-  head: string,
-  value: T | undefined,
-  write: (value: T) => string = logfmtValue,
-): string {
-  return value === undefined ? '' : head + write(value)
-}
-
-/** Of what is most often the same as in the line before. */
-function repeated(): (value: string) => string {
-  let last = ''
-  let written = logfmtValue(last)
-  return value => {
-    if (value !== last) {
-      last = value
-      written = logfmtValue(value)
-    }
-    return written
-  }
-}
-
-const countryValue = repeated()
-const verdictValue = repeated()
+const SIMPLE_CHARACTERS = Uint8Array.from({ length: 128 }, (_, code) =>
+  SIMPLE.test(String.fromCharCode(code)) ? 1 : 0,
+)
 
 /** As `logfmtFields`, for the line that nearly every request makes. */
-export function logfmtVerdict(fields: VerdictFields): string {
+export function addVerdict(line: LineBuffer, fields: VerdictFields): void {
   const { instance, user, client, country, rcpt, size, verdict, observed, by, used, limit, ms } =
     fields
-  return (
-    `instance=${logfmtValue(instance)} user=${logfmtValue(user)} client=${logfmtValue(client)}` +
-    `${optional(' country=', country, countryValue)} rcpt=${rcpt} size=${size}` +
-    ` verdict=${verdictValue(verdict)}` +
-    `${optional(' observed=', observed)} by=${logfmtValue(by)}` +
-    `${optional(' used=', used)}${optional(' limit=', limit)} ms=${milliseconds(ms)}`
-  )
+  addValue(line, 'instance=', instance)
+  addValue(line, ' user=', user)
+  addValue(line, ' client=', client)
+  if (country !== undefined) addValue(line, ' country=', country)
+  addValue(line, ' rcpt=', rcpt)
+  addValue(line, ' size=', size)
+  addValue(line, ' verdict=', verdict)
+  if (observed !== undefined) addValue(line, ' observed=', observed)
+  addValue(line, ' by=', by)
+  if (used !== undefined) addValue(line, ' used=', used)
+  if (limit !== undefined) addValue(line, ' limit=', limit)
+  line.text(' ms=')
+  line.milliseconds(ms)
 }
 
-const THOUSANDTHS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'))
-
-/** To the microsecond. V8 keeps the text of each fraction that it makes one of, for the next full collection. */
-function milliseconds(time: number): string {
-  const microseconds = Math.round(time * 1000)
-  if (!(microseconds >= 0 && microseconds <= Number.MAX_SAFE_INTEGER)) return String(time)
-  return `${Math.floor(microseconds / 1000)}.${THOUSANDTHS[microseconds % 1000]}`
+function addValue(line: LineBuffer, head: string, value: string | number): void {
+  line.text(head)
+  if (typeof value === 'number') line.number(value)
+  else if (value === '' || !line.plain(value, SIMPLE_CHARACTERS)) line.text(logfmtValue(value))
 }

@@ -9,7 +9,7 @@ import type { Logger } from 'pino'
 import type { Fields, Log, VerdictFields } from '../policy/log.ts'
 import { oneLine } from '../policy/verdict.ts'
 import type { Destination } from './destination.ts'
-import { logfmtFields, logfmtVerdict } from './logfmt.ts'
+import { addVerdict, logfmtFields } from './logfmt.ts'
 
 export type LogFormat = 'logfmt' | 'json'
 
@@ -90,7 +90,11 @@ function logfmtWriter(destination: Destination, priorities: boolean, now: () => 
       destination.write(`${prefix(kind)}${text}\n`)
     },
     verdict(fields) {
-      destination.write(`${prefix('verdict')}${logfmtVerdict(fields)}\n`)
+      destination.compose(line => {
+        line.text(prefix('verdict'))
+        addVerdict(line, fields)
+        line.text('\n')
+      })
     },
   }
 }

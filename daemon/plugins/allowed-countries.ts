@@ -16,7 +16,6 @@
  * all. A <User> block replaces the list for one account.
  */
 
-import { accountName } from '../policy/account.ts'
 import { isPublic } from '../policy/address.ts'
 import { countryCodes } from '../policy/country-codes.ts'
 import { fillTemplate } from '../policy/fields.ts'
@@ -62,7 +61,7 @@ export const allowedCountries = definePlugin({
     const ofUser = readUsers(section, { countries }, settings.default_domain, problems)
 
     return (request, { facts }) => {
-      const account = accountName(request.text('sasl_username'), settings.default_domain)
+      const account = request.account(settings.default_domain)
       if (account === '') return undefined
       const allowed = (ofUser(account)?.countries ?? settings.countries).allowed
       const address = request.text('client_address')

@@ -24,7 +24,6 @@
  * virtual hosts say, share it.
  */
 
-import { accountName } from '../policy/account.ts'
 import type { Judgement, LedgerEvent } from '../policy/ledger.ts'
 import { ownText } from '../policy/own-text.ts'
 import { definePlugin, type Outcome } from '../policy/plugin.ts'
@@ -74,7 +73,7 @@ export const sendingLimit = definePlugin({
     const serviceOf = serviceNames()
 
     return (request, { facts }) => {
-      const account = accountName(request.text('sasl_username'), settings.default_domain)
+      const account = request.account(settings.default_domain)
       const state = request.text('protocol_state')
       const stage = STAGES.find(known => known === state)
       if (account === '' || stage === undefined) return undefined

@@ -13,19 +13,10 @@ const FOLDED = /^[!-@[-~]*$/
 const PLAIN = /^[\x21-\x7e]*$/
 const MOST_CHARACTERS = 320
 
-/** What was asked last: the plugins of a chain ask for the same name one after the other. */
-const last = { saslUsername: '', defaultDomain: '', account: '' }
-
 /** `defaultDomain` without "@"; empty cuts nothing. An empty result means: not authenticated. */
 export function accountName(saslUsername: string, defaultDomain: string): string {
-  if (saslUsername === last.saslUsername && defaultDomain === last.defaultDomain) {
-    return last.account
-  }
   const folded = FOLDED.test(saslUsername) ? saslUsername : fold(saslUsername)
-  last.saslUsername = saslUsername
-  last.defaultDomain = defaultDomain
-  last.account = kept(withoutDomain(folded, defaultDomain))
-  return last.account
+  return kept(withoutDomain(folded, defaultDomain))
 }
 
 function fold(name: string): string {

@@ -10,7 +10,6 @@ export const MOST_BYTES_EACH = 3
 
 export class Name {
   readonly #seed: number
-  #text: string | undefined = ''
   #bytes = Buffer.allocUnsafeSlow(1024)
   #length = 0
   #hash: number
@@ -23,13 +22,10 @@ export class Name {
 
   /** Is this name from now on. */
   of(text: string): this {
-    if (text !== this.#text) {
-      const most = text.length * MOST_BYTES_EACH
-      if (most > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(most)
-      this.#text = text
-      this.#length = this.#bytes.write(text, 0)
-      this.#hash = hashOf(this.#bytes, 0, this.#length, this.#seed)
-    }
+    const most = text.length * MOST_BYTES_EACH
+    if (most > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(most)
+    this.#length = this.#bytes.write(text, 0)
+    this.#hash = hashOf(this.#bytes, 0, this.#length, this.#seed)
     return this
   }
 
@@ -38,7 +34,6 @@ export class Name {
     const { length } = bytes
     if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(length)
     this.#bytes.set(bytes)
-    this.#text = undefined
     this.#length = length
     this.#hash = hashOf(bytes, 0, length, this.#seed)
     return this

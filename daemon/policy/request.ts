@@ -5,6 +5,8 @@
  * attribute and an empty one are told apart, because configurations of mtpolicyd may rely on it.
  */
 
+import { accountName } from './account.ts'
+
 /** The socket a request came in on. What one smtpd process asks arrives on one connection. */
 export interface Connection {
   /** Unique in the life of the process. */
@@ -23,6 +25,8 @@ const ZERO = 48
 export class PolicyRequest {
   readonly attributes: Attributes
   readonly connection: Connection
+  #account = ''
+  #defaultDomain: string | undefined
 
   constructor(attributes: Attributes, connection: Connection) {
     this.attributes = attributes
@@ -37,6 +41,15 @@ export class PolicyRequest {
   /** Value of an attribute, with missing and empty taken as the same. */
   text(name: string): string {
     return this.attributes.get(name) ?? ''
+  }
+
+  /** Whose mail it is (`accountName`): the plugins of a chain ask one after the other. */
+  account(defaultDomain: string): string {
+    if (defaultDomain !== this.#defaultDomain) {
+      this.#defaultDomain = defaultDomain
+      this.#account = accountName(this.text('sasl_username'), defaultDomain)
+    }
+    return this.#account
   }
 
   /** A count or size: digits, at most 2^53 - 1; anything else is 0, as Postfix sends for "unknown". */

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { type Destination, openDestination } from '../../daemon/log/destination.ts'
-import { logfmtFields, logfmtValue } from '../../daemon/log/logfmt.ts'
+import { LineBuffer } from '../../daemon/log/line-buffer.ts'
+import { addVerdict, logfmtFields, logfmtValue } from '../../daemon/log/logfmt.ts'
 import { openLog } from '../../daemon/log/logger.ts'
 import { runs } from '../support/fuzz.ts'
 import { until } from '../support/policy-client.ts'
@@ -67,11 +68,51 @@ t.test('no value can look like another field or another line', async t => {
   t.equal(logfmtValue('x verdict=ok'), '"x verdict=ok"')
 })
 
+const textOf = ({ bytes, length }: LineBuffer): string => bytes.toString('utf8', 0, length)
+
+t.test('the line of a verdict says what any other line of its fields would', async t => {
+  const number = fc.oneof(fc.nat(2000), fc.maxSafeInteger(), fc.double())
+  const fields = fc.record({
+    instance: fc.oneof(nasty, fc.constant('1a2b.6a1b.0')),
+    user: nasty,
+    client: nasty,
+    country: fc.option(nasty, { nil: undefined }),
+    rcpt: number,
+    size: number,
+    verdict: nasty,
+    observed: fc.option(nasty, { nil: undefined }),
+    by: nasty,
+    used: fc.option(number, { nil: undefined }),
+    limit: fc.option(fc.oneof(number, fc.constant('unlimited' as const)), { nil: undefined }),
+  })
+  const line = new LineBuffer(1)
+  fc.assert(
+    fc.property(fields, fc.integer({ min: 0, max: 2 ** 39 }), (verdict, microseconds) => {
+      line.clear()
+      line.text('é')
+      addVerdict(line, { ...verdict, ms: microseconds / 1000 })
+      const ms = (microseconds / 1000).toFixed(3)
+      assert.equal(textOf(line), `é${logfmtFields(verdict)} ms=${ms}`.toWellFormed())
+    }),
+    { numRuns: runs(1000) },
+  )
+  for (const time of [-0.001, Number.NaN, 1e10]) {
+    line.clear()
+    line.milliseconds(time)
+    t.equal(textOf(line), String(time), 'a time that cannot be is said as it is')
+  }
+})
+
 /** A destination that only collects. */
 function collected(): { lines: string[]; destination: Destination } {
   const lines: string[] = []
   const destination: Destination = {
     write: line => void lines.push(line),
+    compose(put) {
+      const line = new LineBuffer(1)
+      put(line)
+      lines.push(textOf(line))
+    },
     dropped: 0,
     flush: () => Promise.resolve(),
     redirect: () => undefined,
