@@ -87,11 +87,13 @@ export interface LedgerFile {
   close(): void
 }
 
+/** Of SQLite. Of a million accounts our pages have 31 KB of sums each: with 4 KiB folding takes a third longer. */
+const PAGE_BYTES = 16 * 1024
 /**
  * A checkpoint waits for the disk, within the transaction that hits this mark: many small ones hold
  * nobody up for long.
  */
-const CHECKPOINT_PAGES = 500
+const CHECKPOINT_BYTES = 2 * 1024 * 1024
 const readOpen = promisify(read)
 /** Bytes that a backup reads at once. */
 const BACKUP_BYTES = 256 * 1024
@@ -246,10 +248,11 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     // The write-ahead log gets the file's mode.
     if (path !== ':memory:') chmodSync(path, 0o600)
     db.pragma('locking_mode = EXCLUSIVE')
+    db.pragma(`page_size = ${PAGE_BYTES}`)
     db.pragma('journal_mode = WAL')
     // What is read is kept by us; SQLite's own 2 MB would be for nothing.
     db.pragma('cache_size = -500')
-    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / PAGE_BYTES}`)
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
