@@ -46,7 +46,11 @@ export class AccountPage {
     if (count < 1) throw new RangeError('no sums')
     const starts = new Uint32Array(names.buffer, names.byteOffset, count + 1)
     const table = NameTable.of(seed, starts, names.subarray(starts.byteLength))
-    const page = new AccountPage(table, new Float64Array(sums.buffer, sums.byteOffset, count))
+    const values = new Float64Array(sums.buffer, sums.byteOffset, count)
+    if (!values.every(sum => sum >= 0 && sum < Number.POSITIVE_INFINITY)) {
+      throw new RangeError('a sum that no counting gives')
+    }
+    const page = new AccountPage(table, values)
     page.#namesWritten = count
     return page
   }

@@ -256,7 +256,10 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
-      if (version === SCHEMA_VERSION) return
+      if (version === SCHEMA_VERSION) {
+        requireTables(db, path)
+        return
+      }
       if (version > SCHEMA_VERSION) {
         throw new ForeignLedger(
           `${path} was written by a newer version (schema ${version}, this program knows ${SCHEMA_VERSION})`,
@@ -279,6 +282,13 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
       throw new ForeignLedger(`${path} is in use by another daemon`, { cause: error })
     }
     throw asLookupError(path, error)
+  }
+}
+
+function requireTables(db: SqliteDatabase, path: string): void {
+  const there = new Set(db.prepare<[], string>('SELECT name FROM sqlite_master').pluck().all())
+  for (const [, table = ''] of SCHEMA.matchAll(/^CREATE TABLE (\w+)/gm)) {
+    if (!there.has(table)) throw new DamagedLedger(`${path} has no table "${table}"`)
   }
 }
 

@@ -318,12 +318,24 @@ function damageTable(file: string, table: string): void {
   closeSync(fd)
 }
 
+function dropTable(file: string, table: string): void {
+  const db = new Database(file)
+  db.exec(`DROP TABLE ${table}`)
+  db.close()
+}
+
 // What is damaged in the others is found when an account is asked for.
-for (const table of ['service', 'seed', 'folded']) {
-  t.test(`a file whose table \`${table}\` is damaged is set aside like any other`, async t => {
+for (const [table, what, spoil] of [
+  ['service', 'damaged', damageTable],
+  ['seed', 'damaged', damageTable],
+  ['folded', 'damaged', damageTable],
+  ['sums', 'gone', dropTable],
+  ['period', 'gone', dropTable],
+] as const) {
+  t.test(`a file whose table \`${table}\` is ${what} is set aside like any other`, async t => {
     const folder = t.testdir()
     const file = await withBackup(folder)
-    damageTable(file, table)
+    spoil(file, table)
     const slot = ledgerSlot()
     slot.open(file, 'normal', now)
     t.match(slot.problem, /were damaged: .*; those of the backup of 20\d\d-.* are in force$/)

@@ -116,6 +116,22 @@ t.test('half a page is damage, whichever half is gone', async t => {
   }
 })
 
+t.test('a sum that no counting gives is damage', async t => {
+  for (const sum of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+    const path = join(t.testdir(), 'ledger.sqlite')
+    const store = openSqliteLedger(path, 'normal')
+    store.addWithin('limit', 'alice', '2026-11-20', 1, 10)
+    store.close()
+    const db = new Database(path)
+    db.prepare('UPDATE sums SET sums = ?').run(Buffer.from(Float64Array.of(sum).buffer))
+    db.close()
+    const next = openSqliteLedger(path, 'normal')
+    const damage = { name: 'LookupError', message: /counts of 2026-11-20 are damaged/ }
+    t.throws(() => next.used('limit', 'alice', '2026-11-20'), damage, String(sum))
+    next.abandon()
+  }
+})
+
 t.test('of messages asked about twice the last 50,000 are known after a restart', async t => {
   const folder = t.testdir()
   const store = openSqliteLedger(join(folder, 'ledger.sqlite'), 'normal')
