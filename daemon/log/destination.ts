@@ -11,8 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LineBuffer } from './line-buffer.ts'
 
 export interface Destination {
-  write(line: string): void
-  /** As `write`, of a line that `put` adds. */
+  write(text: string): void
+  /** As `write`, of a line that `put` adds; nothing is left of one that throws. */
   compose(put: (line: LineBuffer) => void): void
   /** Lines dropped since start. */
   readonly dropped: number
@@ -58,7 +58,7 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
     }
     const full = waiting
     waiting = spare
-    waiting.clear()
+    waiting.cutTo(0)
     isWriting = true
     restsUntil = performance.now() + REST_MILLISECONDS
     writeAll(full, 0)
@@ -86,12 +86,18 @@ export function openDestination(fd: number, droppedLine: (count: number) => stri
       unreported++
       return
     }
-    put(waiting)
+    const { length } = waiting
+    try {
+      put(waiting)
+    } catch (error) {
+      waiting.cutTo(length)
+      throw error
+    }
     schedule()
   }
 
   return {
-    write: line => compose(waiting => waiting.text(line)),
+    write: text => compose(line => line.text(text)),
     compose,
     get dropped() {
       return dropped

@@ -28,21 +28,21 @@ export class LineBuffer {
     return this.#bytes
   }
 
-  /** Forgets all, and keeps the room. */
-  clear(): void {
-    this.#length = 0
+  /** Forgets all but the first `length` bytes, and keeps the room. */
+  cutTo(length: number): void {
+    this.#length = length
   }
 
   /** Adds a text as UTF-8. */
   text(text: string): void {
-    if (!this.plain(text, ASCII)) this.#length += this.#bytes.write(text, this.#length)
+    if (!this.textOnlyOf(ASCII, text)) this.#length += this.#bytes.write(text, this.#length)
   }
 
   /**
    * Adds a text if `characters` is not 0 for any of its characters; else nothing, and returns false.
    * Most texts are short: a call of Node's takes longer than a loop.
    */
-  plain(text: string, characters: Uint8Array): boolean {
+  textOnlyOf(characters: Uint8Array, text: string): boolean {
     const end = this.#length + text.length * MOST_BYTES_EACH
     if (end > this.#bytes.length) this.#grow(end)
     for (let at = this.#length, i = 0; i < text.length; i++, at++) {
@@ -60,7 +60,7 @@ export class LineBuffer {
     else this.#digits(value, 1)
   }
 
-  /** Adds a number of milliseconds with three digits behind the point. */
+  /** Adds a number of milliseconds with three digits behind the point; from eleven days on, as String does. */
   milliseconds(time: number): void {
     const microseconds = Math.round(time * 1000)
     if (!(microseconds >= 0 && microseconds < 1e12)) {

@@ -40,6 +40,7 @@ export function logfmtFields(fields: Fields): string {
   return line
 }
 
+/** By the code of a character: may it be in a `SIMPLE` value? */
 const SIMPLE_CHARACTERS = Uint8Array.from({ length: 128 }, (_, code) =>
   SIMPLE.test(String.fromCharCode(code)) ? 1 : 0,
 )
@@ -63,8 +64,15 @@ export function addVerdict(line: LineBuffer, fields: VerdictFields): void {
   line.milliseconds(ms)
 }
 
+/** A plugin of the operator's own may have noted anything. */
 function addValue(line: LineBuffer, head: string, value: string | number): void {
   line.text(head)
   if (typeof value === 'number') line.number(value)
-  else if (value === '' || !line.plain(value, SIMPLE_CHARACTERS)) line.text(logfmtValue(value))
+  else if (
+    typeof value !== 'string' ||
+    value === '' ||
+    !line.textOnlyOf(SIMPLE_CHARACTERS, value)
+  ) {
+    line.text(logfmtValue(value))
+  }
 }

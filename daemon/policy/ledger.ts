@@ -110,6 +110,14 @@ interface OpenMessage {
 /** Of its own: what is joined holds on to its parts, and they to the whole request. */
 const keyOf = (scope: string, name: string): string => ownText(`${scope}\n${name}`)
 
+/** Throws RangeError: a sum that is no number any more would be one for good. */
+function recipientsOf({ recipients }: LedgerEvent): number {
+  if (!Number.isSafeInteger(recipients)) {
+    throw new RangeError(`${recipients} is no number of recipients`)
+  }
+  return Math.max(1, recipients)
+}
+
 export function openLedger(store: LedgerStore, now: number): Ledger {
   const open = new Map<string, OpenMessage>()
   /** Recipients reserved per scope and account, over all open messages. */
@@ -173,7 +181,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   }
 
   function commit(event: LedgerEvent, key: string, message: Name): Judgement {
-    const count = Math.max(1, event.recipients)
+    const count = recipientsOf(event)
     const used = store.addWithin(event.scope, event.account, event.day.name, count, event.limit)
     dropReservations(key)
     const accepted = used !== undefined
@@ -202,7 +210,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   function adjust(before: Known, event: LedgerEvent, message: Name): Judgement {
     const { scope, account } = event
     const { day } = before
-    const count = Math.max(1, event.recipients)
+    const count = recipientsOf(event)
     const growth = count - before.counted
     const limit = growth > 0 ? event.limit : Number.POSITIVE_INFINITY
     const accepted = store.addWithin(scope, account, day, growth, limit) !== undefined

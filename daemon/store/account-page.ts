@@ -43,7 +43,7 @@ export class AccountPage {
     const sums = aligned(packed.sums, SUM_BYTES)
     const names = aligned(packed.names, Uint32Array.BYTES_PER_ELEMENT)
     const count = sums.byteLength / SUM_BYTES
-    if (count < 1) throw new RangeError('no sums')
+    if (!(count >= 1 && Number.isInteger(count))) throw new RangeError('no sums')
     const starts = new Uint32Array(names.buffer, names.byteOffset, count + 1)
     const table = NameTable.of(seed, starts, names.subarray(starts.byteLength))
     const values = new Float64Array(sums.buffer, sums.byteOffset, count)

@@ -88,7 +88,7 @@ export interface LedgerFile {
 }
 
 /** Of SQLite. Of a million accounts our pages have 31 KB of sums each: with 4 KiB folding takes a third longer. */
-const PAGE_BYTES = 16 * 1024
+const SQLITE_PAGE_BYTES = 16 * 1024
 /**
  * A checkpoint waits for the disk, within the transaction that hits this mark: many small ones hold
  * nobody up for long.
@@ -107,7 +107,7 @@ export function openLedgerFile(path: string, durability: Durability): LedgerFile
     return ledgerFileOf(db, path)
   } catch (error) {
     db.close()
-    throw asLookupError(path, error)
+    throw error instanceof LookupError ? error : asLookupError(path, error)
   }
 }
 
@@ -143,7 +143,9 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
   const deletePeriod = db.prepare<[number]>('DELETE FROM period WHERE id = ?')
   const putService = db.prepare<[string, number]>('INSERT OR REPLACE INTO service VALUES (?, ?)')
 
-  const seed = db.prepare<[], number>('SELECT seed FROM seed').pluck().get() ?? 0
+  const seed = db.prepare<[], number>('SELECT seed FROM seed').pluck().get()
+  // With another one nobody would be found.
+  if (seed === undefined) throw new DamagedLedger(`${path} has no seed`)
   const inode = inodeOf(path)
   let walInode = inodeOf(`${path}-wal`)
   const own = path === ':memory:' ? undefined : openSync(path, 'r')
@@ -248,11 +250,13 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     // The write-ahead log gets the file's mode.
     if (path !== ':memory:') chmodSync(path, 0o600)
     db.pragma('locking_mode = EXCLUSIVE')
-    db.pragma(`page_size = ${PAGE_BYTES}`)
+    db.pragma(`page_size = ${SQLITE_PAGE_BYTES}`)
     db.pragma('journal_mode = WAL')
     // What is read is kept by us; SQLite's own 2 MB would be for nothing.
     db.pragma('cache_size = -500')
-    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / PAGE_BYTES}`)
+    // A file that is there keeps the size it was made with.
+    const pageBytes = Number(db.pragma('page_size', { simple: true }))
+    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / pageBytes}`)
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
@@ -286,7 +290,8 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
 }
 
 function requireTables(db: SqliteDatabase, path: string): void {
-  const there = new Set(db.prepare<[], string>('SELECT name FROM sqlite_master').pluck().all())
+  const tables = db.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'")
+  const there = new Set(tables.pluck().all())
   for (const [, table = ''] of SCHEMA.matchAll(/^CREATE TABLE (\w+)/gm)) {
     if (!there.has(table)) throw new DamagedLedger(`${path} has no table "${table}"`)
   }

@@ -119,6 +119,35 @@ t.test('a bug in a plugin of one’s own costs no mail', async t => {
   t.match((await daemon.ctl('status')).stdout, /bug/)
 })
 
+t.test('what a plugin of one’s own notes in a wrong form is logged, and nothing else', async t => {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  const odd = `export default ({ definePlugin }) => definePlugin({
+    name: 'Odd', summary: '.', settings: {}, create: () => (request, { facts }) => {
+      facts.country = { toString: () => request.text('sasl_username') === 'bob' ? null.oops : 'DE' }
+      facts.used = 5n
+      facts.limit = null
+      facts.observed = true } })`
+  writeFileSync(join(folderOf(daemon.root), 'odd.mjs'), odd)
+  writeFileSync(
+    join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf'),
+    `port = ${daemon.port}
+     <VirtualHost ${daemon.port}>
+       name = mail
+       <Plugin odd>
+         module = Odd
+       </Plugin>
+     </VirtualHost>\n`,
+  )
+  await daemon.start()
+  for (const sasl_username of ['bob', 'alice']) {
+    t.equal(await ask(daemon.port, { ...account, sasl_username }), 'dunno')
+  }
+  const line = /user=alice client="" country=DE .* observed=true by="" used=5 limit=unlimited ms=\d/
+  t.ok(await daemon.logged(line))
+  t.notMatch(daemon.log(), /user=bob/, 'not even the beginning of a line')
+})
+
 t.test('what cannot be used is said at its file, and the others load', async t => {
   const root = t.testdir()
   const folder = folderOf(root)

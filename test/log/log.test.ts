@@ -88,7 +88,7 @@ t.test('the line of a verdict says what any other line of its fields would', asy
   const line = new LineBuffer(1)
   fc.assert(
     fc.property(fields, fc.integer({ min: 0, max: 2 ** 39 }), (verdict, microseconds) => {
-      line.clear()
+      line.cutTo(0)
       line.text('é')
       addVerdict(line, { ...verdict, ms: microseconds / 1000 })
       const ms = (microseconds / 1000).toFixed(3)
@@ -97,9 +97,9 @@ t.test('the line of a verdict says what any other line of its fields would', asy
     { numRuns: runs(1000) },
   )
   for (const time of [-0.001, Number.NaN, 1e10]) {
-    line.clear()
+    line.cutTo(0)
     line.milliseconds(time)
-    t.equal(textOf(line), String(time), 'a time that cannot be is said as it is')
+    t.equal(textOf(line), String(time), 'a time that no request takes is said as it is')
   }
 })
 
@@ -226,6 +226,21 @@ t.test('the lines of one turn are one write, and none is written inside the turn
     return text !== ''
   })
   t.equal(text, 'one\ntwo\n')
+})
+
+t.test('a line that cannot be put together leaves nothing behind', async t => {
+  const { writer, reader } = await fifo(t)
+  const destination = openDestination(writer, droppedLine)
+  destination.write('one\n')
+  t.throws(() =>
+    destination.compose(line => {
+      line.text('half a li')
+      throw new Error('no more')
+    }),
+  )
+  destination.write('two\n')
+  await destination.flush()
+  t.equal(readPipe(reader), 'one\ntwo\n')
 })
 
 t.test('a pipe nobody reads costs lines, which are counted and told, and nothing else', async t => {

@@ -231,6 +231,20 @@ t.test(
 )
 
 t.test(
+  'what is no number of recipients counts nothing, and whoever said it hears of it',
+  async t => {
+    const world = new World()
+    for (const recipients of [Number.NaN, Number.POSITIVE_INFINITY, 1.5]) {
+      for (const stage of ['DATA', 'END-OF-MESSAGE'] as const) {
+        t.throws(() => world.judge({ stage, instance: 'a', recipients }), /no number of recipients/)
+      }
+    }
+    t.match(world.judge({ stage: 'END-OF-MESSAGE', instance: 'a', recipients: 2 }), { used: 2 })
+    world.store.close()
+  },
+)
+
+t.test(
   'recipients added after DATA was asked are counted, and refused beyond the limit',
   async t => {
     // Another rule at DATA refuses, e.g. reject_unauth_pipelining: the message stays open.

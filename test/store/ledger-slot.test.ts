@@ -319,8 +319,16 @@ function damageTable(file: string, table: string): void {
 }
 
 function dropTable(file: string, table: string): void {
+  execute(file, `DROP TABLE ${table}`)
+}
+
+function emptyTable(file: string, table: string): void {
+  execute(file, `DELETE FROM ${table}`)
+}
+
+function execute(file: string, statement: string): void {
   const db = new Database(file)
-  db.exec(`DROP TABLE ${table}`)
+  db.exec(statement)
   db.close()
 }
 
@@ -329,6 +337,7 @@ for (const [table, what, spoil] of [
   ['service', 'damaged', damageTable],
   ['seed', 'damaged', damageTable],
   ['folded', 'damaged', damageTable],
+  ['seed', 'empty', emptyTable],
   ['sums', 'gone', dropTable],
   ['period', 'gone', dropTable],
 ] as const) {
