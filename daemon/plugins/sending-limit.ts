@@ -57,7 +57,14 @@ export const sendingLimit = definePlugin({
     default_domain: text({ doc: 'Domain cut from user names.', fallback: '' }),
     counter: optional(text({ doc: 'Name of the count; without one, the block’s own name.' })),
   },
-  create(settings, { name, section, clock, ledger, timezone, observe, problems }) {
+  create(settings, { name, section, clock, ledger, timezone, observe, problems, refuse }) {
+    const scope = settings.counter ?? name
+    if (scope.length > MOST_CHARACTERS) {
+      refuse(
+        `a counter's name has ${MOST_CHARACTERS} characters at most, this one ${scope.length}`,
+        'counter',
+      )
+    }
     const ofUser = readUsers(section, { threshold }, settings.default_domain, problems)
     const dayOf = calendarDays(timezone)
     const turnText = turnFormatter(timezone)
@@ -82,7 +89,7 @@ export const sendingLimit = definePlugin({
       const day = dayOf(now)
       const recipients = stage === 'RCPT' ? 1 : Math.max(1, request.count('recipient_count'))
       const event: LedgerEvent = {
-        scope: settings.counter ?? name,
+        scope,
         account,
         stage,
         instance: instanceOf(request.text('instance'), now),

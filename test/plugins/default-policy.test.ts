@@ -284,6 +284,11 @@ t.test('settings of the two that cannot be meant are refused, with what is expec
     ['AllowedCountries', 'countries = DE\n<User a>\n</User>', /<User a> needs "countries"/],
     ['SendingLimit', 'threshold = -1', /from 0 to 1,000,000,000, or unlimited, found "-1"/],
     ['SendingLimit', 'threshold = 1000000001', /found "1000000001"/],
+    [
+      'SendingLimit',
+      `threshold = 1\ncounter = ${'x'.repeat(513)}`,
+      /"counter" in .*512 characters at most, this one 513/,
+    ],
     ['SendingLimit', 'threshold = 1e3', /found "1e3"/],
     ['SendingLimit', 'threshold = 5\n<User a>\nthreshold = x\n</User>', /<User a>.*found "x"/],
   ] as const) {
