@@ -26,6 +26,7 @@ import { systemClock } from './policy/clock.ts'
 import { describeError } from './policy/errors.ts'
 import type { Log } from './policy/log.ts'
 import { formatProblem, type Problem } from './policy/problem.ts'
+import type { Connection, PolicyRequest } from './policy/request.ts'
 import { dunno, type Verdict } from './policy/verdict.ts'
 import type { Supervisor } from './supervisor.ts'
 import { version } from './version.ts'
@@ -197,9 +198,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     return false
   }
 
-  const conversation: Conversation = {
-    answer: request => current.answer(request),
-    unsettled(verdict): Verdict {
+  const conversation = {
+    // Set by `putInForce`. Plain values: each answer asks for them, and a getter is a call.
+    keepaliveSeconds: 0,
+    mostRequests: 0,
+    answer: (request: PolicyRequest) => current.answer(request),
+    unsettled(verdict: Verdict): Verdict {
       // Only what was let through needs its count; a refusal stands without one.
       switch (current.assembly.loaded.globals.on_failure) {
         case 'dunno':
@@ -211,18 +215,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }
     },
     turn,
-    get keepaliveSeconds() {
-      return current.assembly.loaded.globals.keepalive_timeout
-    },
-    get mostRequests() {
-      return current.assembly.loaded.globals.max_keepalive
-    },
-    closed(connection, reason) {
+    closed(connection: Connection, reason: string) {
       log.connection('closed', { connection: connection.id, reason })
       slot.ledger.disconnect(connection.id)
       // What its unfinished message leaves behind is made durable as well.
       turn(() => undefined)
     },
+  } satisfies Conversation
+
+  function putInForce(next: Prepared): void {
+    current = { ...next, answer: answerOf(next.assembly, log) }
+    const { keepalive_timeout, max_keepalive } = next.assembly.loaded.globals
+    conversation.keepaliveSeconds = keepalive_timeout
+    conversation.mostRequests = max_keepalive
   }
 
   const server: PolicyServer = makeServer({
@@ -239,7 +244,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   log = await logOf(first.assembly)
   openStore(first.assembly)
   await startPlugins(first.assembly)
-  current = { ...first, answer: answerOf(first.assembly, log) }
+  putInForce(first)
   sayProblems(first.assembly, first.lines)
   await server.listen(first.assembly.endpoints)
   const { pid_file } = first.assembly.loaded.globals
@@ -293,7 +298,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       const old = current.assembly
       for (const endpoint of old.endpoints) retiredKeys.add(endpointKey(endpoint))
       log = nextLog
-      current = { ...next, answer: answerOf(next.assembly, log) }
+      putInForce(next)
       // Requests under way may still use what the old configuration opened.
       setTimeout(() => old.close(), 10_000).unref()
       sayProblems(next.assembly, next.lines)
