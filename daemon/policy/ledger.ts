@@ -96,6 +96,11 @@ export const MISSED_ENDS = 50
 /** Different services remembered; a service is a local address and port, so few exist. */
 const MOST_SERVICES = 1000
 
+/** Messages that are open at once; of more, the oldest is over. 20,000 smtpd processes have no more. */
+export const MOST_OPEN = 100_000
+/** Of them under one instance on one connection: one for each counter. More accounts are invented. */
+export const MOST_OF_AN_INSTANCE = 100
+
 /** A message between its first RCPT and its end. */
 interface OpenMessage {
   readonly scope: string
@@ -167,6 +172,8 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       message.day = event.day.name
       message.touchedAt = event.now
     } else {
+      const [oldest] = open.keys()
+      if (open.size >= MOST_OPEN && oldest !== undefined) release(oldest)
       open.set(key, {
         scope: event.scope,
         account: ownText(event.account),
@@ -236,8 +243,14 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       for (const old of last.keys) release(old)
     }
     if (event.stage !== 'RCPT') return
-    if (isSame) last.keys.add(key)
-    else {
+    if (isSame) {
+      last.keys.add(key)
+      const [oldest] = last.keys
+      if (last.keys.size > MOST_OF_AN_INSTANCE && oldest !== undefined) {
+        last.keys.delete(oldest)
+        release(oldest)
+      }
+    } else {
       const instance = ownText(event.instance)
       current.set(event.connection, { instance, keys: new Set([key]) })
     }

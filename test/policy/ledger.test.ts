@@ -10,6 +10,8 @@ import {
   type Ledger,
   type LedgerEvent,
   MISSED_ENDS,
+  MOST_OF_AN_INSTANCE,
+  MOST_OPEN,
   openLedger,
   UNFINISHED_MILLISECONDS,
 } from '../../daemon/policy/ledger.ts'
@@ -229,6 +231,33 @@ t.test(
     world.store.close()
   },
 )
+
+t.test('invented accounts take no memory without end, and give reservations back', async t => {
+  const world = (): World => {
+    const made = new World()
+    made.judge({ stage: 'END-OF-MESSAGE', instance: 'first', account: 'bob', recipients: 1 })
+    return made
+  }
+  const reserve = (at: World, n: number, connection: number, instance = 'same'): number =>
+    at.judge({
+      stage: 'RCPT',
+      instance,
+      connection,
+      account: `invented${n}`,
+      recipient: 'bob@example.org',
+    }).used
+  const one = world()
+  for (let n = 0; n <= MOST_OF_AN_INSTANCE; n++) reserve(one, n, 1)
+  t.equal(reserve(one, 0, 2, 'new'), 1, 'the first has given its reservation back')
+  t.equal(reserve(one, 1, 3, 'new'), 2, 'all others still have theirs')
+  one.store.close()
+
+  const many = world()
+  for (let n = 0; n <= MOST_OPEN; n++) reserve(many, n, Math.floor(n / MOST_OF_AN_INSTANCE))
+  t.equal(reserve(many, 0, -1, 'new'), 1, 'the oldest of all is over')
+  t.equal(reserve(many, MOST_OPEN, -2, 'new'), 2)
+  many.store.close()
+})
 
 t.test(
   'what is no number of recipients counts nothing, and whoever said it hears of it',
