@@ -12,7 +12,7 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectSecure, type TLSSocket } from 'node:tls'
 import type { Client, ClientOptions, Entry } from 'ldapts'
 import type { Directory, DirectoryEntry } from '../policy/directory.ts'
-import { describeError, LookupError, withoutLogin } from '../policy/errors.ts'
+import { describeError, LookupError, withoutLogin, withoutSecret } from '../policy/errors.ts'
 import { oneLine } from '../policy/verdict.ts'
 import { describeSocketError } from './peer-connection.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
@@ -86,7 +86,7 @@ export function ldapDirectory(options: LdapOptions, pauseMs = PAUSE_MS): Closabl
   let failedUntil = 0
 
   function messageOf(reason: unknown): string {
-    return `${target.name}: ${reasonOf(reason)}`
+    return `${target.name}: ${withoutSecret(reasonOf(reason), password)}`
   }
 
   function failed(reason: unknown): LookupError {

@@ -20,3 +20,8 @@ export function describeError(error: unknown): string {
 export function withoutLogin(address: string): string {
   return address.replace(/(^|:\/\/).*@/s, '$1***@')
 }
+
+/** What a server or a driver says, should it quote a secret that it was given: that stays among us. */
+export function withoutSecret(message: string, secret: string | undefined): string {
+  return secret ? message.replaceAll(secret, '***') : message
+}

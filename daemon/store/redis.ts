@@ -7,7 +7,7 @@
  */
 
 import type { RedisOptions as LibraryOptions, Redis } from 'iovalkey'
-import { describeError, LookupError, withoutLogin } from '../policy/errors.ts'
+import { describeError, LookupError, withoutLogin, withoutSecret } from '../policy/errors.ts'
 import {
   ANSWER_MILLISECONDS,
   type ClosableKeyValueStore,
@@ -83,7 +83,9 @@ export function redisStore(options: RedisOptions): ClosableKeyValueStore {
 
   async function ask<T>(question: (client: Redis) => Promise<T>): Promise<T> {
     const refuse = (reason: string): never => {
-      throw new LookupError(`${where}: ${reason}`)
+      // Of a command that it does not know, AUTH say, Redis quotes the beginning.
+      const said = reason.replace(/, with args beginning with: .*/s, '')
+      throw new LookupError(`${where}: ${withoutSecret(said, options.password)}`)
     }
     if (isClosed) return refuse('closed')
     if (performance.now() < restsUntil) return refuse('did not answer a moment ago')

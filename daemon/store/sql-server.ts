@@ -10,7 +10,7 @@
  * which is asked again if the link was found dead. A password never gets into a message.
  */
 
-import { LookupError } from '../policy/errors.ts'
+import { LookupError, withoutSecret } from '../policy/errors.ts'
 import type { SqlRow, SqlValue } from '../policy/ports.ts'
 import type { ClosableSqlConnection } from './sqlite-connection.ts'
 
@@ -287,9 +287,4 @@ function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)
   return error.message || error.name
-}
-
-/** No driver is known to quote a password; should one do so, it stays among us. */
-function withoutSecret(message: string, secret: string): string {
-  return secret === '' ? message : message.replaceAll(secret, '***')
 }

@@ -294,6 +294,12 @@ t.test('redis: a password, another database, and a socket', { skip: noRedis }, a
   const wrong = await said(redisAt(server.port, { password: 'wr0ng' }))
   t.match(wrong, /LookupError: .*WRONGPASS/)
   t.notMatch(wrong, /wr0ng/)
+  const knowsNoAuth = await running(t, 'redis', { args: ['--rename-command', 'AUTH', ''] })
+  for (const secret of ['wr0ng', 'wr0ng'.repeat(40)]) {
+    const unknown = await said(redisAt(knowsNoAuth.port, { password: secret }))
+    t.match(unknown, /LookupError: .*unknown command/)
+    t.notMatch(unknown, /wr0ng/, 'not even where Redis quotes it')
+  }
   const beyond = redisAt(server.port, { password, db: 99 })
   t.match(await said(beyond), /LookupError: .*DB index/)
   t.match(await said(beyond), /DB index/, 'each time')
