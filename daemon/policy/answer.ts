@@ -144,17 +144,20 @@ export function makeAnswer(options: AnswerOptions): Answer {
         return host.run(request, context, began)
       })
       if (!(outcome instanceof Promise)) return conclude(outcome)
+      // Those who were not asked yet decide without waiting, if failing is not the end.
+      const grace = options.onFailure === 'dunno' ? GRACE_MILLISECONDS : 0
       return deadline
-        .race(outcome, options.deadlineMilliseconds)
+        .race(outcome, options.deadlineMilliseconds, grace)
         .then(result => {
+          if (deadline.isOver) {
+            tally.deadlines++
+            log.error(`[${request.connection.endpoint}]: request timed out`, {
+              host: host.name,
+              instance: request.text('instance'),
+            })
+          }
           // Giving the session back is a part of it.
-          if (result !== DEADLINE) return conclude(result, clock.elapsed())
-          tally.deadlines++
-          log.error(`[${request.connection.endpoint}]: request timed out`, {
-            host: host.name,
-            instance: request.text('instance'),
-          })
-          return failed()
+          return result === DEADLINE ? failed() : conclude(result, clock.elapsed())
         })
         .catch(fail)
     } catch (error) {
@@ -165,6 +168,9 @@ export function makeAnswer(options: AnswerOptions): Answer {
 
 /** Milliseconds; it matters where a request has no deadline. */
 const LONGEST_PATIENCE = 60_000
+
+/** What is left for the plugins behind the one that took all the time, and for the session. */
+const GRACE_MILLISECONDS = 25
 
 const DEADLINE = Symbol('deadline')
 
@@ -177,15 +183,20 @@ class Deadline {
     return this.#controller.signal
   }
 
-  /** The work's result, or DEADLINE when time is up: the signal is aborted then. */
-  race<T>(work: Promise<T>, milliseconds: number): Promise<T | typeof DEADLINE> {
+  get isOver(): boolean {
+    return this.#controller?.signal.aborted ?? false
+  }
+
+  /** The work's result, or DEADLINE when time is up, and the grace too: the signal is aborted before it. */
+  race<T>(work: Promise<T>, milliseconds: number, grace: number): Promise<T | typeof DEADLINE> {
     if (milliseconds === 0) return work
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      let timer = setTimeout(() => {
+        if (grace > 0) timer = setTimeout(() => resolve(DEADLINE), grace)
+        else resolve(DEADLINE)
         // Also where nobody has asked for the signal yet: the chain looks at it before it goes on.
         this.#controller ??= new AbortController()
         this.#controller.abort()
-        resolve(DEADLINE)
       }, milliseconds)
       work.then(resolve, reject).finally(() => clearTimeout(timer))
     })

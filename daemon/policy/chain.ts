@@ -3,6 +3,8 @@
  *
  * A failing plugin is logged, counted, and then what the operator chose happens: `on_error =
  * continue` at the plugin, else the file's `on_failure`. Plugins never decide that themselves.
+ * Where a failure lets mail pass, a plugin that takes all the time of a request is one that fails,
+ * and those behind it are asked all the same: a stranger's slow DNS must not switch off a limit.
  * Nothing here waits unless a plugin does: a chain of synchronous plugins is a plain loop.
  */
 
@@ -98,12 +100,13 @@ export function makeChain(
       }
       if (outcome instanceof Promise) {
         if (waitsForFirst) askAhead(i + 1, request, context)
-        return outcome
+        const inTime = options.onFailure === 'dunno' ? untilAborted(outcome, context) : outcome
+        return inTime
           .catch(error => failed(link, error))
           .then(action => {
             const now = settle(link, started, context)
-            // A request past its deadline has been answered: nothing more is asked on its behalf.
-            if (context.signal.aborted) return undefined
+            // The request has been answered by now: nothing more is asked on its behalf.
+            if (context.signal.aborted && options.onFailure !== 'dunno') return undefined
             return action === undefined
               ? runFrom(i + 1, request, context, now, false)
               : { action, by: link.name }
@@ -134,4 +137,18 @@ export function makeChain(
   }
 
   return (request, context, began = options.elapsed()) => runFrom(0, request, context, began)
+}
+
+/**
+ * Rejects when the request's time is over. Not at once: what is inside of this work hears of it first,
+ * and may still come to a decision.
+ */
+function untilAborted<T>(work: Promise<T>, { signal }: Context): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const isLate = (): void =>
+      void setImmediate(() => reject(new LookupError('not within the time of the request')))
+    if (signal.aborted) isLate()
+    else signal.addEventListener('abort', isLate, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', isLate))
+  })
 }

@@ -109,32 +109,59 @@ t.test(
   },
 )
 
-t.test('a deadline ends every request the same way, whatever on_error says', async t => {
-  for (const listens of ['yes', 'no']) {
-    for (const [globals, answer] of [
-      ['', 'dunno'],
-      ['on_failure = defer', 'defer the mail could not be checked, try again later'],
-      ['on_failure = close', undefined],
-    ] as const) {
-      asked.length = 0
-      aborted.length = 0
-      const late = plugin('Slow', `listens = ${listens}\nanswer = ""\non_error = continue`)
-      const world = await makeWorld(
-        chain(late + plugin('Witness', 'answer = reject'), `request_timeout = 1\n${globals}`),
-        { plugins, secondMilliseconds: 10 },
-      )
-      t.equal(await world.ask({ instance: '1' }), answer, globals)
-      t.match(world.errors, [`[${PORT}]: request timed out`])
-      t.strictSame(aborted, listens === 'yes' ? ['slow'] : [])
-      await new Promise(resolve => setTimeout(resolve, 80))
-      t.strictSame(asked, [], 'nothing more is asked on behalf of an answered request')
+t.test(
+  'a plugin that takes all the time costs itself, or the request if it may not fail',
+  async t => {
+    for (const listens of ['yes', 'no']) {
+      for (const [globals, answer, behind] of [
+        ['', 'reject', ['witness']],
+        ['on_failure = defer', 'defer the mail could not be checked, try again later', []],
+        ['on_failure = close', undefined, []],
+      ] as const) {
+        asked.length = 0
+        aborted.length = 0
+        const late = plugin('Slow', `listens = ${listens}\nanswer = ""\non_error = continue`)
+        const world = await makeWorld(
+          chain(late + plugin('Witness', 'answer = reject'), `request_timeout = 1\n${globals}`),
+          { plugins, secondMilliseconds: 10 },
+        )
+        t.equal(await world.ask({ instance: '1' }), answer, globals)
+        t.match(world.errors.at(-1), `[${PORT}]: request timed out`)
+        t.strictSame(aborted, listens === 'yes' ? ['slow'] : [])
+        await new Promise(resolve => setTimeout(resolve, 80))
+        t.strictSame(asked, behind, 'nothing more is asked on behalf of an answered request')
+      }
     }
+    const world = await makeWorld(chain(plugin('Slow', 'listens = no'), 'request_timeout = 0'), {
+      plugins,
+      secondMilliseconds: 10,
+    })
+    t.equal(await world.ask({}), 'reject late', '0 waits for ever')
+  },
+)
+
+t.test('a stranger’s slow DNS does not switch off a limit, not even deep inside', async t => {
+  const limit = plugin('SendingLimit', 'threshold = 5', 'limit')
+  const late = (name: string): string => plugin('Slow', 'listens = no', name)
+  const inside = `key = sasl_username\nmatch = alice\n${late('a')}${limit}`
+  for (const blocks of [
+    late('a') + limit,
+    late('a') + late('b') + limit,
+    plugin('Condition', inside, 'outer'),
+  ]) {
+    const world = await makeWorld(chain(blocks, 'request_timeout = 1'), {
+      plugins,
+      secondMilliseconds: 10,
+    })
+    t.strictSame(world.messages, [])
+    const mail = { sasl_username: 'alice', protocol_state: 'END-OF-MESSAGE', recipient_count: '3' }
+    t.equal(await world.ask({ ...mail, instance: '1' }), 'dunno')
+    t.match(
+      await world.ask({ ...mail, instance: '2' }),
+      /^reject 5\.7\.1 You may send to 5/,
+      blocks,
+    )
   }
-  const world = await makeWorld(chain(plugin('Slow', 'listens = no'), 'request_timeout = 0'), {
-    plugins,
-    secondMilliseconds: 10,
-  })
-  t.equal(await world.ask({}), 'reject late', '0 waits for ever')
 })
 
 t.test('requests of one mail wait for each other, those of others do not', async t => {
