@@ -163,6 +163,7 @@ export function ledgerSlot(): LedgerSlot {
   /** The open file still has everything, under no name. */
   async function writeAnew({ path, durability }: Place, now: number): Promise<void> {
     const detached = need(store)
+    mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
     await detached.backUp(path)
     const newest = [...detached.remembered()]
     settleIfPossible(detached)

@@ -45,5 +45,6 @@ function prepared(name: string): string {
     .replace(/[\s\u0085]/g, ' ')
     .replace(INVISIBLE, '')
     .replace(/ +/g, ' ')
-  return visible.trim().toLowerCase().normalize('NFC') || name
+  const folded = visible.trim().toLowerCase().replaceAll('ß', 'ss').replaceAll('ς', 'σ')
+  return folded.normalize('NFC') || name
 }

@@ -19,6 +19,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -190,8 +191,10 @@ export class Journal {
   /** Has somebody deleted or replaced the file that is written to? */
   get isDetached(): boolean {
     const path = this.#files.at(-1)?.path
-    if (path === undefined || !this.#open) return false
-    return statSync(path, { throwIfNoEntry: false })?.ino !== this.#open.inode
+    if (path === undefined) return false
+    const inode = statSync(path, { throwIfNoEntry: false })?.ino
+    // Before anything is written after a start, it is to be found at least.
+    return this.#open ? inode !== this.#open.inode : inode === undefined
   }
 
   /** Nothing is written any more. */
@@ -256,6 +259,7 @@ export class Journal {
     } catch (error) {
       // Whatever it is that cannot be written, the next try is with another file.
       this.#leave()
+      if (size === 0) rmSync(path, { force: true })
       throw error
     }
     this.#lastNumber++

@@ -51,7 +51,13 @@ const SAME: Readonly<Record<string, readonly string[]>> = {
   ],
   'fi-lig': ['ﬁ-lig', 'ﬁ-ｌig'],
   joséx: ['jose\u0301x', 'JOSÉx', 'JOSE\u0301X'],
-  'straße@other.example': ['STRAßE@Other.Example', 'straẞe@other.example'],
+  'straße@other.example': [
+    'STRAßE@Other.Example',
+    'straẞe@other.example',
+    'STRASSE@other.example',
+    'strasse@other.example',
+  ],
+  νίκος: ['ΝΊΚΟΣ', 'νίκοσ'],
   k: ['K', '\u212a'],
 }
 

@@ -229,6 +229,35 @@ t.test('a file, or its journal, that is deleted at work is written anew', async 
   again.close()
 })
 
+for (const what of ['its journal', 'the whole folder'] as const) {
+  t.test(`${what} deleted before the first message after a start is made anew`, async t => {
+    const top = t.testdir()
+    const folder = join(top, 'state')
+    const file = join(folder, 'ledger.sqlite')
+    const first = ledgerSlot()
+    first.open(file, 'normal', now)
+    judge(first, 'a', 1)
+    first.ledger.settle()
+    first.close()
+    const slot = ledgerSlot()
+    slot.open(file, 'normal', now)
+    if (what === 'its journal') rmSync(join(folder, 'ledger.journal-0'))
+    else rmSync(folder, { recursive: true })
+    t.equal(await slot.mend(now), true)
+    t.match(slot.problem, /was deleted or replaced/)
+    judge(slot, 'b', 2)
+    slot.ledger.settle()
+    // As after a kill -9: what is on the disk is all there is.
+    const copy = join(top, 'copy')
+    cpSync(folder, copy, { recursive: true })
+    slot.close()
+    const again = ledgerSlot()
+    again.open(join(copy, 'ledger.sqlite'), 'normal', now)
+    t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+    again.close()
+  })
+}
+
 t.test('a backup that cannot be copied yet is not forgotten', async t => {
   const folder = t.testdir()
   const file = await withBackup(folder)
