@@ -1,5 +1,6 @@
 /** The journal: what was written is read again, whatever became of the rest. */
 
+import { spawnSync } from 'node:child_process'
 import {
   cpSync,
   readdirSync,
@@ -431,4 +432,37 @@ t.test('a copy that is taken at any moment can be gone on with', async t => {
     const copy = new Journal(ledger(join(folder, 'copy')), true, START)
     if (said(copy).length !== used * 2) t.fail(`${said(copy).length} lines after ${used}`)
   }
+})
+
+/** Writes a durable journal again and again. */
+const TRIES = `
+  const { Journal } = await import(process.argv[1])
+  const { Name } = await import(process.argv[2])
+  const journal = new Journal(process.argv[3], true, { file: 0, offset: 0 })
+  let failed = 0
+  for (let i = 0; i < 5; i++) {
+    journal.record.sum('limit', '2026-11-20', new Name(0).of('alice'), i)
+    try { journal.settle() } catch { failed++ }
+  }
+  console.log(failed)`
+
+t.test('a disk that takes nothing more is not littered with empty files', async t => {
+  const folder = t.testdir()
+  const of = (path: string): string => new URL(`../../daemon/${path}`, import.meta.url).href
+  // No file may have more than 100 KiB: the write fails, as on a full disk.
+  const child = spawnSync(
+    'bash',
+    [
+      '-c',
+      'ulimit -f 100; trap "" XFSZ; exec "$0" --input-type=module -e "$@"',
+      process.execPath,
+      TRIES,
+      of('store/journal.ts'),
+      of('policy/name.ts'),
+      ledger(folder),
+    ],
+    { encoding: 'utf8' },
+  )
+  t.equal(child.stdout, '5\n', child.stderr)
+  t.same(readdirSync(folder), [], 'nothing is left behind')
 })
