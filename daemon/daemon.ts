@@ -6,7 +6,7 @@
  * has arrived is answered first.
  */
 
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { type Assembly, assemble } from './assemble.ts'
 import type { Source } from './configuration.ts'
@@ -14,7 +14,7 @@ import type { DaemonStatus } from './control/protocol.ts'
 import { serveControl } from './control/server.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { ledgerSlot } from './ledger-slot.ts'
-import { openDestination } from './log/destination.ts'
+import { openDestination, openLogFile } from './log/destination.ts'
 import { openLog } from './log/logger.ts'
 import { seldom } from './log/seldom.ts'
 import { countryPool } from './lookup/country-pool.ts'
@@ -131,7 +131,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   function logFileOf({ loaded }: Assembly): LogFile | undefined {
     const { log_file } = loaded.globals
     if (log_file === undefined || log_file === 'Sys::Syslog') return undefined
-    return isLogFile(log_file) ? logFile : { path: log_file, fd: openSync(log_file, 'a', 0o640) }
+    return isLogFile(log_file) ? logFile : { path: log_file, fd: openLogFile(log_file) }
   }
 
   function isLogFile(path: string | undefined): boolean {
@@ -389,7 +389,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     reopenLog() {
       if (!logFile) return
       const { path } = logFile
-      logTo({ path, fd: openSync(path, 'a', 0o640) })
+      try {
+        logTo({ path, fd: openLogFile(path) })
+      } catch (error) {
+        log.error(`the log goes on where it is: ${describeError(error)}`)
+      }
     },
     async stop(milliseconds) {
       housekeeping.stop()

@@ -1,11 +1,17 @@
 /** Where the log goes, while the daemon runs. */
 
+import { execFileSync } from 'node:child_process'
 import {
+  closeSync,
+  constants,
   existsSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   realpathSync,
+  renameSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
@@ -13,6 +19,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { askPort, freePort, type InstalledDaemon, installDaemon } from '../support/daemon.ts'
+
+const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK
 
 /** A daemon with a configuration by hand, in which more can be said. */
 async function startWith(t: Test, more: (root: string) => string) {
@@ -92,4 +100,43 @@ t.test('with each reload the log goes where the file says, and nothing stays ope
   t.equal((await daemon.ctl('reload')).status, 0)
   t.ok(await logsTo(daemon, 'log', 'last'), 'without log_file to standard error again')
   t.ok(await eventually(() => descriptors(daemon, 'one') + descriptors(daemon, 'two') === 0))
+})
+
+t.test('a named pipe that nobody reads is refused, and mail is answered on', async t => {
+  const { daemon, configure, to } = await startWith(t, root => `log_file = "${root}/one"\n`)
+  const pipe = join(daemon.root, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  configure(to('pipe'))
+  // A daemon that waits for a reader gets one, and the test its end.
+  const rescue = setTimeout(() => closeSync(openSync(pipe, READ_AT_ONCE)), 5000)
+  t.teardown(() => clearTimeout(rescue))
+  const before = performance.now()
+  const { status, stderr } = await daemon.ctl('reload')
+  t.ok(performance.now() - before < 4000, 'at once')
+  t.equal(status, 1)
+  t.match(stderr, /pipe is a named pipe or a socket that nobody reads/)
+  t.ok(await logsTo(daemon, 'one', 'after'), 'a mail is answered, and logged to the old file')
+
+  t.test('with a reader it gets the log', async t => {
+    const reader = openSync(pipe, READ_AT_ONCE)
+    t.equal((await daemon.ctl('reload')).status, 0)
+    await askPort(daemon.port, { request: 'smtpd_access_policy', instance: 'piped' })
+    await sleep(100)
+    const bytes = Buffer.alloc(64 * 1024)
+    t.match(bytes.toString('utf8', 0, readSync(reader, bytes)), /instance=piped/)
+    closeSync(reader)
+  })
+})
+
+t.test('after SIGUSR1 a pipe that nobody reads does not take the place of the log', async t => {
+  const { daemon } = await startWith(t, root => `log_file = "${root}/one"\n`)
+  const path = join(daemon.root, 'one')
+  renameSync(path, `${path}.1`)
+  execFileSync('mkfifo', [path])
+  const rescue = setTimeout(() => closeSync(openSync(path, READ_AT_ONCE)), 5000)
+  t.teardown(() => clearTimeout(rescue))
+  process.kill(daemon.pid ?? 0, 'SIGUSR1')
+  t.ok(await logsTo(daemon, 'one.1', 'after'), 'a mail is logged to the file of before')
+  const said = /the log goes on where it is: log_file .*one is a named pipe/
+  t.ok(await eventually(() => said.test(textOf(daemon, 'one.1'))))
 })
