@@ -247,7 +247,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function putInForce(next: Prepared): void {
     current = { ...next, answer: answerOf(next.assembly, log) }
-    const { keepalive_timeout, max_keepalive } = next.assembly.loaded.globals
+    const { keepalive_timeout, max_keepalive, durability } = next.assembly.loaded.globals
+    slot.setDurability(durability)
     conversation.keepaliveSeconds = keepalive_timeout
     conversation.mostRequests = max_keepalive
   }
