@@ -6,7 +6,7 @@
  * has arrived is answered first.
  */
 
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { type Assembly, assemble } from './assemble.ts'
 import type { Source } from './configuration.ts'
@@ -14,7 +14,7 @@ import type { DaemonStatus } from './control/protocol.ts'
 import { serveControl } from './control/server.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { ledgerSlot } from './ledger-slot.ts'
-import { openDestination } from './log/destination.ts'
+import { openDestination, openLogFile } from './log/destination.ts'
 import { openLog } from './log/logger.ts'
 import { seldom } from './log/seldom.ts'
 import { countryPool } from './lookup/country-pool.ts'
@@ -72,7 +72,14 @@ interface Prepared {
   readonly lines: readonly string[]
 }
 
+interface LogFile {
+  readonly path: string
+  readonly fd: number
+}
+
 const STDERR = 2
+/** A write to a file that is no longer the log has ended by then. */
+const CLOSE_LOG_MILLISECONDS = 1000
 /** Answers that leave together. */
 const TOGETHER = 16
 
@@ -83,7 +90,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const tally = newAnswerTally()
   const since = new Date(clock.now())
   const retiredKeys = new Set<string>()
-  let logFile: { readonly path: string; readonly fd: number } | undefined
+  /** Undefined: standard error. */
+  let logFile: LogFile | undefined
   let log: Log = await openLog(
     destination,
     { debug: options.debug ?? 1, format: 'logfmt', priorities: options.priorities },
@@ -119,15 +127,29 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     throw new UnusableConfiguration(assembly.problems)
   }
 
-  async function logOf({ loaded }: Assembly): Promise<Log> {
-    const { log_level, log_file, log_format } = loaded.globals
-    if (log_file !== undefined && log_file !== 'Sys::Syslog' && logFile?.path !== log_file) {
-      logFile = { path: log_file, fd: openSync(log_file, 'a', 0o640) }
-      destination.redirect(logFile.fd)
-    }
+  /** The file the log will go to: opened, if it is another than now. */
+  function logFileOf({ loaded }: Assembly): LogFile | undefined {
+    const { log_file } = loaded.globals
+    if (log_file === undefined || log_file === 'Sys::Syslog') return undefined
+    return isLogFile(log_file) ? logFile : { path: log_file, fd: openLogFile(log_file) }
+  }
+
+  function isLogFile(path: string | undefined): boolean {
+    return path === logFile?.path
+  }
+
+  function logOf({ loaded }: Assembly, file: LogFile | undefined): Promise<Log> {
+    const { log_level, log_format } = loaded.globals
     const debug = Math.max(0, Math.min(4, options.debug ?? log_level))
-    const priorities = options.priorities && logFile === undefined
+    const priorities = options.priorities && file === undefined
     return openLog(destination, { debug, format: log_format, priorities }, clock.now)
+  }
+
+  function logTo(file: LogFile | undefined): void {
+    const before = logFile
+    logFile = file
+    destination.redirect(file?.fd ?? STDERR)
+    if (before) setTimeout(() => closeSync(before.fd), CLOSE_LOG_MILLISECONDS).unref()
   }
 
   function openStore(assembly: Assembly): void {
@@ -225,7 +247,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function putInForce(next: Prepared): void {
     current = { ...next, answer: answerOf(next.assembly, log) }
-    const { keepalive_timeout, max_keepalive } = next.assembly.loaded.globals
+    const { keepalive_timeout, max_keepalive, durability } = next.assembly.loaded.globals
+    slot.setDurability(durability)
     conversation.keepaliveSeconds = keepalive_timeout
     conversation.mostRequests = max_keepalive
   }
@@ -241,7 +264,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   })
 
   const first = await prepare()
-  log = await logOf(first.assembly)
+  const firstFile = logFileOf(first.assembly)
+  log = await logOf(first.assembly, firstFile)
+  if (firstFile) logTo(firstFile)
   openStore(first.assembly)
   await startPlugins(first.assembly)
   putInForce(first)
@@ -289,15 +314,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   async function reloadNow(): Promise<readonly string[]> {
     options.supervisor.reloading()
     let next: Prepared | undefined
+    let file: LogFile | undefined
     try {
       next = await prepare()
-      const nextLog = await logOf(next.assembly)
+      file = logFileOf(next.assembly)
+      const nextLog = await logOf(next.assembly, file)
       openStore(next.assembly)
       await startPlugins(next.assembly)
       await server.listen(next.assembly.endpoints)
       const old = current.assembly
       for (const endpoint of old.endpoints) retiredKeys.add(endpointKey(endpoint))
       log = nextLog
+      // By its path: the same file may have been opened again meanwhile.
+      if (!isLogFile(file?.path)) logTo(file)
       putInForce(next)
       // Requests under way may still use what the old configuration opened.
       setTimeout(() => old.close(), 10_000).unref()
@@ -306,6 +335,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       return next.assembly.problems.map(formatProblem)
     } catch (error) {
       next?.assembly.close()
+      if (file && !isLogFile(file.path)) closeSync(file.fd)
       log.error(`reload refused, the old configuration stays: ${describeError(error)}`)
       throw error
     } finally {
@@ -359,11 +389,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     status,
     reopenLog() {
       if (!logFile) return
-      const fd = openSync(logFile.path, 'a', 0o640)
-      destination.redirect(fd)
-      const before = logFile.fd
-      logFile = { path: logFile.path, fd }
-      setTimeout(() => closeSync(before), 1000).unref()
+      const { path } = logFile
+      try {
+        logTo({ path, fd: openLogFile(path) })
+      } catch (error) {
+        log.error(`the log goes on where it is: ${describeError(error)}`)
+      }
     },
     async stop(milliseconds) {
       housekeeping.stop()

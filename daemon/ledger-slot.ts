@@ -41,6 +41,8 @@ export interface LedgerSlot {
   readonly isFull: boolean
   /** Throws ForeignLedger. Does nothing if it is open. */
   open(path: string, durability: Durability, now: number): void
+  /** Of what is counted from now on, also in a file that is opened later in the place of this one. */
+  setDurability(durability: Durability): void
   /**
    * Replaces a file that was found damaged, writes one anew that was deleted, or goes from memory
    * to one that can be used again. True if it did anything. Rejects with LookupError.
@@ -161,7 +163,7 @@ export function ledgerSlot(): LedgerSlot {
   }
 
   /** The open file still has everything, under no name. */
-  async function writeAnew({ path, durability }: Place, now: number): Promise<void> {
+  async function writeAnew({ path }: Place, now: number): Promise<void> {
     const detached = need(store)
     mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
     await detached.backUp(path)
@@ -169,7 +171,8 @@ export function ledgerSlot(): LedgerSlot {
     settleIfPossible(detached)
     detached.abandon()
     rmSync(`${path}-wal`, { force: true })
-    store = openStore({ path, durability }, now)
+    // The durability may be another one by now.
+    store = openStore(need(place), now)
     takeOver(store, newest)
     problem = `${path} or a file beside it was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
   }
@@ -267,6 +270,11 @@ export function ledgerSlot(): LedgerSlot {
           }
         }
       }
+    },
+    setDurability(durability) {
+      if (!place || place.durability === durability) return
+      place = { ...place, durability }
+      store?.setDurability(durability)
     },
     async mend(now) {
       if (!place || !store) return false

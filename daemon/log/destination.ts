@@ -6,7 +6,7 @@
  * count is written as soon as there is room: a blocked pipe costs log lines, never an answer.
  */
 
-import { write } from 'node:fs'
+import { constants, openSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LineBuffer } from './line-buffer.ts'
 
@@ -22,6 +22,9 @@ export interface Destination {
   redirect(fd: number): void
 }
 
+/** A named pipe is not waited for: neither for somebody who reads it nor for room in it. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+
 const MOST_WAITING_BYTES = 4 * 1024 * 1024
 /** As much room as a buffer has at first, and keeps. */
 const USUAL_BYTES = 64 * 1024
@@ -29,6 +32,18 @@ const FLUSH_MILLISECONDS = 500
 const STEP_MILLISECONDS = 2
 /** After a write the next one waits this long: alone a line goes at once, under load many go together. */
 const REST_MILLISECONDS = 5
+
+/** Throws if it cannot be opened, or is a named pipe without a reader. */
+export function openLogFile(path: string): number {
+  try {
+    return openSync(path, APPEND, 0o640)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENXIO')) throw error
+    throw new Error(`log_file ${path} is a named pipe or a socket that nobody reads`, {
+      cause: error,
+    })
+  }
+}
 
 export function openDestination(fd: number, droppedLine: (count: number) => string): Destination {
   let target = fd

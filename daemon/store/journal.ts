@@ -68,7 +68,8 @@ interface JournalFile {
 
 export class Journal {
   readonly #prefix: string
-  readonly #isDurable: boolean
+  /** Must a power cut not lose records? May change; holds from the next one on. */
+  isDurable: boolean
   readonly #record = new RecordWriter()
   /** Those with records of use, by number. The last one is written to. */
   readonly #files: JournalFile[]
@@ -76,7 +77,7 @@ export class Journal {
   readonly #free: string[]
   #lastNumber: number
   /** Of the last file, once it is written to. */
-  #open: { readonly fd: number; readonly inode: number } | undefined
+  #open: { readonly fd: number; readonly inode: number; isAllocated: boolean } | undefined
   #isClosed = false
   /** Had too much gathered that could not be written? Its sums must be kept elsewhere. */
   hasGivenUp = false
@@ -87,7 +88,7 @@ export class Journal {
   /** The journal of the ledger in `path`, which is folded up to a place. Throws the system's errors. */
   constructor(path: string, isDurable: boolean, folded: JournalPlace) {
     this.#prefix = `${path.replace(/\.sqlite$/, '')}.journal-`
-    this.#isDurable = isDurable
+    this.isDurable = isDurable
     const files = this.#found()
     const gone = missingOf(files, folded)
     this.#files = files.filter(({ number }) => number > 0)
@@ -131,7 +132,7 @@ export class Journal {
       if (this.#isClosed) throw new Error('the journal is closed')
       const file = this.#fileFor(record.byteLength)
       this.#write(record.sealed(seedOf(file.number)), file.end)
-      if (this.#isDurable && this.#open) fdatasyncSync(this.#open.fd)
+      if (this.isDurable && this.#open) fdatasyncSync(this.#open.fd)
       file.end += record.byteLength
       file.messages += record.messages
       file.newestAt = Math.max(file.newestAt, record.at)
@@ -222,6 +223,7 @@ export class Journal {
     const last = this.#files.at(-1)
     if (last && last.end + bytes <= JOURNAL_FILE_BYTES) {
       if (!this.#open) this.#goOn(last)
+      if (this.isDurable) this.#allocate(last.path)
       return last
     }
     return this.#begin()
@@ -231,7 +233,7 @@ export class Journal {
   #goOn({ path, end }: JournalFile): void {
     const fd = openSync(path, 'r+')
     const { size, ino } = fstatSync(fd)
-    this.#open = { fd, inode: ino }
+    this.#open = { fd, inode: ino, isAllocated: false }
     try {
       if (size > end) this.#write(Buffer.alloc(size - end), end)
     } catch (error) {
@@ -245,13 +247,9 @@ export class Journal {
     const path = this.#free.pop() ?? this.#newPath()
     const fd = openSync(path, USE_AGAIN, 0o600)
     const { size, ino } = fstatSync(fd)
-    this.#open = { fd, inode: ino }
+    this.#open = { fd, inode: ino, isAllocated: false }
     try {
-      // What only replaces bytes is on the disk sooner: fdatasync(2) has no size to note down.
-      if (this.#isDurable && size < JOURNAL_FILE_BYTES) {
-        this.#write(Buffer.alloc(JOURNAL_FILE_BYTES), 0)
-        syncFolder(dirname(path))
-      }
+      if (this.isDurable) this.#allocate(path)
       const head = Buffer.alloc(FILE_HEAD)
       MAGIC.copy(head)
       head.writeUInt32LE(this.#lastNumber + 1, MAGIC.length)
@@ -266,6 +264,17 @@ export class Journal {
     const file = emptyFile(path, this.#lastNumber)
     this.#files.push(file)
     return file
+  }
+
+  /** What only replaces bytes is on the disk sooner: fdatasync(2) has no size to note down. */
+  #allocate(path: string): void {
+    if (!this.#open || this.#open.isAllocated) return
+    const { size } = fstatSync(this.#open.fd)
+    if (size < JOURNAL_FILE_BYTES) {
+      this.#write(Buffer.alloc(JOURNAL_FILE_BYTES - size), size)
+      syncFolder(dirname(path))
+    }
+    this.#open.isAllocated = true
   }
 
   #newPath(): string {

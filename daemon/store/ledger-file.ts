@@ -77,6 +77,8 @@ export interface LedgerFile {
   forgetBefore(day: string): boolean
   services(): readonly (readonly [name: string, asksAtEnd: boolean])[]
   putService(name: string, asksAtEnd: boolean): void
+  /** From the next transaction on. */
+  setDurability(durability: Durability): void
   /** Has somebody deleted or replaced the file, or its write-ahead log? */
   isDetached(): boolean
   /**
@@ -212,6 +214,8 @@ function ledgerFileOf(db: SqliteDatabase, path: string): LedgerFile {
 
     putService: (name, asksAtEnd) => void guarded(() => putService.run(name, asksAtEnd ? 1 : 0)),
 
+    setDurability: durability => guarded(() => setSynchronous(db, durability)),
+
     isDetached() {
       if (path === ':memory:') return false
       const wal = inodeOf(`${path}-wal`)
@@ -257,7 +261,7 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     // A file that is there keeps the size it was made with.
     const pageBytes = Number(db.pragma('page_size', { simple: true }))
     db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / pageBytes}`)
-    db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+    setSynchronous(db, durability)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
       if (version === SCHEMA_VERSION) {
@@ -287,6 +291,10 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
     }
     throw asLookupError(path, error)
   }
+}
+
+function setSynchronous(db: SqliteDatabase, durability: Durability): void {
+  db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
 }
 
 function requireTables(db: SqliteDatabase, path: string): void {

@@ -34,6 +34,8 @@ export interface SqliteLedgerStore extends LedgerStore {
   readonly isFull: boolean
   /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
   forget(day: string, at: number): boolean
+  /** From what is counted next on. */
+  setDurability(durability: Durability): void
   /** Has somebody deleted or replaced one of the files under our hands? */
   isDetached(): boolean
   /** Writes a copy of the file, a little between other work. Rejects with LookupError; the copy of before stays then. */
@@ -230,6 +232,11 @@ function openStore(
       pages.forgetBefore(day)
       isFolded = file.forgetBefore(day)
       return isFolded
+    },
+
+    setDurability(durability) {
+      if (journal) journal.isDurable = durability === 'full'
+      file.setDurability(durability)
     },
 
     isDetached: () => file.isDetached() || (journal?.isDetached ?? false),

@@ -1,12 +1,21 @@
 /** What an administrator types, against the real programs. */
 
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { JOURNAL_FILE_BYTES } from '../../daemon/store/journal.ts'
 import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
 import { policyClient } from '../support/policy-client.ts'
 
@@ -155,6 +164,22 @@ t.test(
     t.match((await daemon.ctl('status')).stdout, /hand-written/)
   },
 )
+
+t.test('the durability of a reload holds for the next mail, and counts go on', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/threshold': '3' })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  t.equal(await askPort(daemon.port, message('a', 1)), 'action=dunno')
+  const { path } = JSON.parse((await daemon.ctl('status', '--json')).stdout).daemon.store
+  const journal = path.replace(/sqlite$/, 'journal-0')
+  t.ok(statSync(journal).size < JOURNAL_FILE_BYTES)
+  t.equal((await daemon.ctl('set', 'mtpolicyd/durability=full')).status, 0)
+  t.equal(await askPort(daemon.port, message('b', 1)), 'action=dunno')
+  t.equal(statSync(journal).size, JOURNAL_FILE_BYTES, 'blocks for fdatasync(2) to go into')
+  t.equal((await daemon.ctl('set', 'mtpolicyd/durability=normal')).status, 0)
+  t.equal(await askPort(daemon.port, message('c', 1)), 'action=dunno')
+  t.match(await askPort(daemon.port, message('d', 1)), /^action=reject /)
+})
 
 t.test('max_keepalive of a reload holds for connections that are open', async t => {
   const { daemon, conf, text } = await startHandWritten(t, 'dunno')

@@ -1,6 +1,6 @@
 /** What becomes of the counts when their file cannot be used. */
 
-import {
+import fs, {
   closeSync,
   cpSync,
   mkdirSync,
@@ -12,11 +12,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { ledgerSlot } from '../../daemon/ledger-slot.ts'
 import type { Judgement, LedgerEvent } from '../../daemon/policy/ledger.ts'
+import { JOURNAL_FILE_BYTES } from '../../daemon/store/journal.ts'
 
 const now = Date.UTC(2026, 10, 20, 12)
 const message = (instance: string, recipients: number): LedgerEvent => ({
@@ -396,4 +398,66 @@ t.test('a backup whose table `service` is damaged as well is no reason to stop',
   t.match(judge(slot, 'a', 1), { accepted: true })
   slot.ledger.settle()
   slot.close()
+})
+
+/** How often the disk was waited for since it was last asked. */
+function diskWaits(t: Test): () => number {
+  const waits = t.capture(fs, 'fdatasyncSync', fs.fdatasyncSync)
+  syncBuiltinESMExports()
+  t.teardown(() => {
+    waits.restore()
+    syncBuiltinESMExports()
+  })
+  return () => waits().length
+}
+
+t.test('mail waits for the disk as long as the durability is full', t => {
+  const folder = t.testdir()
+  const waits = diskWaits(t)
+  const pragmas = t.capture(Database.prototype, 'pragma', Database.prototype.pragma)
+  const slot = ledgerSlot()
+  slot.open(join(folder, 'ledger.sqlite'), 'normal', now)
+  const count = (instance: string): void => {
+    t.match(judge(slot, instance, 1), { accepted: true })
+    slot.ledger.settle()
+  }
+  count('a')
+  t.equal(waits(), 0)
+  pragmas()
+
+  slot.setDurability('full')
+  t.match(pragmas(), [{ args: ['synchronous = FULL'] }])
+  count('b')
+  t.equal(waits(), 1)
+  const journal = join(folder, 'ledger.journal-0')
+  t.equal(statSync(journal).size, JOURNAL_FILE_BYTES, 'the file gets its blocks at once')
+
+  slot.setDurability('normal')
+  t.match(pragmas(), [{ args: ['synchronous = NORMAL'] }])
+  count('c')
+  t.equal(waits(), 0)
+  slot.close()
+  hasThreeAfterRestart(t, join(folder, 'ledger.sqlite'))
+  t.end()
+})
+
+t.test('a file that is written anew has the durability of now', async t => {
+  const folder = t.testdir()
+  const file = join(folder, 'ledger.sqlite')
+  const waits = diskWaits(t)
+  const slot = ledgerSlot()
+  slot.open(file, 'normal', now)
+  t.match(judge(slot, 'a', 1), { accepted: true })
+  slot.ledger.settle()
+  rmSync(file)
+  const mended = slot.mend(now)
+  // While it is being copied.
+  slot.setDurability('full')
+  t.equal(await mended, true)
+  waits()
+  t.match(judge(slot, 'b', 2), { accepted: true })
+  slot.ledger.settle()
+  t.equal(waits(), 1)
+  slot.close()
+  hasThreeAfterRestart(t, file)
 })
