@@ -274,7 +274,10 @@ t.test('who could not wait for the session does not end the other one’s turn',
   const world = await makeWorld(text, { plugins: [slow], secondMilliseconds: 100 })
   t.teardown(() => world.close())
   const first = world.ask({ instance: '1', sender: 'slow' })
-  for (const sender of ['second', 'third']) await world.ask({ instance: '1', sender })
+  // Each waits for half of a request's time; the first has the whole of it.
+  const second = world.ask({ instance: '1', sender: 'second' })
+  await new Promise(resolve => setTimeout(resolve, 80))
+  await Promise.all([second, world.ask({ instance: '1', sender: 'third' })])
   const lost = () => world.errors.filter(error => error.startsWith('session of 1 is not at hand'))
   t.equal(lost().length, 2)
   for (const end of waiting) end()
