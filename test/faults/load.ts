@@ -6,8 +6,9 @@
  * Each keeps its connection and asks about one message after the other, with a pause between them.
  * Where the second try fails as well, Postfix would do what its default_action says: `unanswered`.
  *
- * On standard input a line `phase NAME` begins a new phase, `end` ends all. Then one line of JSON:
- * what was seen in each phase, by the phase in which a request began.
+ * Says `flows` when each has had its first answer. On standard input a line `phase NAME` begins a
+ * new phase, `end` ends all. Then one line of JSON: what was seen in each phase, by the phase in
+ * which a request began.
  */
 
 import { createInterface } from 'node:readline'
@@ -35,6 +36,7 @@ const [port = '12345', clients = '16', pause = '5'] = process.argv.slice(2)
 const phases: Phase[] = []
 let times: number[] = []
 let isOver = false
+let unheard = Number(clients)
 
 function begin(name: string): void {
   finish()
@@ -79,6 +81,7 @@ async function client(number: number): Promise<void> {
     if (answer !== undefined && tries === 2) phase.retried++
     mine.push(milliseconds)
     phase.worst = Math.max(phase.worst, milliseconds)
+    if (turn === 0 && --unheard === 0) process.stdout.write('flows\n')
     await sleep(Number(pause) * (0.5 + Math.random()))
   }
   smtpd.hangUp()

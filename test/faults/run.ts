@@ -34,6 +34,7 @@ export interface RunOptions {
 
 const BEFORE_MILLISECONDS = 1500
 const AFTER_MILLISECONDS = 1500
+const FLOWS = 'flows\n'
 /** As RestartSec= of our unit. */
 const RESTART_MILLISECONDS = 300
 
@@ -100,6 +101,7 @@ export async function runFault(
     systemd.start()
     await systemd.hear('READY=1')
     const load = startLoad(port, clients)
+    await load.flows
     await sleep(shortly(BEFORE_MILLISECONDS))
     load.phase('during')
     await fault.strike(scene)
@@ -144,17 +146,22 @@ function startLoad(port: number, clients: number) {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   let said = ''
+  const { promise: flows, resolve: itFlows } = Promise.withResolvers<void>()
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text
+    if (said.startsWith(FLOWS)) itFlows()
   })
   const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
+  void ended.then(itFlows)
   return {
+    /** Each client has had its first answer. */
+    flows,
     phase: (name: string) => void child.stdin.write(`phase ${name}\n`),
     async end(): Promise<Phase[]> {
       child.stdin.write('end\n')
       await ended
       // The line is written by load.ts, one Phase after the other.
-      return JSON.parse(said) as Phase[]
+      return JSON.parse(said.slice(FLOWS.length)) as Phase[]
     },
   }
 }
