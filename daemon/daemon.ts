@@ -8,6 +8,7 @@
 
 import { closeSync } from 'node:fs'
 import type { Server } from 'node:net'
+import { join } from 'node:path'
 import { type Assembly, assemble } from './assemble.ts'
 import type { Source } from './configuration.ts'
 import type { DaemonStatus } from './control/protocol.ts'
@@ -86,7 +87,7 @@ const TOGETHER = 16
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const clock = systemClock
   const destination = openDestination(STDERR, count => `${count} log lines were lost here\n`)
-  const slot = ledgerSlot()
+  const slot = ledgerSlot(join(options.paths.run, 'ledger'))
   const tally = newAnswerTally()
   const since = new Date(clock.now())
   const retiredKeys = new Set<string>()
@@ -198,10 +199,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }
   }
 
+  /** Is what cannot be written not let through either? */
+  let takesBack = false
   const turn = makeTurn(
     () => {
       try {
-        const settled = slot.ledger.settle()
+        const settled = slot.ledger.settle(takesBack)
         if (settled instanceof Promise) return settled.then(() => true, unsettled)
         return true
       } catch (error) {
@@ -247,10 +250,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function putInForce(next: Prepared): void {
     current = { ...next, answer: answerOf(next.assembly, log) }
-    const { keepalive_timeout, max_keepalive, durability } = next.assembly.loaded.globals
+    const { keepalive_timeout, max_keepalive, durability, on_failure } =
+      next.assembly.loaded.globals
     slot.setDurability(durability)
     conversation.keepaliveSeconds = keepalive_timeout
     conversation.mostRequests = max_keepalive
+    takesBack = on_failure !== 'dunno'
   }
 
   const server: PolicyServer = makeServer({

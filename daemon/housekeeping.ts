@@ -93,7 +93,7 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
     const oldest = calendarDays(timezone())(believed(now) - KEPT_DAYS * DAY).name
     try {
       slot.ledger.expire(now)
-      while (slot.isOpen && slot.forget(oldest, now)) {
+      while (slot.isOpen && slot.forget(oldest)) {
         await sleep(STEP_MILLISECONDS, undefined, { ref: false })
       }
     } catch (error) {

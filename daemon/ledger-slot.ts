@@ -20,9 +20,9 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { REMEMBERED_MILLISECONDS } from './policy/decided.ts'
 import { describeError, LookupError } from './policy/errors.ts'
 import { type Ledger, type LedgerStore, openLedger } from './policy/ledger.ts'
+import { copyLedger } from './store/ledger-copy.ts'
 import {
   type Durability,
   ForeignLedger,
@@ -51,7 +51,7 @@ export interface LedgerSlot {
   /** Copies the file beside it. Rejects with LookupError. */
   backUp(): Promise<void>
   /** A small step of forgetting what is old; true if there is more. */
-  forget(day: string, now: number): boolean
+  forget(day: string): boolean
   close(): void
 }
 
@@ -63,7 +63,8 @@ interface Place {
   readonly durability: Durability
 }
 
-export function ledgerSlot(): LedgerSlot {
+/** `spare`: a folder, made at need, for the counts of a state directory that can only be read; without one they are not. */
+export function ledgerSlot(spare?: string): LedgerSlot {
   let place: Place | undefined
   let store: SqliteLedgerStore | undefined
   let current: Ledger | undefined
@@ -88,7 +89,7 @@ export function ledgerSlot(): LedgerSlot {
     addWithin: (scope, account, day, count, limit) =>
       need(store).addWithin(scope, account, day, count, limit),
     remember: (message, decided, isNew) => need(store).remember(message, decided, isNew),
-    recall: (since, tell) => need(store).recall(since, tell),
+    recall: tell => need(store).recall(tell),
     services: () => need(store).services(),
     rememberService: (service, asksAtEnd) => need(store).rememberService(service, asksAtEnd),
     settle: () => need(store).settle(),
@@ -104,13 +105,26 @@ export function ledgerSlot(): LedgerSlot {
     return openSqliteLedger(':memory:', durability)
   }
 
+  /** What can be read, copied to where it can be written: most often a disk in memory. */
+  function copied({ path, durability }: Place, why: unknown): SqliteLedgerStore {
+    try {
+      if (spare === undefined) return inMemory(durability, why)
+      const copy = openSqliteLedger(copyLedger(path, spare), durability)
+      problem = `counts are in memory only, with those of before: ${describeError(why)}`
+      isInMemory = true
+      return copy
+    } catch {
+      return inMemory(durability, why)
+    }
+  }
+
   function openStore({ path, durability }: Place, now: number): SqliteLedgerStore {
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
       return openSqliteLedger(path, durability)
     } catch (error) {
       if (error instanceof ForeignLedger) throw error
-      if (!isDamaged(error)) return inMemory(durability, error)
+      if (!isDamaged(error)) return copied({ path, durability }, error)
     }
     return openAnew({ path, durability }, now)
   }
@@ -154,12 +168,22 @@ export function ledgerSlot(): LedgerSlot {
     settleIfPossible(broken)
     broken.abandon()
     store = openAnew(at, now)
-    takeOver(store, newest)
+    takeOver(store, newest, now)
   }
 
-  function takeOver(successor: SqliteLedgerStore, newest: readonly Sum[]): void {
+  function takeOver(successor: SqliteLedgerStore, newest: readonly Sum[], now: number): void {
     if (isInMemory) for (const sum of newest) whole.add(keyOf(sum))
     successor.absorb(newest)
+    retell(now)
+  }
+
+  /** A message that is known only here would count twice after a crash. */
+  function retell(now: number): void {
+    try {
+      current?.retell(now)
+    } catch {
+      // What cannot be written stays in memory, and is said with the next answer.
+    }
   }
 
   /** The open file still has everything, under no name. */
@@ -173,12 +197,12 @@ export function ledgerSlot(): LedgerSlot {
     rmSync(`${path}-wal`, { force: true })
     // The durability may be another one by now.
     store = openStore(need(place), now)
-    takeOver(store, newest)
+    takeOver(store, newest, now)
     problem = `${path} or a file beside it was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
   }
 
   /** What was counted in memory comes on top of what the file has, or in its place. */
-  function leaveMemory(at: Place): boolean {
+  function leaveMemory(at: Place, now: number): boolean {
     let file: SqliteLedgerStore | undefined
     try {
       mkdirSync(dirname(at.path), { recursive: true, mode: 0o750 })
@@ -187,7 +211,9 @@ export function ledgerSlot(): LedgerSlot {
       file = openSqliteLedger(at.path, at.durability)
       const memory = need(store)
       memory.settle()
-      file.absorb(onTopOf(file, memory.remembered()))
+      // A copy has the seed of its original: what it says of a day is all of it.
+      const isCopy = memory.seed === file.seed
+      file.absorb(isCopy ? memory.sums() : onTopOf(file, memory.remembered()))
       memory.close()
     } catch {
       // Not yet. What is wrong has been said, and status still says it.
@@ -198,6 +224,8 @@ export function ledgerSlot(): LedgerSlot {
     isInMemory = false
     whole.clear()
     problem = file.loss
+    retell(now)
+    if (spare !== undefined) rmSync(spare, { recursive: true, force: true })
     return true
   }
 
@@ -219,9 +247,9 @@ export function ledgerSlot(): LedgerSlot {
           throw error
         }
       },
-      settle() {
+      settle(takesBack) {
         try {
-          const settled = current?.settle()
+          const settled = current?.settle(takesBack)
           unsettled = undefined
           return settled
         } catch (error) {
@@ -239,6 +267,7 @@ export function ledgerSlot(): LedgerSlot {
         }
       },
       expire: now => current?.expire(now),
+      retell: now => current?.retell(now),
       used: (scope, account, day) => need(current).used(scope, account, day),
       recipientOnlyServices: () => current?.recipientOnlyServices() ?? [],
     },
@@ -260,13 +289,13 @@ export function ledgerSlot(): LedgerSlot {
       // A damaged file gives way to its backup, a damaged backup to an empty file, the rest to memory.
       for (let tries = 1; current === undefined; tries++) {
         try {
-          current = openLedger(whicheverStore, now)
+          current = openLedger(whicheverStore)
         } catch (error) {
           if (isInMemory) throw error
           if (isDamaged(error) && tries <= 2) replaceBroken(place, now)
           else {
             need(store).abandon()
-            store = inMemory(durability, error)
+            store = copied(place, error)
           }
         }
       }
@@ -278,7 +307,7 @@ export function ledgerSlot(): LedgerSlot {
     },
     async mend(now) {
       if (!place || !store) return false
-      if (isInMemory) return leaveMemory(place)
+      if (isInMemory) return leaveMemory(place, now)
       if (isBroken) {
         isBroken = false
         replaceBroken(place, now)
@@ -291,9 +320,9 @@ export function ledgerSlot(): LedgerSlot {
     async backUp() {
       if (place && store && !isInMemory && !isBroken) await store.backUp(backupOf(place.path))
     },
-    forget(day, now) {
+    forget(day) {
       try {
-        return store?.forget(day, now - REMEMBERED_MILLISECONDS) ?? false
+        return store?.forget(day) ?? false
       } catch (error) {
         noteDamage(error)
         throw error

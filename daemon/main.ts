@@ -5,6 +5,7 @@
  * original's; what it had and we do not know is said and passed over, because it starts, too.
  */
 
+import { fstatSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { daemonOptions as options } from './cli/command-table.ts'
 import { optionList } from './cli/usage.ts'
@@ -43,7 +44,7 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
     const isKnown = token.kind === 'option' && Object.hasOwn(options, token.name)
     if (isKnown || token.kind === 'option-terminator') continue
     const word = token.kind === 'option' ? token.rawName : token.value
-    process.stderr.write(`mtpolicyd: ${word} is not known and passed over; see --help\n`)
+    say(`mtpolicyd: ${word} is not known and passed over; see --help`, '<4>')
   }
   const paths = pathsBelow(textOf(values.root) ?? '/')
   const file = textOf(values.config)
@@ -62,6 +63,19 @@ function debugLevel(text: string | undefined): number | undefined {
   return level > 0 ? level : undefined
 }
 
+/** Does systemd's journal, or syslog, read what we say? systemd names the stream it has given us. */
+function isLogged(): boolean {
+  const { dev, ino } = fstatSync(process.stderr.fd)
+  const { JOURNAL_STREAM, MTPOLICYD_SYSLOG } = process.env
+  return JOURNAL_STREAM === `${dev}:${ino}` || MTPOLICYD_SYSLOG === '1'
+}
+
+/** `<3>` is systemd's and logger's mark of an error, `<4>` of a warning: sd-daemon(3). */
+function say(text: string, priority: '<3>' | '<4>'): void {
+  const lines = isLogged() ? text.replace(/^/gm, priority) : text
+  process.stderr.write(`${lines}\n`)
+}
+
 async function run(
   paths: Paths,
   file: string | undefined,
@@ -71,13 +85,13 @@ async function run(
     paths,
     source: () => findConfiguration(paths, file),
     debug,
-    priorities: process.env.JOURNAL_STREAM !== undefined || process.env.MTPOLICYD_SYSLOG === '1',
+    priorities: isLogged(),
     control: file === undefined,
     supervisor: supervisorOf({
       env: process.env,
       pid: process.pid,
       notify: addonNotify(paths.notifiers),
-      warn: message => process.stderr.write(`mtpolicyd: ${message}\n`),
+      warn: message => say(`mtpolicyd: ${message}`, '<4>'),
     }),
   })
   // At once: a signal in the first moments waits for the daemon instead of ending it.
@@ -86,7 +100,7 @@ async function run(
     await starting
   } catch (error) {
     const isExpected = error instanceof UnusableConfiguration
-    process.stderr.write(isExpected ? `${error.message}\n` : `mtpolicyd: ${describeError(error)}\n`)
+    say(isExpected ? error.message : `mtpolicyd: ${describeError(error)}`, '<3>')
     return 1
   }
   process.send?.('listening')

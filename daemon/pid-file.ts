@@ -1,6 +1,6 @@
 /**
- * The process id in a file, for those who ask for it with `pid_file`. A file that names a living
- * process stops a second start; one that was left behind is replaced. It may lie in a folder where
+ * The process id in a file, for those who ask for it with `pid_file`. A file that names another daemon
+ * stops a second start; one that was left behind is replaced, whoever has that number now. It may lie in a folder where
  * others write, so nothing that is there is followed or written into.
  */
 
@@ -18,7 +18,7 @@ export function claimPidFile(path: string): () => void {
   }
 }
 
-/** The process in the file, if it lives and is not ourselves. */
+/** The daemon in the file, if it lives and is not ourselves. */
 function livingOwner(path: string): number | undefined {
   let text: string
   try {
@@ -29,10 +29,10 @@ function livingOwner(path: string): number | undefined {
   const pid = Number.parseInt(text, 10)
   if (!(pid > 0) || pid === process.pid) return undefined
   try {
-    process.kill(pid, 0)
-    return pid
-  } catch (error) {
-    // EPERM: it lives, and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? pid : undefined
+    // Empty where it is another user's and hidden from us, or no program at all.
+    const isDaemon = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('mtpolicyd')
+    return isDaemon ? pid : undefined
+  } catch {
+    return undefined
   }
 }

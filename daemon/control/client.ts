@@ -26,6 +26,10 @@ export function askDaemon<T>(
       if (code === 'ENOENT' || code === 'ECONNREFUSED') resolve(undefined)
       else if (code === 'EACCES')
         reject(new Error(`only root and the daemon itself may open ${path}`))
+      else if (code === 'EPIPE' || code === 'ECONNRESET')
+        reject(
+          new Error('the daemon lives, but takes no connection: it may have no descriptor left'),
+        )
       else reject(error)
     })
     socket.once('end', () => {

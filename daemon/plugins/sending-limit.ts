@@ -21,7 +21,8 @@
  * Put it last: a message that a later plugin refuses has been counted here.
  *
  * `counter` names the count, else the name of the block does: blocks with the same name, in several
- * virtual hosts say, share it.
+ * virtual hosts say, share it. Of two that share one and are asked about the same mail, the first
+ * one decides.
  */
 
 import type { Judgement, LedgerEvent } from '../policy/ledger.ts'

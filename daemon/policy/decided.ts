@@ -1,9 +1,8 @@
 /**
- * Which messages have been judged, and how: the last 50,000 to 100,000, or those of the last one to
- * two hours.
+ * Which messages have been judged, and how: the last 50,000 to 100,000, whatever a clock says.
  *
- * Two generations instead of an expiry per message: when the younger one is full or old, it becomes
- * the older one, and the older one forgets all. A message is known by its counter, account and
+ * Two generations instead of an expiry per message: when the younger one is full, it becomes the
+ * older one, and the older one forgets all. A message is known by its counter, account and
  * instance; another account under the same instance is another message, whatever made it so.
  */
 
@@ -23,8 +22,7 @@ export interface Decided {
 /** What is known of a message. */
 export type Known = Omit<Decided, 'at'>
 
-/** Decided messages are remembered at least this long, unless more than `REMEMBERED` came since. */
-export const REMEMBERED_MILLISECONDS = 3_600_000
+/** So many are known at least, also after a restart. */
 export const REMEMBERED = 50_000
 
 /** Room that is set aside at once, so that nothing is moved while mail waits; untouched, it is no memory. */
@@ -40,12 +38,10 @@ class Generation {
   readonly #flags = new Uint8Array(REMEMBERED)
   #days: string[] = []
   readonly #dayOf = new Uint16Array(REMEMBERED)
-  since: number
 
-  constructor(seed: number, since: number) {
+  constructor(seed: number) {
     this.#names = new NameTable(seed, REMEMBERED, REMEMBERED * NAME_BYTES)
     this.#usualBytes = this.#names.byteLength
-    this.since = since
   }
 
   /** Has it taken more memory than usual messages need? */
@@ -54,10 +50,9 @@ class Generation {
   }
 
   /** Forgets all. The room is used again: that much new memory would be a reason to collect garbage. */
-  beginAnew(since: number): void {
+  beginAnew(): void {
     this.#names.clear()
     this.#days = []
-    this.since = since
   }
 
   get isFull(): boolean {
@@ -66,7 +61,16 @@ class Generation {
 
   find(name: Name): Known | undefined {
     const number = this.#names.find(name)
-    if (number < 0) return undefined
+    return number < 0 ? undefined : this.#known(number)
+  }
+
+  *all(): Iterable<readonly [message: Uint8Array, known: Known]> {
+    for (let number = 0; number < this.#names.count; number++) {
+      yield [this.#names.bytesOf(number), this.#known(number)]
+    }
+  }
+
+  #known(number: number): Known {
     const flags = this.#flags[number] ?? 0
     return {
       day: this.#days[this.#dayOf[number] ?? 0] ?? '',
@@ -89,14 +93,9 @@ class Generation {
 
 export class DecidedMessages {
   readonly #seed = Math.trunc(Math.random() * 0x1_0000_0000)
-  #younger: Generation
+  #younger = new Generation(this.#seed)
   #older: Generation | undefined
   readonly #name = new Name(this.#seed)
-
-  /** `now`: milliseconds since 1970. */
-  constructor(now: number) {
-    this.#younger = new Generation(this.#seed, now)
-  }
 
   /** The name of a message, valid until the next is asked for. */
   named(scope: string, account: string, instance: string): Name {
@@ -109,16 +108,22 @@ export class DecidedMessages {
   }
 
   remember(message: Name, decided: Decided): void {
-    const { isFull, since } = this.#younger
-    if (isFull || Math.abs(decided.at - since) > REMEMBERED_MILLISECONDS) {
+    if (this.#younger.isFull) {
       const oldest = this.#older
       this.#older = this.#younger
       if (oldest && !oldest.hasGrown) {
-        oldest.beginAnew(decided.at)
+        oldest.beginAnew()
         this.#younger = oldest
-      } else this.#younger = new Generation(this.#seed, decided.at)
+      } else this.#younger = new Generation(this.#seed)
     }
     this.#younger.set(message, decided)
+  }
+
+  /** All that are known, oldest first; each name is valid until the next. */
+  *all(): Iterable<readonly [message: Name, known: Known]> {
+    for (const generation of [this.#older, this.#younger]) {
+      for (const [bytes, known] of generation?.all() ?? []) yield [this.#name.ofBytes(bytes), known]
+    }
   }
 
   /** `message`: the bytes of its name, from whatever life of the process. */

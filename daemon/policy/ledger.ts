@@ -11,7 +11,7 @@
  * are durable when `settle` has returned; no answer may leave before that.
  */
 
-import { type Decided, DecidedMessages, type Known, REMEMBERED_MILLISECONDS } from './decided.ts'
+import { type Decided, DecidedMessages, type Known } from './decided.ts'
 import type { Name } from './name.ts'
 import { ownText } from './own-text.ts'
 import type { Day } from './window.ts'
@@ -49,14 +49,19 @@ export interface Judgement {
 /** What callers see. Another store (Redis) may implement it whole, hence the promises. */
 export interface Ledger {
   judge(event: LedgerEvent): Judgement | Promise<Judgement>
-  /** Makes everything judged so far durable. Rejects or throws if that fails; it counts all the same, and is tried again with the next. */
-  settle(): void | Promise<void>
+  /**
+   * Makes everything judged so far durable. Rejects or throws if that fails: then it counts all the
+   * same and is tried again with the next, or else `takesBack` and it is as if nobody had asked.
+   */
+  settle(takesBack?: boolean): void | Promise<void>
   /** The connection is gone: its unfinished message is over. */
   disconnect(connection: number): void
   /** Gives up what has been unfinished for too long. Call now and then. */
   expire(now: number): void
   /** Recipients counted for an account on a day, without reservations. */
   used(scope: string, account: string, day: string): number | Promise<number>
+  /** Tells the store again what is known of messages and services, because it is another one. Throws as `settle`. */
+  retell(now: number): void
   /** SMTP services that have only ever asked at RCPT: there aborted messages are counted too. */
   recipientOnlyServices(): readonly string[]
 }
@@ -77,11 +82,8 @@ export interface LedgerStore {
   ): number | undefined
   /** `isNew`: it was not judged before. */
   remember(message: Name, decided: Decided, isNew: boolean): void
-  /**
-   * Tells the bytes of messages' names and how they were judged: those not older than `since`
-   * (milliseconds since 1970), oldest first; the newest `REMEMBERED` at least.
-   */
-  recall(since: number, tell: (message: Uint8Array, decided: Decided) => void): void
+  /** Tells the bytes of the names of the newest `REMEMBERED` messages, oldest first, and how they were judged. */
+  recall(tell: (message: Uint8Array, decided: Decided) => void): void
   /** Services that have asked at DATA or END-OF-MESSAGE, and those that asked at RCPT alone. */
   services(): Iterable<readonly [service: string, asksAtEnd: boolean]>
   rememberService(service: string, asksAtEnd: boolean): void
@@ -95,6 +97,8 @@ export const UNFINISHED_MILLISECONDS = 3_600_000
 export const MISSED_ENDS = 50
 /** Different services remembered; a service is a local address and port, so few exist. */
 const MOST_SERVICES = 1000
+/** Of messages that are told again, in one record. */
+const TOLD_TOGETHER = 1000
 
 /** Messages that are open at once; of more, the oldest is over. 20,000 smtpd processes have no more. */
 export const MOST_OPEN = 100_000
@@ -123,7 +127,7 @@ function recipientsOf({ recipients }: LedgerEvent): number {
   return Math.max(1, recipients)
 }
 
-export function openLedger(store: LedgerStore, now: number): Ledger {
+export function openLedger(store: LedgerStore): Ledger {
   const open = new Map<string, OpenMessage>()
   /** Recipients reserved per scope and account, over all open messages. */
   const reserved = new Map<string, number>()
@@ -132,8 +136,10 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
   const services = new Map<string, boolean>(store.services())
   /** Messages in a row that a service has not asked about at their end. */
   const missedEnds = new Map<string, number>()
-  const decided = new DecidedMessages(now)
-  store.recall(now - REMEMBERED_MILLISECONDS, (message, one) => decided.recall(message, one))
+  const decided = new DecidedMessages()
+  /** How to take back what was judged since the last `settle`, oldest first. */
+  const takeBack: (() => void)[] = []
+  store.recall((message, one) => decided.recall(message, one))
 
   function judge(event: LedgerEvent): Judgement {
     // Without a reservation there is nothing to find under it. Another account is another message.
@@ -146,7 +152,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     if (event.stage === 'RCPT') return before ? repeat(before, event) : reserve(event, key)
     if (before) {
       // DATA refused by a later rule leaves the message open: more RCPT and another DATA may follow.
-      const isSame = event.stage === 'DATA' && event.recipients <= before.counted
+      const isSame = event.stage === 'DATA' && recipientsOf(event) <= before.counted
       const isFinal = before.stage === 'END-OF-MESSAGE' || isSame
       return isFinal || !before.accepted ? repeat(before, event) : adjust(before, event, message)
     }
@@ -184,6 +190,7 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
       })
     }
     reserved.set(accountKey, held + 1)
+    takeBack.push(() => unreserve(key, event.recipient))
     return { accepted: true, used: used + 1, repeated: false }
   }
 
@@ -192,17 +199,12 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const used = store.addWithin(event.scope, event.account, event.day.name, count, event.limit)
     dropReservations(key)
     const accepted = used !== undefined
-    remember(
-      message,
-      {
-        day: event.day.name,
-        accepted,
-        counted: accepted ? count : 0,
-        stage: event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE',
-        at: event.now,
-      },
-      true,
-    )
+    const counted = accepted ? count : 0
+    const day = event.day.name
+    const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
+    remember(message, { day, accepted, counted, stage, at: event.now }, true)
+    // As after a DATA that came to nothing: whatever number comes next counts in full.
+    takeBack.push(() => restore(event, counted, { day, accepted: true, counted: 0, stage: 'DATA' }))
     return {
       accepted,
       used: used ?? store.used(event.scope, event.account, event.day.name),
@@ -225,7 +227,14 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
     const counted = accepted ? count : 0
     remember(message, { day, accepted, counted, stage, at: event.now }, false)
+    takeBack.push(() => restore(event, counted, before))
     return { accepted, used: store.used(scope, account, day), repeated: false }
+  }
+
+  /** Takes back the judgement of an event that has counted so many. */
+  function restore({ scope, account, instance, now }: LedgerEvent, counted: number, before: Known) {
+    store.addWithin(scope, account, before.day, before.counted - counted, Number.POSITIVE_INFINITY)
+    remember(decided.named(scope, account, instance), { ...before, at: now }, false)
   }
 
   function remember(message: Name, one: Decided, isNew: boolean): void {
@@ -287,20 +296,48 @@ export function openLedger(store: LedgerStore, now: number): Ledger {
     store.rememberService(service, false)
   }
 
+  function unreserve(key: string, recipient: string): void {
+    const message = open.get(key)
+    if (!message?.recipients.delete(recipient)) return
+    giveBack(message, 1)
+    if (message.recipients.size === 0) open.delete(key)
+  }
+
   function dropReservations(key: string): void {
     const message = open.get(key)
     if (!message) return
     open.delete(key)
-    const accountKey = keyOf(message.scope, message.account)
-    const left = (reserved.get(accountKey) ?? 0) - message.recipients.size
-    if (left > 0) reserved.set(accountKey, left)
-    else reserved.delete(accountKey)
+    giveBack(message, message.recipients.size)
+  }
+
+  function giveBack({ scope, account }: OpenMessage, count: number): void {
+    const key = keyOf(scope, account)
+    const left = (reserved.get(key) ?? 0) - count
+    if (left > 0) reserved.set(key, left)
+    else reserved.delete(key)
   }
 
   return {
     judge,
 
-    settle() {
+    settle(takesBack) {
+      try {
+        store.settle()
+      } catch (error) {
+        if (takesBack) for (const one of takeBack.toReversed()) one()
+        throw error
+      } finally {
+        takeBack.length = 0
+      }
+    },
+
+    retell(at) {
+      for (const [service, asksAtEnd] of services) store.rememberService(service, asksAtEnd)
+      let told = 0
+      for (const [message, known] of decided.all()) {
+        store.remember(message, { ...known, at }, true)
+        if (++told % TOLD_TOGETHER === 0) store.settle()
+      }
       store.settle()
     },
 

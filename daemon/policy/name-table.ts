@@ -100,11 +100,15 @@ export class NameTable {
     return { starts, bytes: this.#bytes.subarray(0, starts[this.#count]) }
   }
 
+  /** The bytes of a name, where they lie. */
+  bytesOf(number: number): Uint8Array {
+    return this.#bytes.subarray(this.#starts[number], this.#starts[number + 1])
+  }
+
   /** A name as a text. */
   nameOf(number: number): string {
-    const { buffer, byteOffset } = this.#bytes
-    const [start = 0, end = 0] = [this.#starts[number], this.#starts[number + 1]]
-    return Buffer.from(buffer, byteOffset + start, end - start).toString()
+    const { buffer, byteOffset, byteLength } = this.bytesOf(number)
+    return Buffer.from(buffer, byteOffset, byteLength).toString()
   }
 
   #is(number: number, { bytes, length }: Name): boolean {

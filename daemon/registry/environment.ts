@@ -6,10 +6,9 @@
  * set. A bad value or a misspelt name is a problem with its place, and the value below is used.
  */
 
-import { readFileSync } from 'node:fs'
 import { parse } from 'dotenv'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
-import { isErrno } from './layers.ts'
+import { isErrno, readText } from './layers.ts'
 import { checkValue, printable } from './value-types.ts'
 import { isPattern, type Variable } from './variables.ts'
 
@@ -57,7 +56,7 @@ export function readEnvironment(
     problems.push({ severity: 'error', place, message })
   }
 
-  const text = readIfThere(defaultsFile)
+  const text = readIfAllowed(defaultsFile)
   for (const [name, value] of Object.entries(parse(text))) {
     if (name.startsWith(PREFIX) && env[name] === undefined) {
       take(name, value, placeIn(defaultsFile, text, name))
@@ -79,11 +78,11 @@ function nearest(name: string, known: ReadonlyMap<string, Variable>): string | u
   return near === undefined ? undefined : PREFIX + near
 }
 
-function readIfThere(file: string): string {
+function readIfAllowed(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readText(file) ?? ''
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return ''
+    if (isErrno(error, 'ENOTDIR', 'EACCES')) return ''
     throw error
   }
 }

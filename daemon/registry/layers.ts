@@ -101,8 +101,12 @@ function isWhole(text: string): boolean {
   return text.split('\n').length > 2
 }
 
+/** Undefined if it is not there. Throws the system's errors, and for a pipe, which would be waited for. */
 export function readText(file: string): string | undefined {
   try {
+    const found = statIfThere(file)
+    if (found?.isFIFO()) throw new Error(`${file} is a pipe; a file is expected there`)
+    if (found?.isDirectory()) throw new Error(`${file} is a directory; a file is expected there`)
     return readFileSync(file, 'utf8')
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined

@@ -61,7 +61,6 @@ interface JournalFile {
   end: number
   /** Judged for the first time in it. */
   messages: number
-  newestAt: number
   /** Records that are not whole and have whole ones behind them. */
   damaged: number
 }
@@ -135,7 +134,6 @@ export class Journal {
       if (this.isDurable && this.#open) fdatasyncSync(this.#open.fd)
       file.end += record.byteLength
       file.messages += record.messages
-      file.newestAt = Math.max(file.newestAt, record.at)
     } catch (error) {
       if (record.byteLength > MOST_KEPT_BYTES) {
         record.clear()
@@ -147,10 +145,10 @@ export class Journal {
   }
 
   /**
-   * Tells the reader what was written behind a place and since a time, oldest first. Records before
-   * the newest `most` messages are left out, their sums too. Throws the system's errors.
+   * Tells the reader what was written behind a place, oldest first. Records before the newest `most`
+   * messages are left out, their sums too. Throws the system's errors.
    */
-  read(from: JournalPlace, since: number, most: number, reader: RecordReader): void {
+  read(from: JournalPlace, most: number, reader: RecordReader): void {
     /** Messages that are still to be left out. */
     let spare = this.#files.reduce((sum, { messages }) => sum + messages, 0) - most
     for (const { path, number, end: last, messages } of this.#files) {
@@ -163,25 +161,22 @@ export class Journal {
       const bytes = readFileSync(path).subarray(0, last)
       for (const { start, end, isWhole } of recordsOf(bytes, number)) {
         if (!isWhole) continue
-        const head = headOfRecord(bytes, start)
-        const isLeftOut = head.messages <= spare || (number === from.file && start < from.offset)
-        spare -= head.messages
-        if (!isLeftOut && head.at >= since) readRecord(bytes, start, end, reader)
+        const { messages } = headOfRecord(bytes, start)
+        const isLeftOut = messages <= spare || (number === from.file && start < from.offset)
+        spare -= messages
+        if (!isLeftOut) readRecord(bytes, start, end, reader)
       }
     }
   }
 
-  /**
-   * Files before `place` may be used again, except where one of the newest `most` messages is
-   * in them that are not older than `since`.
-   */
-  release({ file }: JournalPlace, since: number, most: number): void {
+  /** Files before `place` may be used again, except where one of the newest `most` messages is in them. */
+  release({ file }: JournalPlace, most: number): void {
     let newer = this.#files.reduce((sum, { messages }) => sum + messages, 0)
     for (;;) {
       const oldest = this.#files[0]
       if (!oldest || oldest.number >= file) return
       newer -= oldest.messages
-      if (newer < most && oldest.newestAt >= since) return
+      if (newer < most) return
       this.#files.shift()
       // One in reserve is enough.
       if (this.#free.length === 0) this.#free.push(oldest.path)
@@ -308,7 +303,7 @@ function syncFolder(folder: string): void {
 }
 
 function emptyFile(path: string, number: number): JournalFile {
-  return { path, number, end: FILE_HEAD, messages: 0, newestAt: 0, damaged: 0 }
+  return { path, number, end: FILE_HEAD, messages: 0, damaged: 0 }
 }
 
 /** Number 0: it has not been one of a journal. */
@@ -320,13 +315,9 @@ function examine(path: string): JournalFile {
   const number = said < 0x7fffffff ? said : 0
   const file = emptyFile(path, number)
   for (const { start, end, isWhole } of number > 0 ? recordsOf(bytes, number) : []) {
-    const { at, messages } = headOfRecord(bytes, start)
     file.end = end
-    if (!isWhole) file.damaged++
-    else {
-      file.messages += messages
-      file.newestAt = Math.max(file.newestAt, at)
-    }
+    if (isWhole) file.messages += headOfRecord(bytes, start).messages
+    else file.damaged++
   }
   return file
 }

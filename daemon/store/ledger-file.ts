@@ -41,7 +41,7 @@ export const PAGES = 256
 
 export type Durability = 'normal' | 'full'
 
-/** The file is well, and it is not ours: another daemon's, or a newer program's. Nothing may go on without it. */
+/** The file is well, and it is not ours: another daemon's, or a newer program's. We must not count beside it. */
 export class ForeignLedger extends LookupError {}
 
 /** Neither SQLite nor we can make sense of it. */
@@ -286,10 +286,28 @@ function openLocked(path: string, durability: Durability): SqliteDatabase {
   } catch (error) {
     db.close()
     if (error instanceof LookupError) throw error
-    if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') {
-      throw new ForeignLedger(`${path} is in use by another daemon`, { cause: error })
+    if (!isBusy(error)) throw asLookupError(path, error)
+    // A daemon lets nobody read; whoever lets us is no daemon, and will be gone sooner or later.
+    if (isReadable(path)) {
+      throw new LookupError(`${path} is in use by another program`, { cause: error })
     }
-    throw asLookupError(path, error)
+    throw new ForeignLedger(`${path} is in use by another daemon`, { cause: error })
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY'
+}
+
+function isReadable(path: string): boolean {
+  const db = openSqlite(path, 0)
+  try {
+    db.pragma('user_version')
+    return true
+  } catch {
+    return false
+  } finally {
+    db.close()
   }
 }
 

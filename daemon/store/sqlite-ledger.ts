@@ -28,12 +28,14 @@ export type { Sum } from './account-pages.ts'
 export { type Durability, ForeignLedger } from './ledger-file.ts'
 
 export interface SqliteLedgerStore extends LedgerStore {
+  /** Of the file and of its copies; every other file has another. */
+  readonly seed: number
   /** What was found missing at the start, in words for the operator. */
   readonly loss: string | undefined
   /** Has so much come since the last folding that the next should not wait for its time? */
   readonly isFull: boolean
-  /** Folds and forgets in small steps; true if there is more to do. Days before `day` and messages decided before `at` go. */
-  forget(day: string, at: number): boolean
+  /** Folds and forgets in small steps; true if there is more to do. Days before `day` go, and messages before the newest `REMEMBERED`. */
+  forget(day: string): boolean
   /** From what is counted next on. */
   setDurability(durability: Durability): void
   /** Has somebody deleted or replaced one of the files under our hands? */
@@ -102,7 +104,7 @@ function openStore(
   /** The file is being copied, and must stay as it is. */
   let isBackingUp = false
 
-  journal?.read(foldedTo, 0, Number.POSITIVE_INFINITY, {
+  journal?.read(foldedTo, Number.POSITIVE_INFINITY, {
     sum(scope, day, account, used) {
       pages.set(scope, day, named.ofBytes(account), used)
       isChanged = true
@@ -183,6 +185,7 @@ function openStore(
   }
 
   return {
+    seed: file.seed,
     loss: journal?.loss,
 
     used: (scope, account, day) => pages.used(scope, day, named.of(account)),
@@ -201,8 +204,8 @@ function openStore(
       isChanged = true
     },
 
-    recall(since, tell) {
-      journal?.read({ file: 0, offset: 0 }, since, REMEMBERED, { decision: tell })
+    recall(tell) {
+      journal?.read({ file: 0, offset: 0 }, REMEMBERED, { decision: tell })
     },
 
     services: () => file.services(),
@@ -219,13 +222,13 @@ function openStore(
       return journal.hasGivenUp || isMuch
     },
 
-    forget(day, at) {
+    forget(day) {
       if (isBackingUp) return false
       // Once: under load there is always something more to fold.
       if (!isFolded && fold(STEP_BYTES)) return true
       isFolded = true
       try {
-        journal?.release(foldedTo, at, REMEMBERED)
+        journal?.release(foldedTo, REMEMBERED)
       } catch (error) {
         throw asLookupError(path, error)
       }

@@ -1,10 +1,11 @@
 /** Where the log goes, while the daemon runs. */
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,7 +19,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { askPort, freePort, type InstalledDaemon, installDaemon } from '../support/daemon.ts'
+import { askPort, dist, freePort, type InstalledDaemon, installDaemon } from '../support/daemon.ts'
 
 const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK
 
@@ -140,3 +141,25 @@ t.test('after SIGUSR1 a pipe that nobody reads does not take the place of the lo
   const said = /the log goes on where it is: log_file .*one is a named pipe/
   t.ok(await eventually(() => said.test(textOf(daemon, 'one.1'))))
 })
+
+t.test(
+  'why it does not start is an error in the journal of systemd, and plain elsewhere',
+  async t => {
+    const folder = t.testdir({ 'bad.conf': 'port = "no port"\nnonsense\n' })
+    const stderrOf = (name: string, isJournal: boolean): string => {
+      const fd = openSync(join(folder, name), 'w+')
+      const { dev, ino } = fstatSync(fd)
+      const argv = ['--root', folder, '-f', '-c', join(folder, 'bad.conf')]
+      const { status } = spawnSync(join(dist, 'mtpolicyd'), argv, {
+        stdio: ['ignore', 'ignore', fd],
+        env: { ...process.env, JOURNAL_STREAM: `${dev}:${isJournal ? ino : 1}` },
+      })
+      closeSync(fd)
+      t.equal(status, 1)
+      return readFileSync(join(folder, name), 'utf8')
+    }
+    const plain = stderrOf('plain', false)
+    t.match(plain, /bad\.conf:2:1: /)
+    t.equal(stderrOf('journal', true), plain.trimEnd().replace(/^/gm, '<3>').concat('\n'))
+  },
+)

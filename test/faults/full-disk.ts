@@ -1,8 +1,6 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fill, mountSmallDisk, smallDiskMissing } from '../support/small-disk.ts'
 import type { Fault } from './fault.ts'
-import { mountSmallDisk, smallDiskMissing } from './small-disk.ts'
 
 export const fullDisk: Fault = {
   name: 'disk full',
@@ -10,18 +8,10 @@ export const fullDisk: Fault = {
   missing: smallDiskMissing,
   prepare: scene => mountSmallDisk(scene, '40m'),
   async strike({ state, status, isShort }) {
-    const filler = join(state, 'filler')
-    const fd = openSync(filler, 'w')
-    const block = Buffer.alloc(4096)
-    try {
-      for (;;) writeSync(fd, block)
-    } catch {
-      // That was the last block.
-    }
-    closeSync(fd)
+    const empty = fill(state)
     await sleep(isShort ? 300 : 2000)
     said = await status()
-    rmSync(filler)
+    empty()
     await sleep(300)
   },
   async after({ status }) {

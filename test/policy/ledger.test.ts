@@ -39,7 +39,7 @@ class World {
   constructor() {
     mkdirSync(this.#folder)
     this.store = openSqliteLedger(join(this.#folder, 'ledger.sqlite'), 'normal')
-    this.ledger = openLedger(this.store, this.now)
+    this.ledger = openLedger(this.store)
   }
 
   get day() {
@@ -94,7 +94,7 @@ class World {
 
   #reopen(): void {
     this.store = openSqliteLedger(join(this.#folder, 'ledger.sqlite'), 'normal')
-    this.ledger = openLedger(this.store, this.now)
+    this.ledger = openLedger(this.store)
   }
 }
 
@@ -122,14 +122,12 @@ t.test('any order of events is judged and counted as the state table says', asyn
       const world = new World()
       let model = new LedgerModel()
       let durable = structuredClone({ used: model.used, decided: model.decided })
-      // Decided messages are remembered for an hour; what comes later has other instances.
-      let hours = 0
       for (const [at, one] of steps.entries()) {
         if ('message' in one) {
           // A message keeps its sender and its service, as Postfix's instance does.
           const asked = world.ask({
             stage: one.what as LedgerEvent['stage'],
-            instance: `${hours}.${one.message}`,
+            instance: `${one.message}`,
             account: accounts[one.message % 2] ?? '',
             service: services[one.message % 3] ?? '',
             connection: one.connection,
@@ -166,7 +164,6 @@ t.test('any order of events is judged and counted as the state table says', asyn
               break
             case 'an hour later':
               world.now += UNFINISHED_MILLISECONDS + 1
-              hours++
               world.ledger.expire(world.now)
               model.expireAll()
               break
@@ -339,16 +336,13 @@ t.test(
     const world = new World()
     world.limit = 3
     let isFull = true
-    const ledger = openLedger(
-      {
-        ...world.store,
-        settle() {
-          if (isFull) throw new Error('disk full')
-          world.store.settle()
-        },
+    const ledger = openLedger({
+      ...world.store,
+      settle() {
+        if (isFull) throw new Error('disk full')
+        world.store.settle()
       },
-      world.now,
-    )
+    })
     const message = (instance: string) =>
       world.ask({ stage: 'END-OF-MESSAGE', instance, recipients: 2 })
     t.match(ledger.judge(message('a')), { accepted: true, used: 2 })
@@ -365,6 +359,49 @@ t.test(
     world.store.close()
   },
 )
+
+t.test('what is deferred because nothing can be written is not counted', async t => {
+  const world = new World()
+  world.limit = 4
+  let isFull = false
+  const ledger = openLedger({
+    ...world.store,
+    settle() {
+      if (isFull) throw new Error('disk full')
+      world.store.settle()
+    },
+  })
+  const judge = (stage: LedgerEvent['stage'], instance: string, recipients = 1) =>
+    ledger.judge(world.ask({ stage, instance, recipients, connection: 7 }))
+  const isNotWritten = (): void => {
+    t.throws(() => ledger.settle(true), /disk full/)
+  }
+  judge('DATA', 'b', 2)
+  ledger.settle(true)
+  isFull = true
+  for (const stage of ['RCPT', 'DATA', 'END-OF-MESSAGE'] as const) {
+    for (let again = 0; again < 3; again++) {
+      t.match(judge(stage, 'a'), { accepted: true, used: 3 }, `${stage}, asked again`)
+      isNotWritten()
+    }
+  }
+  t.match(judge('END-OF-MESSAGE', 'b', 1), { accepted: true, used: 1 }, 'one was refused')
+  t.match(judge('END-OF-MESSAGE', 'c', 3), { accepted: true, used: 4 })
+  t.match(judge('END-OF-MESSAGE', 'd', 1), { accepted: false })
+  isNotWritten()
+  t.equal(world.used(), 2, 'all four are as if they had not been')
+  isFull = false
+  t.match(judge('END-OF-MESSAGE', 'd', 1), { accepted: true, used: 3 }, 'a refusal, too')
+  t.match(judge('END-OF-MESSAGE', 'b', 2), { accepted: true, used: 3 })
+  t.match(judge('END-OF-MESSAGE', 'a', 2), { accepted: false, used: 3 })
+  t.match(judge('END-OF-MESSAGE', 'c', 1), { accepted: true, used: 4 })
+  ledger.settle(true)
+  world.restart()
+  t.equal(world.used(), 4)
+  const again = world.judge({ stage: 'END-OF-MESSAGE', instance: 'd', recipients: 1 })
+  t.match(again, { accepted: true, repeated: true })
+  world.store.close()
+})
 
 t.test(
   'a service that stops asking at the end is noticed, and counts at RCPT from then on',

@@ -69,6 +69,14 @@ t.test('a file cut off anywhere before its values is read from the backup', asyn
   t.strictSame(readLayer(file), { values: new Map(), recovered: false }, 'both gone')
 })
 
+t.test('a directory or a pipe in the place of the file is named, not waited for', async t => {
+  const folder = t.testdir({ directory: {} })
+  t.throws(() => readLayer(join(folder, 'directory')), /directory is a directory; a file is expec/)
+  spawnSync('mkfifo', [join(folder, 'fifo')])
+  t.throws(() => readLayer(join(folder, 'fifo')), /fifo is a pipe; a file is expected there$/)
+  t.strictSame(readLayer('/dev/null').values, new Map())
+})
+
 t.test('an ordinary reader gets the values of a cut-off file without repairing it', async t => {
   const root = t.testdir()
   const directory = join(root, 'etc/univention-mtpolicyd/registry')

@@ -1,5 +1,7 @@
 /** What becomes of the counts when their file cannot be used. */
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs, {
   closeSync,
   cpSync,
@@ -100,6 +102,71 @@ t.test('a file that another daemon has is refused', async t => {
   first.close()
 })
 
+/** A backup by hand, or a curious administrator: a process that reads the file and goes on to. */
+async function readerOf(t: Test, file: string): Promise<() => Promise<void>> {
+  const program = `
+    const db = new (require('better-sqlite3'))(process.argv[1])
+    db.exec('BEGIN')
+    db.prepare('SELECT count(*) FROM sums').get()
+    console.log('reading')
+    setInterval(() => undefined, 1000)`
+  const child = spawn(process.execPath, ['-e', program, file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  const end = async (): Promise<void> => {
+    child.kill()
+    await ended
+  }
+  t.teardown(end)
+  await once(child.stdout, 'data')
+  return end
+}
+
+t.test(
+  'a file that somebody reads at the start is counted on in memory, and taken back',
+  async t => {
+    const folder = t.testdir({ state: {} })
+    const file = join(folder, 'state/ledger.sqlite')
+    const first = ledgerSlot()
+    first.open(file, 'normal', now)
+    judge(first, 'a', 1)
+    first.ledger.settle()
+    while (first.forget('2026-01-01'));
+    judge(first, 'b', 1)
+    first.ledger.settle()
+    // As after a kill -9: the first count is in the file or its log, the second in the journal.
+    cpSync(join(folder, 'state'), join(folder, 'killed'), { recursive: true })
+    first.close()
+    const killed = join(folder, 'killed/ledger.sqlite')
+    const hangUp = await readerOf(t, killed)
+    const slot = ledgerSlot(join(folder, 'spare'))
+    slot.open(killed, 'normal', now)
+    t.match(
+      slot.problem,
+      /^counts are in memory only, with those of before: .* in use by another prog/,
+    )
+    t.match(judge(slot, 'a', 1), { accepted: true, repeated: true }, 'messages are known, too')
+    t.match(judge(slot, 'b', 1), { accepted: true, repeated: true })
+    t.match(judge(slot, 'c', 2), { accepted: false, used: 2 }, 'the limit of 3 holds')
+    t.match(judge(slot, 'd', 1), { accepted: true, used: 3 })
+    slot.ledger.settle()
+    t.equal(await slot.mend(now), false, 'not yet')
+    await hangUp()
+    t.equal(await slot.mend(now), true)
+    t.equal(slot.problem, undefined)
+    t.same(readdirSync(folder), ['killed', 'state'], 'the copy is gone')
+    cpSync(join(folder, 'killed'), join(folder, 'again'), { recursive: true })
+    slot.close()
+    const again = ledgerSlot()
+    again.open(join(folder, 'again/ledger.sqlite'), 'normal', now)
+    t.match(judge(again, 'd', 1), { accepted: true, repeated: true }, 'known after a kill -9')
+    t.match(judge(again, 'a', 1), { accepted: true, repeated: true })
+    t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+    again.close()
+  },
+)
+
 t.test('a question before the ledger is open fails the one who asks, not the daemon', async t => {
   const slot = ledgerSlot()
   t.throws(() => slot.ledger.judge(message('a', 1)), { name: 'LookupError' })
@@ -135,7 +202,7 @@ async function withBackup(folder: string): Promise<string> {
   slot.open(file, 'normal', now)
   judge(slot, 'before', 1)
   slot.ledger.settle()
-  while (slot.forget('2026-01-01', now));
+  while (slot.forget('2026-01-01'));
   await slot.backUp()
   slot.close()
   return file
@@ -255,6 +322,7 @@ for (const what of ['its journal', 'the whole folder'] as const) {
     slot.close()
     const again = ledgerSlot()
     again.open(join(copy, 'ledger.sqlite'), 'normal', now)
+    t.match(judge(again, 'a', 1), { repeated: true }, 'a message of before is known')
     t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
     again.close()
   })
@@ -287,7 +355,7 @@ t.test('a page that is broken in the backup as well is not set aside for ever', 
   slot.open(file, 'normal', now)
   judge(slot, 'before', 1)
   slot.ledger.settle()
-  while (slot.forget('2026-01-01', now));
+  while (slot.forget('2026-01-01'));
   slot.close()
   const db = new Database(file)
   db.exec("UPDATE names SET names = x'ffffffff00'")

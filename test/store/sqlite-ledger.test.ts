@@ -27,9 +27,9 @@ const counted: Decided = {
   at: now,
 }
 
-function recalled(store: SqliteLedgerStore, since: number): [message: string, Decided][] {
+function recalled(store: SqliteLedgerStore): [message: string, Decided][] {
   const decided: [string, Decided][] = []
-  store.recall(since, (message, one) => decided.push([Buffer.from(message).toString(), one]))
+  store.recall((message, one) => decided.push([Buffer.from(message).toString(), one]))
   return decided
 }
 
@@ -69,7 +69,7 @@ t.test('old days are forgotten in steps, the rest stays', async t => {
   }
   store.settle()
   let steps = 0
-  while (store.forget('2026-08-22', now)) {
+  while (store.forget('2026-08-22')) {
     store.settle()
     steps++
     if (steps > 1000) throw new Error('it does not end')
@@ -90,7 +90,7 @@ t.test('of a day that is forgotten nothing is left in the file', async t => {
   store.addWithin('limit', 'alice', '2026-11-20', 1, 10)
   store.close()
   const again = openSqliteLedger(path, 'normal')
-  while (again.forget('2026-08-22', now));
+  while (again.forget('2026-08-22'));
   again.close()
   const db = new Database(path, { readonly: true })
   for (const table of ['sums', 'names', 'period']) {
@@ -148,17 +148,17 @@ t.test('of messages asked about twice the last 50,000 are known after a restart'
     day: { name: '2026-11-20', endsAt: now + 1 },
     now,
   })
-  const ledger = openLedger(store, now)
+  const ledger = openLedger(store)
   const extra = 20_000
   for (let i = 0; i < REMEMBERED + extra; i++) {
     ledger.judge(event(i, 'DATA'))
     ledger.judge(event(i, 'END-OF-MESSAGE'))
     if (i % 100 === 99) ledger.settle()
-    if (store.isFull) while (store.forget('2026-01-01', now + 1));
+    if (store.isFull) while (store.forget('2026-01-01'));
   }
   const next = afterKill(folder, join(folder, 'copy'))
-  t.equal(recalled(next, 0).length, 2 * REMEMBERED, 'and no more are read')
-  const again = openLedger(next, now)
+  t.equal(recalled(next).length, 2 * REMEMBERED, 'and no more are read')
+  const again = openLedger(next)
   const isKnown = (number: number) => again.judge(event(number, 'END-OF-MESSAGE'))
   t.match(isKnown(extra), { repeated: true })
   t.match(isKnown(extra - 1), { repeated: false })
@@ -178,7 +178,7 @@ t.test('who has read many accounts gives memory back before a minute is over', a
   t.equal(store.isFull, false)
   for (let user = 0; user < 20_000; user++) store.used('limit', name(user), '2026-11-20')
   t.equal(store.isFull, true, 'each page has been read')
-  store.forget('2026-11-20', now)
+  store.forget('2026-11-20')
   t.equal(store.isFull, false)
   t.equal(store.used('limit', name(599_999), '2026-11-20'), 1)
   store.close()
@@ -226,7 +226,7 @@ t.test('a clock that goes back to a forgotten day counts it from nothing', async
   store.addWithin('default', 'alice', '2026-11-20', 1, 10)
   store.addWithin('default', 'alice', '2026-08-01', 5, 10)
   store.settle()
-  while (store.forget('2026-08-22', now));
+  while (store.forget('2026-08-22'));
   t.equal(store.used('default', 'alice', '2026-08-01'), 0)
   store.addWithin('default', 'alice', '2026-11-21', 2, 10)
   store.addWithin('default', 'alice', '2026-08-01', 3, 10)
@@ -256,8 +256,7 @@ t.test('messages are recalled in their order, and none from before the time aske
   }
   store.close()
   const next = openSqliteLedger(path, 'full')
-  t.same(recalled(next, 0), all)
-  t.same(recalled(next, now - 3_600_000), all.slice(1))
+  t.same(recalled(next), all)
   next.close()
 })
 
@@ -266,7 +265,7 @@ t.test(
   async t => {
     const path = join(t.testdir(), 'ledger.sqlite')
     const store = openSqliteLedger(path, 'normal')
-    const ledger = openLedger(store, now)
+    const ledger = openLedger(store)
     const event = (instance: string) => ({
       scope: 'default',
       account: 'alice',
@@ -315,10 +314,10 @@ t.test('what was settled is there after a crash, folded or not, and nothing else
   store.settle()
   const unfolded = afterCrash('unfolded')
   t.same(used(unfolded), [3, 2, 0])
-  t.same(recalled(unfolded, 0), [['a', counted]])
+  t.same(recalled(unfolded), [['a', counted]])
   unfolded.close()
 
-  while (store.forget('2026-08-01', 0)) t.pass()
+  while (store.forget('2026-08-01')) t.pass()
   count('alice', 1)
   remember(store, 'b')
   store.settle()
@@ -328,7 +327,7 @@ t.test('what was settled is there after a crash, folded or not, and nothing else
   const folded = afterCrash('folded')
   t.same(used(folded), [4, 2, 0], 'what was not settled was never answered')
   t.same(
-    recalled(folded, 0).map(([message]) => message),
+    recalled(folded).map(([message]) => message),
     ['a', 'b'],
   )
   folded.close()
@@ -382,13 +381,13 @@ t.test('no sum is folded whose message is not in the journal', async t => {
     store.settle()
   }
   countAll('')
-  while (store.forget('2026-01-01', 0));
+  while (store.forget('2026-01-01'));
   countAll('other')
-  t.equal(store.forget('2026-01-01', 0), true, 'folding has begun')
+  t.equal(store.forget('2026-01-01'), true, 'folding has begun')
   for (const user of users) count(store, `late of ${user}`, user)
-  store.forget('2026-01-01', 0)
+  store.forget('2026-01-01')
   const next = afterKill(folder, join(folder, 'copy'))
-  const late = new Set(recalled(next, 0).map(([message]) => message))
+  const late = new Set(recalled(next).map(([message]) => message))
   for (const user of users.slice(0, 300)) {
     const used = next.used('default', user, '2026-11-20')
     if (used === 2 && !late.has(`late of ${user}`)) t.fail(`${user} would be counted twice`)
@@ -404,7 +403,7 @@ t.test('refusals alone fill no disk: what they leave is folded like everything e
   for (let i = 0; i < 200_000; i++) {
     remember(store, `a long name of an instance ${i}`, { accepted: false, counted: 0 })
     if (i % 100 === 0) store.settle()
-    if (store.isFull) while (store.forget('2026-01-01', now + 1));
+    if (store.isFull) while (store.forget('2026-01-01'));
   }
   t.equal(store.isFull, false)
   t.ok(readdirSync(folder).length <= 6, readdirSync(folder).join(' '))

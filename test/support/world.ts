@@ -131,7 +131,7 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
   const databases = new Map<string, ClosableSqlConnection>()
   const clock = { now: () => world.now, elapsed: () => performance.now() }
   const store = openSqliteLedger(':memory:', 'normal')
-  const ledger = options.ledger ?? openLedger(store, NOON)
+  const ledger = options.ledger ?? openLedger(store)
 
   const world = {
     now: NOON,
