@@ -20,6 +20,7 @@ import type { Paths } from './paths.ts'
 import { plugins } from './plugins/index.ts'
 import type { Clock } from './policy/clock.ts'
 import type { Resolver } from './policy/dns.ts'
+import { excerpt } from './policy/excerpt.ts'
 import type { Ledger } from './policy/ledger.ts'
 import type { Log } from './policy/log.ts'
 import { error, fatal, type Place, type Problem, warning } from './policy/problem.ts'
@@ -140,7 +141,7 @@ function readClients(
     const most = family === 'ipv6' ? 128 : 32
     const length = bits === undefined ? most : Number(bits)
     if (isIP(address) === 0 || !/^\d*$/.test(bits ?? '') || length > most) {
-      const message = `"clients": expected an address or ADDRESS/BITS, found "${entry}"`
+      const message = `"clients": expected an address or ADDRESS/BITS, found "${excerpt(entry)}"`
       problems.push(fatal(place, message))
     } else allowed.addSubnet(address, length, family)
   }

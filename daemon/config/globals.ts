@@ -6,6 +6,7 @@
  * refuse is refused. Its process options mean nothing here and are accepted in silence.
  */
 
+import { excerpt } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import {
   boolean,
@@ -109,7 +110,7 @@ export function readGlobals(root: Section, problems: Problem[]): Globals {
       problems.push({
         severity: 'error',
         place: option.valuePlace,
-        message: `"${option.name}": expected ${declaration.expected}, found "${option.value ?? ''}"`,
+        message: `"${option.name}": expected ${declaration.expected}, found "${excerpt(option.value ?? '')}"`,
       })
     }
   }

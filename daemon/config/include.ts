@@ -11,8 +11,8 @@
  */
 
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
+import { excerpt } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
-import { excerpt } from './excerpt.ts'
 
 export interface ConfigIo {
   /** The text of a file. Throws; a `code` of ENOENT, ENOTDIR or EISDIR is understood. */

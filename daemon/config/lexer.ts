@@ -10,8 +10,8 @@
  * What a line says (option, tag) is not decided here: see tag.ts and parser.ts.
  */
 
+import { excerpt, excerptFrom } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
-import { excerpt, excerptFrom } from './excerpt.ts'
 import { type ConfigIo, createOpener, type Source } from './include.ts'
 import {
   isBlank,

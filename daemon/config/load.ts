@@ -10,6 +10,7 @@ import type { VirtualHost } from '../policy/answer.ts'
 import { type ChainOptions, type Link, makeChain, newTally } from '../policy/chain.ts'
 import type { Clock } from '../policy/clock.ts'
 import { describeError, LookupError } from '../policy/errors.ts'
+import { excerpt } from '../policy/excerpt.ts'
 import type { Ledger } from '../policy/ledger.ts'
 import type { Connections, Outside } from '../policy/outside.ts'
 import type { Check, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
@@ -208,7 +209,9 @@ class Loader {
         this.#options.plugins.map(one => one.name),
       )
       const hint = near ? `; did you mean "${near}"?` : ''
-      this.#problems.push(fatal(module.valuePlace, `there is no plugin "${module.value}"${hint}`))
+      this.#problems.push(
+        fatal(module.valuePlace, `there is no plugin "${excerpt(module.value)}"${hint}`),
+      )
     }
     return plugin
   }
@@ -309,7 +312,7 @@ function readTimezone({ timezone, placeOf }: Globals, problems: Problem[]): stri
     new Intl.DateTimeFormat('en', { timeZone: timezone })
     return timezone
   } catch {
-    const message = `"timezone": expected a name such as Europe/Berlin, found "${timezone}"`
+    const message = `"timezone": expected a name such as Europe/Berlin, found "${excerpt(timezone)}"`
     problems.push(fatal(placeOf('timezone'), message))
     return undefined
   }

@@ -9,8 +9,8 @@
  * Which options and blocks exist, and what values mean, is the loader's business.
  */
 
+import { excerpt } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
-import { excerpt } from './excerpt.ts'
 import type { ConfigIo } from './include.ts'
 import { type LogicalLine, lexConfig } from './lexer.ts'
 import { placeAt } from './located.ts'

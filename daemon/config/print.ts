@@ -7,7 +7,7 @@
  * read instead, never a file that means something else. Comments and places are not kept.
  */
 
-import { excerpt } from './excerpt.ts'
+import { excerpt } from '../policy/excerpt.ts'
 import { parseConfig } from './parser.ts'
 import { type Block, type Entry, type Option, tagOf } from './tree.ts'
 

@@ -5,8 +5,8 @@
  * different names. What may be repeated all the same is the caller's word, not the grammar's.
  */
 
+import { excerpt } from '../policy/excerpt.ts'
 import type { Problem } from '../policy/problem.ts'
-import { excerpt } from './excerpt.ts'
 import { type Block, type Entry, lineText, tagOf } from './tree.ts'
 
 export interface Repeatable {

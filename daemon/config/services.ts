@@ -7,6 +7,7 @@
 
 import type { Directory } from '../policy/directory.ts'
 import { describeError, LookupError } from '../policy/errors.ts'
+import { excerpt } from '../policy/excerpt.ts'
 import type { KeyValueStore } from '../policy/key-value.ts'
 import type { Connections } from '../policy/outside.ts'
 import type { SqlConnection } from '../policy/ports.ts'
@@ -105,7 +106,7 @@ export function readConnections(
         const settings = readSettings(ldapSettings, block, problems)
         if (settings) directories.set(name, options.openDirectory(settings))
       } else {
-        const message = `expected one of: ${KINDS.join(', ')}, found "${kind}"`
+        const message = `expected one of: ${KINDS.join(', ')}, found "${excerpt(kind)}"`
         problems.push(fatal(module.valuePlace, message))
         breakAll(name, message)
       }

@@ -5,8 +5,8 @@
  * `fault` that says what is wrong, so that one missing `>` is one message and not ten.
  */
 
+import { excerpt } from '../policy/excerpt.ts'
 import type { Problem } from '../policy/problem.ts'
-import { excerpt } from './excerpt.ts'
 import { isBlank, type Located, skipBlanks } from './located.ts'
 
 export interface Tag {

@@ -7,8 +7,8 @@
  * without its quotes and escapes.
  */
 
+import { excerpt } from '../policy/excerpt.ts'
 import type { Place } from '../policy/problem.ts'
-import { excerpt } from './excerpt.ts'
 
 export interface Option {
   readonly kind: 'option'

@@ -6,6 +6,7 @@
  * `readSettings` never throws: it reports every mistake at its place and says what was expected.
  */
 
+import { excerpt } from './excerpt.ts'
 import { nearestName, type Place, type Problem } from './problem.ts'
 import { leadingNumber, type Session } from './session.ts'
 
@@ -244,7 +245,7 @@ export function readSettings<S extends Settings>(
     const parsed = declaration.parse(option.value)
     if (!parsed) {
       refused.add(option.name)
-      const found = option.value === undefined ? 'no value' : `"${option.value}"`
+      const found = option.value === undefined ? 'no value' : `"${excerpt(option.value)}"`
       problems.push({
         severity: 'fatal',
         place: option.value === undefined ? option.place : option.valuePlace,

@@ -4,6 +4,7 @@
  */
 
 import { isIPv6, SocketAddress } from 'node:net'
+import { excerpt } from '../policy/excerpt.ts'
 
 export type Endpoint =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -42,7 +43,7 @@ export function parseEndpoints(
     const endpoint = parseEndpoint(part, defaultHost)
     if (!endpoint) {
       return {
-        mistake: `expected PORT, ADDRESS:PORT, [ADDRESS]:PORT or /PATH|unix, found "${part}"`,
+        mistake: `expected PORT, ADDRESS:PORT, [ADDRESS]:PORT or /PATH|unix, found "${excerpt(part)}"`,
       }
     }
     endpoints.push(...(Array.isArray(endpoint) ? endpoint : [endpoint]))

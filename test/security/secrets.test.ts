@@ -72,6 +72,14 @@ t.test('a mistake in the line with the password is said without the password', a
   }
 })
 
+t.test('a data source in the place of something else is not repeated', async t => {
+  for (const value of [`postgres://me:${SECRET}@db/x`, `dbi:Pg:dbname=mail;password=${SECRET}`]) {
+    const text = await problemsOf(t, `request_timeout = "${value}"\n${HOST}`)
+    t.match(text, /expected .*, found \\"(?:postgres|dbi).*\*\*\*\\"/)
+    notIn(t, text, value)
+  }
+})
+
 t.test('so it is with Redis, LDAP and what is asked by HTTP', async t => {
   const OTHERS: readonly (readonly [kind: string, lines: string, said: RegExp])[] = [
     ['Redis', `server = "redis://:${SECRET}@192.0.2.1:6379"`, /expected HOST:PORT/],
