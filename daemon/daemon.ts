@@ -402,11 +402,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }
     },
     async stop(milliseconds) {
-      housekeeping.stop()
       log.notice('stopping')
       options.supervisor.stopping()
       control?.close()
       await server.stop(milliseconds)
+      await housekeeping.stop()
       try {
         slot.close()
       } catch (error) {

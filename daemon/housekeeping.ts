@@ -33,7 +33,8 @@ export interface HousekeepingOptions {
 
 /** Goes on until it is stopped; does not keep the process alive. */
 export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOptions): {
-  stop(): void
+  /** Mends once more: the disk may have become well since it last looked. */
+  stop(): Promise<void>
 } {
   let foldedAt = clock.elapsed()
   // The first a minute after the start.
@@ -101,5 +102,10 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
     }
   }
 
-  return { stop: () => clearInterval(timer) }
+  return {
+    async stop() {
+      clearInterval(timer)
+      if (!isAtWork) await mend()
+    },
+  }
 }

@@ -114,8 +114,13 @@ export function ledgerSlot(spare?: string): LedgerSlot {
       isInMemory = true
       return copy
     } catch {
+      dropCopy()
       return inMemory(durability, why)
     }
+  }
+
+  function dropCopy(): void {
+    if (spare !== undefined) rmSync(spare, { recursive: true, force: true })
   }
 
   function openStore({ path, durability }: Place, now: number): SqliteLedgerStore {
@@ -225,7 +230,7 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     whole.clear()
     problem = file.loss
     retell(now)
-    if (spare !== undefined) rmSync(spare, { recursive: true, force: true })
+    dropCopy()
     return true
   }
 
@@ -331,6 +336,7 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     close() {
       try {
         store?.close()
+        if (isInMemory) dropCopy()
       } finally {
         store = undefined
         current = undefined

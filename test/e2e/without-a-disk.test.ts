@@ -99,3 +99,15 @@ t.test(
     t.equal(ledgerSums(join(state, 'ledger.sqlite')).get('alice'), 3)
   },
 )
+
+t.test('whoever mends the disk and restarts at once loses nothing', options, async t => {
+  const { daemon, state, send } = await start(t, {})
+  t.equal(await send('a'), 'action=dunno')
+  await daemon.stop()
+  await makeReadOnly(state)
+  await daemon.start()
+  t.equal(await send('b'), 'action=dunno')
+  makeWritable(state)
+  await daemon.stop()
+  t.equal(ledgerSums(join(state, 'ledger.sqlite')).get('alice'), 2)
+})

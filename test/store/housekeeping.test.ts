@@ -52,7 +52,7 @@ async function countAfterHousekeeping(
     time.elapsed = passed * share
     await sleep(3000)
   }
-  housekeeping.stop()
+  await housekeeping.stop()
   slot.close()
   if (messages.length > 0) throw new Error(messages.join('\n'))
   const store = openSqliteLedger(file, 'normal')
