@@ -330,26 +330,30 @@ t.test('where nobody asks at the end, a message over midnight counts on its last
   world.store.close()
 })
 
+/** A ledger whose disk can be full. */
+function withDisk({ store }: World) {
+  const disk = { isFull: false }
+  const settle = (): void => {
+    if (disk.isFull) throw new Error('disk full')
+    store.settle()
+  }
+  return { disk, ledger: openLedger({ ...store, settle }) }
+}
+
 t.test(
   'a disk that is full for a while costs no count: memory holds it until there is room',
   async t => {
     const world = new World()
     world.limit = 3
-    let isFull = true
-    const ledger = openLedger({
-      ...world.store,
-      settle() {
-        if (isFull) throw new Error('disk full')
-        world.store.settle()
-      },
-    })
+    const { ledger, disk } = withDisk(world)
+    disk.isFull = true
     const message = (instance: string) =>
       world.ask({ stage: 'END-OF-MESSAGE', instance, recipients: 2 })
     t.match(ledger.judge(message('a')), { accepted: true, used: 2 })
     t.throws(() => ledger.settle(), /disk full/)
     t.match(ledger.judge(message('a')), { accepted: true, repeated: true })
     t.match(ledger.judge(message('b')), { accepted: false, used: 2 })
-    isFull = false
+    disk.isFull = false
     ledger.settle()
     world.restart()
     t.equal(world.used(), 2)
@@ -363,14 +367,7 @@ t.test(
 t.test('what is deferred because nothing can be written is not counted', async t => {
   const world = new World()
   world.limit = 4
-  let isFull = false
-  const ledger = openLedger({
-    ...world.store,
-    settle() {
-      if (isFull) throw new Error('disk full')
-      world.store.settle()
-    },
-  })
+  const { ledger, disk } = withDisk(world)
   const judge = (stage: LedgerEvent['stage'], instance: string, recipients = 1) =>
     ledger.judge(world.ask({ stage, instance, recipients, connection: 7 }))
   const isNotWritten = (): void => {
@@ -378,7 +375,7 @@ t.test('what is deferred because nothing can be written is not counted', async t
   }
   judge('DATA', 'b', 2)
   ledger.settle(true)
-  isFull = true
+  disk.isFull = true
   for (const stage of ['RCPT', 'DATA', 'END-OF-MESSAGE'] as const) {
     for (let again = 0; again < 3; again++) {
       t.match(judge(stage, 'a'), { accepted: true, used: 3 }, `${stage}, asked again`)
@@ -390,7 +387,7 @@ t.test('what is deferred because nothing can be written is not counted', async t
   t.match(judge('END-OF-MESSAGE', 'd', 1), { accepted: false })
   isNotWritten()
   t.equal(world.used(), 2, 'all four are as if they had not been')
-  isFull = false
+  disk.isFull = false
   t.match(judge('END-OF-MESSAGE', 'd', 1), { accepted: true, used: 3 }, 'a refusal, too')
   t.match(judge('END-OF-MESSAGE', 'b', 2), { accepted: true, used: 3 })
   t.match(judge('END-OF-MESSAGE', 'a', 2), { accepted: false, used: 3 })

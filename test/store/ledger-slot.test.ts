@@ -37,12 +37,18 @@ const message = (instance: string, recipients: number): LedgerEvent => ({
   now,
 })
 type Slot = ReturnType<typeof ledgerSlot>
+
+function opened(file: string, spare?: string): Slot {
+  const slot = ledgerSlot(spare)
+  slot.open(file, 'normal', now)
+  return slot
+}
+
 const judge = (slot: Slot, instance: string, recipients: number): Judgement =>
   slot.ledger.judge(message(instance, recipients)) as Judgement
 
 function hasThreeAfterRestart(t: Test, file: string): void {
-  const again = ledgerSlot()
-  again.open(file, 'normal', now)
+  const again = opened(file)
   t.equal(again.problem, undefined)
   t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
   again.close()
@@ -54,8 +60,7 @@ t.test(
     const folder = t.testdir()
     const file = join(folder, 'ledger.sqlite')
     writeFileSync(file, 'no database at all, but long enough to be taken for one'.repeat(200))
-    const slot = ledgerSlot()
-    slot.open(file, 'normal', now)
+    const slot = opened(file)
     t.match(slot.problem, /were damaged: .*ledger\.sqlite\.damaged-2026-11-20T120000000Z$/)
     t.ok(readdirSync(folder).some(name => name.startsWith('ledger.sqlite.damaged-')))
     t.match(judge(slot, 'a', 3), { accepted: true })
@@ -74,8 +79,7 @@ t.test(
       db.pragma('user_version = 1')
       db.close()
     }
-    const slot = ledgerSlot()
-    slot.open(file, 'normal', now)
+    const slot = opened(file)
     t.match(slot.problem, /were damaged, and so was their backup: .*\.damaged-/)
     t.match(judge(slot, 'a', 3), { accepted: true })
     slot.ledger.settle()
@@ -85,8 +89,7 @@ t.test(
 
 t.test('where nothing can be written the limit holds all the same, in memory', async t => {
   const folder = t.testdir({ state: 'a file where the directory should be' })
-  const slot = ledgerSlot()
-  slot.open(join(folder, 'state/ledger.sqlite'), 'normal', now)
+  const slot = opened(join(folder, 'state/ledger.sqlite'))
   t.match(slot.problem, /^counts are in memory only: /)
   t.match(judge(slot, 'a', 3), { accepted: true })
   slot.ledger.settle()
@@ -96,8 +99,7 @@ t.test('where nothing can be written the limit holds all the same, in memory', a
 
 t.test('a file that another daemon has is refused', async t => {
   const file = join(t.testdir(), 'ledger.sqlite')
-  const first = ledgerSlot()
-  first.open(file, 'normal', now)
+  const first = opened(file)
   t.throws(() => ledgerSlot().open(file, 'normal', now), /in use by another daemon/)
   first.close()
 })
@@ -128,8 +130,7 @@ t.test(
   async t => {
     const folder = t.testdir({ state: {} })
     const file = join(folder, 'state/ledger.sqlite')
-    const first = ledgerSlot()
-    first.open(file, 'normal', now)
+    const first = opened(file)
     judge(first, 'a', 1)
     first.ledger.settle()
     while (first.forget('2026-01-01'));
@@ -140,8 +141,7 @@ t.test(
     first.close()
     const killed = join(folder, 'killed/ledger.sqlite')
     const hangUp = await readerOf(t, killed)
-    const slot = ledgerSlot(join(folder, 'spare'))
-    slot.open(killed, 'normal', now)
+    const slot = opened(killed, join(folder, 'spare'))
     t.match(
       slot.problem,
       /^counts are in memory only, with those of before: .* in use by another prog/,
@@ -158,8 +158,7 @@ t.test(
     t.same(readdirSync(folder), ['killed', 'state'], 'the copy is gone')
     cpSync(join(folder, 'killed'), join(folder, 'again'), { recursive: true })
     slot.close()
-    const again = ledgerSlot()
-    again.open(join(folder, 'again/ledger.sqlite'), 'normal', now)
+    const again = opened(join(folder, 'again/ledger.sqlite'))
     t.match(judge(again, 'd', 1), { accepted: true, repeated: true }, 'known after a kill -9')
     t.match(judge(again, 'a', 1), { accepted: true, repeated: true })
     t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
@@ -176,8 +175,7 @@ t.test('a question before the ledger is open fails the one who asks, not the dae
 t.test('when the file can be used again, what was counted in memory is in it', async t => {
   const folder = t.testdir({ state: 'a file where the directory should be' })
   const file = join(folder, 'state/ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   judge(slot, 'a', 2)
   slot.ledger.settle()
   t.equal(await slot.mend(now), false, 'not yet')
@@ -189,8 +187,7 @@ t.test('when the file can be used again, what was counted in memory is in it', a
   judge(slot, 'c', 1)
   slot.ledger.settle()
   slot.close()
-  const again = ledgerSlot()
-  again.open(file, 'normal', now)
+  const again = opened(file)
   t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
   again.close()
 })
@@ -198,8 +195,7 @@ t.test('when the file can be used again, what was counted in memory is in it', a
 /** A folder with a ledger in which alice has one recipient, and its backup. */
 async function withBackup(folder: string): Promise<string> {
   const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   judge(slot, 'before', 1)
   slot.ledger.settle()
   while (slot.forget('2026-01-01'));
@@ -243,8 +239,7 @@ t.test('a backup that is damaged as well is no reason to stop', async t => {
   const file = join(t.testdir(), 'ledger.sqlite')
   writeFileSync(file, 'no database at all, but long enough to be taken for one'.repeat(200))
   writeFileSync(`${file}.backup`, 'neither is this one'.repeat(500))
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   t.match(slot.problem, /were damaged/)
   t.match(judge(slot, 'a', 3), { accepted: true })
   slot.ledger.settle()
@@ -254,8 +249,7 @@ t.test('a backup that is damaged as well is no reason to stop', async t => {
 t.test('a backup that cannot be written leaves the one of before', async t => {
   const folder = t.testdir()
   const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   judge(slot, 'a', 1)
   slot.ledger.settle()
   await slot.backUp()
@@ -275,8 +269,7 @@ t.test('a backup that cannot be written leaves the one of before', async t => {
 t.test('a file, or its journal, that is deleted at work is written anew', async t => {
   const folder = t.testdir()
   const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   let sum = 0
   for (const gone of [`${file}-wal`, file]) {
     judge(slot, `before ${gone}`, 1)
@@ -291,8 +284,7 @@ t.test('a file, or its journal, that is deleted at work is written anew', async 
   judge(slot, 'after', 1)
   slot.ledger.settle()
   slot.close()
-  const again = ledgerSlot()
-  again.open(file, 'normal', now)
+  const again = opened(file)
   t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
   t.match(judge(again, 'after', 1), { accepted: true, repeated: true })
   again.close()
@@ -303,13 +295,11 @@ for (const what of ['its journal', 'the whole folder'] as const) {
     const top = t.testdir()
     const folder = join(top, 'state')
     const file = join(folder, 'ledger.sqlite')
-    const first = ledgerSlot()
-    first.open(file, 'normal', now)
+    const first = opened(file)
     judge(first, 'a', 1)
     first.ledger.settle()
     first.close()
-    const slot = ledgerSlot()
-    slot.open(file, 'normal', now)
+    const slot = opened(file)
     if (what === 'its journal') rmSync(join(folder, 'ledger.journal-0'))
     else rmSync(folder, { recursive: true })
     t.equal(await slot.mend(now), true)
@@ -320,8 +310,7 @@ for (const what of ['its journal', 'the whole folder'] as const) {
     const copy = join(top, 'copy')
     cpSync(folder, copy, { recursive: true })
     slot.close()
-    const again = ledgerSlot()
-    again.open(join(copy, 'ledger.sqlite'), 'normal', now)
+    const again = opened(join(copy, 'ledger.sqlite'))
     t.match(judge(again, 'a', 1), { repeated: true }, 'a message of before is known')
     t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
     again.close()
@@ -335,8 +324,7 @@ t.test('a backup that cannot be copied yet is not forgotten', async t => {
   damage(file)
   renameSync(`${file}.backup`, `${file}.elsewhere`)
   mkdirSync(`${file}.backup`)
-  const next = ledgerSlot()
-  next.open(file, 'normal', now)
+  const next = opened(file)
   t.match(next.problem, /^counts are in memory only/)
   judge(next, 'x', 1)
   next.ledger.settle()
@@ -351,8 +339,7 @@ t.test('a backup that cannot be copied yet is not forgotten', async t => {
 t.test('a page that is broken in the backup as well is not set aside for ever', async t => {
   const folder = t.testdir()
   const file = join(folder, 'ledger.sqlite')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   judge(slot, 'before', 1)
   slot.ledger.settle()
   while (slot.forget('2026-01-01'));
@@ -388,8 +375,7 @@ t.test('whoever hangs up on a damaged file hears nothing, and it is mended', asy
   // It comes while a message is under way: its account has not been asked for in this file.
   renameSync(state, join(folder, 'away'))
   writeFileSync(state, 'a file where the directory should be')
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   slot.ledger.judge({ ...message('x', 1), stage: 'RCPT', recipient: 'bob@example.org' })
   t.same(slot.ledger.recipientOnlyServices(), ['192.0.2.1:587'], 'its recipients will be counted')
   rmSync(state)
@@ -444,8 +430,7 @@ for (const [table, what, spoil] of [
     const folder = t.testdir()
     const file = await withBackup(folder)
     spoil(file, table)
-    const slot = ledgerSlot()
-    slot.open(file, 'normal', now)
+    const slot = opened(file)
     t.match(slot.problem, /were damaged: .*; those of the backup of 20\d\d-.* are in force$/)
     t.ok(readdirSync(folder).some(name => name.includes('.damaged-')))
     t.match(judge(slot, 'y', 3), { accepted: false, used: 1 }, 'the backup has what was before')
@@ -483,8 +468,7 @@ t.test('mail waits for the disk as long as the durability is full', t => {
   const folder = t.testdir()
   const waits = diskWaits(t)
   const pragmas = t.capture(Database.prototype, 'pragma', Database.prototype.pragma)
-  const slot = ledgerSlot()
-  slot.open(join(folder, 'ledger.sqlite'), 'normal', now)
+  const slot = opened(join(folder, 'ledger.sqlite'))
   const count = (instance: string): void => {
     t.match(judge(slot, instance, 1), { accepted: true })
     slot.ledger.settle()
@@ -513,8 +497,7 @@ t.test('a file that is written anew has the durability of now', async t => {
   const folder = t.testdir()
   const file = join(folder, 'ledger.sqlite')
   const waits = diskWaits(t)
-  const slot = ledgerSlot()
-  slot.open(file, 'normal', now)
+  const slot = opened(file)
   t.match(judge(slot, 'a', 1), { accepted: true })
   slot.ledger.settle()
   rmSync(file)
