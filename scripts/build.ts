@@ -59,6 +59,12 @@ const flagsOf = (program: string): readonly string[] =>
 
 // Nothing in dist/ is touched unless all of it could be built.
 const files = await bundle(top, dist, programs)
+for (const { path, contents } of files) {
+  // In texts esbuild sees to that; in regular expressions it does not.
+  if (dirname(path) === dist && path.endsWith('.cjs') && contents.some(byte => byte > 0x7f)) {
+    throw new Error(`${path} has a character beyond ASCII, and start.cjs reads no such thing`)
+  }
+}
 for (const { path, contents } of files) replace(path, contents, 0o644)
 copyFileSync(join(import.meta.dirname, 'start.cjs'), join(dist, 'start.cjs'))
 for (const name of Object.keys(programs)) {

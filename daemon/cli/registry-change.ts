@@ -213,7 +213,10 @@ const SPELLED_OUT: ReadonlyMap<string, string> = new Map([
 ])
 
 function umlautAdvice(key: string): string | undefined {
-  const spelled = key.replace(/[äöüÄÖÜß]/g, letter => SPELLED_OUT.get(letter) ?? letter)
+  const spelled = key.replace(
+    /[\xe4\xf6\xfc\xc4\xd6\xdc\xdf]/g,
+    letter => SPELLED_OUT.get(letter) ?? letter,
+  )
   if (spelled === key) return undefined
   return `Umlauts in config variable key are not recommended. Please consider renaming "${key}" to ${spelled}.`
 }

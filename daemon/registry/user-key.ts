@@ -10,7 +10,7 @@ import { LINE_BREAKER } from './value-types.ts'
 import { declarations, patternPart } from './variables.ts'
 
 /** What UCR's rules forbid in a key, and what would cut one of ours in two. */
-export const FORBIDDEN_IN_KEYS = /[\p{Cc}[\]!"#$%&'()+,;<=>?\\`{}§]/u
+export const FORBIDDEN_IN_KEYS = /[\p{Cc}[\]!"#$%&'()+,;<=>?\\`{}\xa7]/u
 
 /** A login name as part of a key: lower case, everything a key may not hold written ^XX. */
 export function userKey(name: string): string {
