@@ -21,7 +21,7 @@ import type { Leave } from './turn.ts'
 export interface Conversation {
   answer(request: PolicyRequest): MaybePromise<Verdict>
   /** What is answered when the decision could not be made durable. */
-  unsettled(verdict: Verdict): Verdict
+  unsettled(verdict: Verdict, request: PolicyRequest): Verdict
   turn(leave: Leave): void
   /** Seconds to wait for a whole request; 0 waits for ever. */
   readonly keepaliveSeconds: number
@@ -30,7 +30,15 @@ export interface Conversation {
   closed(connection: Connection, reason: string): void
 }
 
-/** More than this unread by the peer, or waiting for an answer, and we stop reading. */
+/** What the connections of a server have in common, so that none takes more than its share. */
+export interface Commons {
+  /** How many bytes more, or less, a connection holds for requests that are not read yet. */
+  noteHeld(more: number): void
+  /** Goes on with one that has much to ask: one after the other, each in a turn of the event loop. */
+  later(work: () => void): void
+}
+
+/** More than this unread by the peer, or by us while we cannot answer, and we stop reading. */
 const MOST_UNREAD_BYTES = 64 * 1024
 const MOST_WAITING = 64
 
@@ -39,11 +47,16 @@ export class OpenConnection implements Receiver {
   readonly #conversation: Conversation
   readonly #peer: DirectSocket
   readonly #parser = new RequestParser()
-  readonly #waiting: Attributes[] = []
+  readonly #commons: Commons
+  /** Bytes of unread requests, as they were noted last. */
+  #held = 0
   #isNew = true
   #isAnswering = false
   /** Answers that have not left yet. */
   #unsent = 0
+  /** Has more come than was read, and is it to be read later? */
+  #isBehind = false
+  #isDueLater = false
   #served = 0
   #isFinishing = false
   #reason = 'peer'
@@ -54,13 +67,15 @@ export class OpenConnection implements Receiver {
     accepted: Socket,
     connection: Connection,
     conversation: Conversation,
+    commons: Commons,
     gone: () => void,
   ) {
     this.#connection = connection
     this.#conversation = conversation
+    this.#commons = commons
     this.#peer = new DirectSocket(accepted, this)
     const { socket } = this.#peer
-    socket.on('drain', () => this.#work())
+    socket.on('drain', () => this.#workLater())
     socket.on('end', () => {
       // Half-closed: what was asked is still answered.
       if (this.isBusy) this.#isFinishing = true
@@ -71,6 +86,7 @@ export class OpenConnection implements Receiver {
     })
     socket.on('close', () => {
       clearTimeout(this.#timer)
+      this.#forget()
       gone()
       conversation.closed(connection, this.#reason)
     })
@@ -79,13 +95,18 @@ export class OpenConnection implements Receiver {
 
   /** Something has been asked that is not answered yet. */
   get isBusy(): boolean {
-    const isWaiting = this.#waiting.length > 0 && this.#peer.isOpen
+    const isWaiting = this.#isBehind && this.#peer.isOpen
     return this.#isAnswering || this.#unsent > 0 || isWaiting
   }
 
   /** Nothing has been asked yet, so something is about to be. */
   get isNew(): boolean {
     return this.#isNew
+  }
+
+  /** Bytes of memory for requests that are not read yet. */
+  get heldBytes(): number {
+    return this.#held
   }
 
   /** Closes as soon as nothing is under way. */
@@ -99,48 +120,47 @@ export class OpenConnection implements Receiver {
     }
   }
 
+  /** For the sake of the others. */
+  drop(why: string): void {
+    this.#close(why)
+    this.#forget()
+  }
+
   destroy(): void {
     this.#peer.socket.destroy()
   }
 
   receive(bytes: Buffer, length: number): void {
     this.#isNew = false
-    let requests: Attributes[]
-    try {
-      requests = this.#parser.push(bytes, length)
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#close(error.message)
-      return
-    }
-    const [first] = requests
     // As from Postfix, which asks one thing at a time.
-    if (first && requests.length === 1 && this.#waiting.length === 0 && this.#mayDecide()) {
-      this.#decide(first)
-    } else {
-      for (const attributes of requests) this.#waiting.push(attributes)
+    const only = this.#mayDecide() ? this.#parser.only(bytes, length) : undefined
+    if (only) this.#decide(only)
+    else {
+      this.#parser.push(bytes, length)
       this.#work()
     }
   }
 
-  /** Not two at a time, not too many in one turn, and none beyond what is answered here. */
+  /** Not two at a time, not too many in one turn, not for one who does not read, and none beyond what is answered here. */
   #mayDecide(): boolean {
     const { mostRequests } = this.#conversation
     const isLast = mostRequests > 0 && this.#served + this.#unsent >= mostRequests
-    return !this.#isAnswering && this.#unsent < MOST_WAITING && !isLast && this.#peer.isOpen
+    const isHeard = this.#unsent < MOST_WAITING && this.#peer.unsent < MOST_UNREAD_BYTES
+    return !this.#isAnswering && isHeard && !isLast && this.#peer.isOpen
   }
 
   #decide(attributes: Attributes): void {
-    const verdict = this.#conversation.answer(new PolicyRequest(attributes, this.#connection))
+    const request = new PolicyRequest(attributes, this.#connection)
+    const verdict = this.#conversation.answer(request)
     if (!(verdict instanceof Promise)) {
-      this.#send(verdict)
+      this.#send(verdict, request)
       return
     }
     this.#isAnswering = true
     verdict.then(
       decided => {
         this.#isAnswering = false
-        this.#send(decided)
+        this.#send(decided, request)
         this.#work()
       },
       // `answer` handles its own failures; what comes here is a bug and must be loud.
@@ -152,29 +172,62 @@ export class OpenConnection implements Receiver {
   }
 
   /**
-   * Decides what is waiting, one after the other; stops where a decision takes time, and after so
-   * many in one turn: a packet of 64 KiB can hold a hundred requests.
+   * Reads and decides what has come, one after the other; stops where a decision takes time, and
+   * after so many: a packet of 64 KiB can hold thousands of requests.
    */
-  #work(): void {
-    while (this.#waiting.length > 0 && this.#mayDecide()) {
-      const attributes = this.#waiting.shift()
-      if (attributes) this.#decide(attributes)
+  #work(most = 1): void {
+    try {
+      this.#isBehind = this.#parser.length > 0
+      for (let left = most; left > 0 && this.#isBehind && this.#mayDecide(); left--) {
+        const attributes = this.#parser.next()
+        if (attributes) this.#decide(attributes)
+        this.#isBehind = attributes !== undefined && this.#parser.length > 0
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#close(error.message)
     }
+    this.#note()
     const { socket, unsent } = this.#peer
-    if (this.#waiting.length > MOST_WAITING) socket.pause()
+    if (this.#isBehind && this.#parser.length > MOST_UNREAD_BYTES) socket.pause()
     else if (socket.isPaused() && unsent < MOST_UNREAD_BYTES) socket.resume()
+    if (this.#isBehind && this.#mayDecide()) this.#workLater()
   }
 
-  #send(verdict: Verdict): void {
+  /** Not before everybody else had a turn, however much has been asked here. */
+  #workLater(): void {
+    if (this.#isDueLater) return
+    this.#isDueLater = true
+    this.#commons.later(() => {
+      this.#isDueLater = false
+      this.#work(MOST_WAITING)
+    })
+  }
+
+  /** Of what is held, how it has changed. */
+  #note(): void {
+    const more = this.#parser.heldBytes - this.#held
+    if (more === 0) return
+    this.#held += more
+    this.#commons.noteHeld(more)
+  }
+
+  #forget(): void {
+    this.#isBehind = false
+    this.#parser.clear()
+    this.#note()
+  }
+
+  #send(verdict: Verdict, request: PolicyRequest): void {
     this.#unsent++
-    this.#conversation.turn(isDurable => this.#leave(verdict, isDurable))
+    this.#conversation.turn(isDurable => this.#leave(verdict, request, isDurable))
   }
 
-  #leave(verdict: Verdict, isDurable: boolean): void {
+  #leave(verdict: Verdict, request: PolicyRequest, isDurable: boolean): void {
     this.#unsent--
+    const settled = isDurable ? verdict : this.#conversation.unsettled(verdict, request)
     const peer = this.#peer
     if (!peer.isOpen) return
-    const settled = isDurable ? verdict : this.#conversation.unsettled(verdict)
     if (settled.silent) {
       this.#close('no answer')
       return
@@ -189,8 +242,7 @@ export class OpenConnection implements Receiver {
     }
     this.#armKeepalive()
     if (peer.unsent > MOST_UNREAD_BYTES) peer.socket.pause()
-    // Not before everybody else had a turn, however much has been asked here.
-    if (this.#unsent === 0 && this.#waiting.length > 0) setImmediate(() => this.#work())
+    if (this.#unsent === 0 && this.#isBehind) this.#workLater()
     if (this.#isFinishing) this.finish()
   }
 

@@ -2,7 +2,8 @@
  * Bytes to requests: Postfix's policy delegation protocol (SMTPD_POLICY_README, attr_scan(3)).
  *
  * An empty line ends a request; `attributes.ts` reads its lines. The cut of the bytes into packets
- * makes no difference, and a request costs the same however it arrives. What is not such lines, or
+ * makes no difference, and a request costs the same however it arrives. A request is read when it is
+ * asked for: what has come and nobody asks for stays what it is, bytes. What is not such lines, or
  * larger than the caps, is a ProtocolError: the connection is beyond use, nobody else's is.
  */
 
@@ -13,89 +14,89 @@ export const MOST_REQUEST_BYTES = 1024 * 1024
 
 const LF = 10
 const CR = 13
+const NOTHING = Buffer.alloc(0)
 
 export class RequestParser {
-  /** Bytes of an unfinished request; grows by doubling, so that single bytes cost no copies. */
-  #held = Buffer.alloc(0)
-  #length = 0
-  /** Where the search for the end goes on, and where the last line seen begins. */
+  /** What has come and was not asked for; grows by doubling, so that single bytes cost no copies. */
+  #held = NOTHING
+  #start = 0
+  #end = 0
+  /** No request ends before it, but for an end of which it has only a part. */
   #searched = 0
 
-  /**
-   * The requests that are complete with the first `length` of these bytes, in order. Throws
-   * ProtocolError. Keeps nothing of `bytes`.
-   */
-  push(bytes: Buffer, length = bytes.length): Attributes[] {
-    if (this.#length === 0 && length <= MOST_LINE_BYTES) {
-      // As from Postfix: one request, and nothing else.
-      const only = asBefore(bytes.toString('utf8', 0, length))
-      if (only) return [only]
+  /** Bytes of memory in use. */
+  get heldBytes(): number {
+    return this.#held.length
+  }
+
+  /** Bytes that have come and are not asked for yet. */
+  get length(): number {
+    return this.#end - this.#start
+  }
+
+  /** The request that these bytes are, as from Postfix: one as usual, whole, and nothing besides. */
+  only(bytes: Buffer, length = bytes.length): Attributes | undefined {
+    if (this.length > 0 || length > MOST_LINE_BYTES) return undefined
+    return asBefore(bytes.toString('utf8', 0, length))
+  }
+
+  /** Takes the first `length` bytes in; keeps nothing of `bytes`. */
+  push(bytes: Buffer, length = bytes.length): void {
+    const before = this.length
+    const needed = before + length
+    if (this.#end + length > this.#held.length) {
+      const room = needed > this.#held.length ? Math.max(needed, roomFor(needed)) : 0
+      const target = room > 0 ? Buffer.allocUnsafe(room) : this.#held
+      this.#held.copy(target, 0, this.#start, this.#end)
+      this.#held = target
+      this.#searched -= this.#start
+      this.#start = 0
+      this.#end = before
     }
-    const chunk = bytes.subarray(0, length)
-    const requests: Attributes[] = []
-    if (this.#length === 0) {
-      const rest = takeRequests(chunk, 0, 0, requests)
-      if (rest < chunk.length) this.#hold(chunk.subarray(rest))
-      return requests
-    }
-    this.#hold(chunk)
+    bytes.copy(this.#held, this.#end, 0, length)
+    this.#end += length
+  }
+
+  /** The next request that is complete, in their order; undefined if none is. Throws ProtocolError. */
+  next(): Attributes | undefined {
+    const start = this.#start
+    const bytes = this.#held.subarray(0, this.#end)
     // An end may lie across the seam: step back over what could be its first bytes.
-    const from = Math.max(0, this.#searched - 2)
-    const rest = takeRequests(this.#held.subarray(0, this.#length), 0, from, requests)
-    if (requests.length > 0) {
-      const left = Buffer.from(this.#held.subarray(rest, this.#length))
-      this.#held = left
-      this.#length = left.length
+    const end = findEnd(bytes, start, Math.max(start, this.#searched - 2))
+    if (!end) {
+      this.#searched = this.#end
+      this.#checkSize()
+      return undefined
     }
-    this.#searched = this.#length
-    this.#checkSize()
-    return requests
+    const attributes = parseRequest(bytes, start, end.contentEnd)
+    this.#start = end.next
+    this.#searched = end.next
+    if (this.length === 0) this.clear()
+    return attributes
   }
 
-  /** Is a request begun and not finished? */
-  get isMidRequest(): boolean {
-    return this.#length > 0
-  }
-
-  #hold(chunk: Buffer): void {
-    const needed = this.#length + chunk.length
-    if (needed > this.#held.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, Math.min(needed * 2, MOST_REQUEST_BYTES)))
-      this.#held.copy(grown, 0, 0, this.#length)
-      this.#held = grown
-    }
-    chunk.copy(this.#held, this.#length)
-    this.#length = needed
-    if (this.#searched === 0) this.#checkSize()
+  /** Forgets what has come. */
+  clear(): void {
+    this.#held = NOTHING
+    this.#start = 0
+    this.#end = 0
+    this.#searched = 0
   }
 
   #checkSize(): void {
-    if (this.#length <= MOST_LINE_BYTES) return
-    if (this.#length > MOST_REQUEST_BYTES) {
+    if (this.length <= MOST_LINE_BYTES) return
+    if (this.length > MOST_REQUEST_BYTES) {
       throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
     }
-    const lineStart = this.#held.lastIndexOf(LF, this.#length - 1) + 1
-    if (this.#length - lineStart > MOST_LINE_BYTES) {
+    const lineStart = Math.max(this.#start, this.#held.lastIndexOf(LF, this.#end - 1) + 1)
+    if (this.#end - lineStart > MOST_LINE_BYTES) {
       throw new ProtocolError(`line longer than ${MOST_LINE_BYTES} bytes`)
     }
   }
 }
 
-/**
- * Takes all complete requests out of the bytes from `begin` on; no end lies before `from`. Returns
- * where the unfinished rest begins.
- */
-function takeRequests(bytes: Buffer, begin: number, from: number, requests: Attributes[]): number {
-  let start = begin
-  let search = from
-  while (start < bytes.length) {
-    const end = findEnd(bytes, start, Math.max(start, search))
-    if (end === undefined) break
-    requests.push(parseRequest(bytes, start, end.contentEnd))
-    start = end.next
-    search = start
-  }
-  return start
+function roomFor(bytes: number): number {
+  return Math.min(bytes * 2, MOST_REQUEST_BYTES)
 }
 
 /** The first empty line at or after `search`: where its request's content ends, and what follows it. */

@@ -10,7 +10,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Connection } from '../policy/request.ts'
-import { type Conversation, OpenConnection } from './connection.ts'
+import { type Commons, type Conversation, OpenConnection } from './connection.ts'
 import { bindingName, type Endpoint, endpointKey, formatEndpoint } from './endpoint.ts'
 import { boundAddress } from './inherited-socket.ts'
 
@@ -47,6 +47,9 @@ interface Listener {
 }
 
 const BACKLOG = 4096
+/** Of requests that are not read yet, in all. Postfix's come whole, and are read at once. */
+const MOST_HELD_BYTES = 64 * 1024 * 1024
+const TOO_MUCH = `requests of more than ${MOST_HELD_BYTES} bytes in all have begun and not ended`
 /** How long a stop waits for the first request of those who have just connected. */
 const FIRST_REQUEST_MILLISECONDS = 100
 
@@ -56,6 +59,36 @@ export function makeServer(options: ServerOptions): PolicyServer {
   const note = (message: string): void => options.note?.(message)
   const open = new Map<number, OpenConnection>()
   let nextId = 1
+  let heldBytes = 0
+  /** Of connections that have much to ask. */
+  const waiting: (() => void)[] = []
+  let isDue = false
+
+  function goOn(): void {
+    if (isDue || waiting.length === 0) return
+    isDue = true
+    setImmediate(() => {
+      isDue = false
+      waiting.shift()?.()
+      goOn()
+    })
+  }
+
+  const commons: Commons = {
+    /** Whoever holds most goes first: ten thousand unfinished requests of a megabyte are too many. */
+    noteHeld(more) {
+      heldBytes += more
+      while (more > 0 && heldBytes > MOST_HELD_BYTES) {
+        const all = [...open.values()]
+        all.reduce((most, one) => (one.heldBytes > most.heldBytes ? one : most)).drop(TOO_MUCH)
+      }
+    },
+    later(work) {
+      // libuv accepts one connection in each turn of the event loop: no turn may be long.
+      waiting.push(work)
+      goOn()
+    },
+  }
 
   function accept(socket: Socket, endpoint: Endpoint): void {
     const peer = socket.remoteAddress ?? 'unix'
@@ -67,7 +100,10 @@ export function makeServer(options: ServerOptions): PolicyServer {
     const connection: Connection = { id: nextId++, endpoint: endpointKey(endpoint) }
     options.opened(connection, peer)
     const forget = (): void => void open.delete(connection.id)
-    open.set(connection.id, new OpenConnection(socket, connection, options.conversation, forget))
+    open.set(
+      connection.id,
+      new OpenConnection(socket, connection, options.conversation, commons, forget),
+    )
   }
 
   /** A listener that fails once it listens is no reason to end: its connections live on. */

@@ -174,6 +174,37 @@ t.test('no answer leaves before its turn is durable', async t => {
   t.equal(await postfix.answer(), 'action=defer not counted', 'what was not kept is said')
 })
 
+t.test(
+  'what is taken back is what was judged for the answer that leaves, and nothing else',
+  async t => {
+    const takenBack: string[] = []
+    const slow = heldAnswers()
+    let isFull = true
+    const { client } = await serve(t, {
+      answer(request) {
+        const name = request.text('a')
+        request.onTakeBack(() => takenBack.push(name))
+        return name === 'slow' ? slow.answer(request) : echo(request)
+      },
+      turn: makeTurn(() => !isFull),
+      unsettled(_verdict, request) {
+        request.takeBack()
+        return verdict('defer not counted')
+      },
+    })
+    const [one, other] = [await client(), await client()]
+    one.send('a=slow\n\n')
+    await until(() => slow.held.has('slow'))
+    other.send('a=quick\n\n')
+    t.equal(await other.answer(), 'action=defer not counted')
+    t.same(takenBack, ['quick'])
+    isFull = false
+    slow.release('slow')
+    t.equal(await one.answer(), 'action=slow')
+    t.same(takenBack, ['quick'], 'what was let through stays counted')
+  },
+)
+
 t.test('what arrives at once is made durable at once', async t => {
   let commits = 0
   const turn = makeTurn(() => {
@@ -210,6 +241,41 @@ t.test('many small requests in one packet do not keep others waiting', async t =
     await other.answer()
     t.ok(askedBefore < 50_000, `answered after ${askedBefore} of 60,000`)
   }
+})
+
+t.test('a peer that never reads is not answered beyond what it could read', async t => {
+  let asked = 0
+  const { client } = await serve(t, {
+    answer: () => {
+      asked++
+      return verdict('dunno')
+    },
+  })
+  const deaf = await client()
+  deaf.socket.pause()
+  // The least that is a request: a packet has room for 65,536.
+  deaf.send('\n'.repeat(4 << 20))
+  for (let before = -1; before !== asked; ) {
+    before = asked
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  t.ok(asked < 100_000, `${asked} of four millions were decided`)
+  deaf.socket.resume()
+  await until(() => asked === 4 << 20)
+})
+
+t.test('of requests that do not end the largest go, when all of them are too much', async t => {
+  const { client, reasons, server } = await serve(t)
+  const line = `${'a'.repeat(99_000)}=\n`
+  const most = Math.ceil((64 << 20) / (10 * line.length))
+  const small = await client()
+  small.send('a=1\n')
+  for (let i = 0; i < most + 5; i++) (await client()).send(line.repeat(10))
+  await until(() => reasons.length > 0)
+  t.match(reasons[0], /^requests of more than 67108864 bytes in all have begun and not ended/)
+  small.send('\n')
+  t.equal(await small.answer(), 'action=1')
+  t.ok(server.connections > 10, 'the others may go on')
 })
 
 t.test('a peer that never reads is not read from, and nobody else notices', async t => {

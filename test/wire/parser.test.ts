@@ -16,10 +16,20 @@ const fixtures = join(import.meta.dirname, '../fixtures/postfix-requests')
 
 type Request = Readonly<Record<string, string>>
 
+/** All that are complete with these bytes. */
+function read(parser: RequestParser, bytes: Buffer, length = bytes.length): Attributes[] {
+  const only = parser.only(bytes, length)
+  if (only) return [only]
+  parser.push(bytes, length)
+  const requests: Attributes[] = []
+  for (let next = parser.next(); next; next = parser.next()) requests.push(next)
+  return requests
+}
+
 /** All requests in these pieces, one push each. */
 function parse(...pieces: (string | Uint8Array)[]): Request[] {
   const parser = new RequestParser()
-  return pieces.flatMap(piece => parser.push(Buffer.from(piece)).map(asObject))
+  return pieces.flatMap(piece => read(parser, Buffer.from(piece)).map(asObject))
 }
 
 const asObject = (request: Attributes): Request => Object.fromEntries(request)
@@ -102,7 +112,7 @@ t.test('a request that is too large is refused, at once and in pieces', async t 
   t.throws(
     () => {
       for (;;) {
-        parser.push(Buffer.from(line))
+        read(parser, Buffer.from(line))
         taken += line.length
       }
     },
@@ -136,15 +146,16 @@ t.test('any cut of any requests gives these requests', async () => {
         const parser = new RequestParser()
         // As they arrive: each packet over those of before, of this connection and of others.
         const arriving = Buffer.from('sender=stranger\n\n'.repeat(1 + bytes.length / 17))
-        const read = at.flatMap((from, i) => {
+        const found = at.flatMap((from, i) => {
           const length = bytes.copy(arriving, 0, from, at[i + 1] ?? from)
-          return parser.push(arriving, length)
+          return read(parser, arriving, length)
         })
         assert.deepEqual(
-          read.map(request => [...request]),
+          found.map(request => [...request]),
           written.map(lines => [...new Map(lines)]),
         )
-        assert.equal(parser.isMidRequest, false)
+        assert.equal(parser.length, 0)
+        assert.equal(parser.heldBytes, 0)
       },
     ),
   )
@@ -155,9 +166,11 @@ t.test('a packet ends where it ends, whatever lies behind it', async t => {
   const bytes = Buffer.from(text)
   for (let length = 0; length < bytes.length; length++) {
     const parser = new RequestParser()
-    t.equal(parser.push(Buffer.from(text)).length, 1)
-    t.equal(parser.push(bytes, length).length, 0, `${length} bytes are no request`)
-    t.strictSame(parser.push(bytes.subarray(length)).map(asObject), [{ request: 'a', sender: 'b' }])
+    t.equal(read(parser, Buffer.from(text)).length, 1)
+    t.equal(read(parser, bytes, length).length, 0, `${length} bytes are no request`)
+    t.strictSame(read(parser, bytes.subarray(length)).map(asObject), [
+      { request: 'a', sender: 'b' },
+    ])
   }
 })
 
@@ -167,18 +180,18 @@ t.test('random bytes end in requests or a ProtocolError, whatever their cut', as
     fc.property(fc.array(fc.array(byte, { maxLength: 60 }), { maxLength: 8 }), pieces => {
       const result = (chunks: number[][]): string => {
         const parser = new RequestParser()
-        const read: string[] = []
+        const found: string[] = []
         try {
           for (const chunk of chunks) {
-            for (const request of parser.push(Buffer.from(chunk))) {
-              read.push(JSON.stringify([...request]))
+            for (const request of read(parser, Buffer.from(chunk))) {
+              found.push(JSON.stringify([...request]))
             }
           }
         } catch (error) {
           assert.ok(error instanceof ProtocolError)
           return 'refused'
         }
-        return read.join()
+        return found.join()
       }
       assert.equal(result(pieces), result([pieces.flat()]))
     }),
@@ -218,26 +231,26 @@ t.test('many small requests of changing names in a packet are read in one pass',
   const packet = Buffer.from('a=\n\nb=\n\n'.repeat(8000))
   let requests = 0
   // Minutes, if each request searched through all that follows it.
-  for (let packets = 0; packets < 64; packets++) requests += parser.push(packet).length
+  for (let packets = 0; packets < 64; packets++) requests += read(parser, packet).length
   t.equal(requests, 64 * 16_000)
 })
 
 t.test('what is asked for late, in another order or not at all is found where it is', async t => {
   const parser = new RequestParser()
-  const read = (size: number): Attributes => {
+  const sized = (size: number): Attributes => {
     const text = `request=a\nsender=ä${size}@example.org\nhelo_name=\nsize=${size}\n\n`
-    const [attributes] = parser.push(Buffer.from(text))
+    const [attributes] = read(parser, Buffer.from(text))
     if (!attributes) throw new Error('no request')
     return attributes
   }
-  const [first, second, third, fourth] = [read(1), read(2), read(3), read(4)]
+  const [first, second, third, fourth] = [sized(1), sized(2), sized(3), sized(4)]
   t.equal(third?.get('size'), '3')
   t.equal(fourth?.get('sender'), 'ä4@example.org')
   t.equal(third?.get('sender'), 'ä3@example.org')
   t.equal(third?.get('size'), '3', 'as before')
   t.equal(third?.get('nothing'), undefined)
   t.equal(third?.get('helo_name'), '')
-  for (const [i, attributes] of [first, second, third, fourth, read(5)].entries()) {
+  for (const [i, attributes] of [first, second, third, fourth, sized(5)].entries()) {
     t.equal(attributes?.get('size'), String(i + 1))
     t.equal(attributes?.get('request'), 'a')
     t.strictSame(
@@ -252,7 +265,7 @@ t.test('Postfixes that send other names take turns', async t => {
   for (let round = 0; round < 3; round++) {
     for (let names = 1; names <= 40; names++) {
       const lines = Array.from({ length: names }, (_, i) => `name${names}_${i}=${i * round}\n`)
-      const [request] = parser.push(Buffer.from(`${lines.join('')}\n`))
+      const [request] = read(parser, Buffer.from(`${lines.join('')}\n`))
       t.equal(request?.get(`name${names}_${names - 1}`), String((names - 1) * round))
       t.equal(request?.get(`name${names + 1}_0`), undefined)
     }
@@ -271,9 +284,9 @@ t.test('names that no Postfix sends hold nobody up, however long they are', asyn
     const line = (i: number): string => `${String(i).padEnd(length, 'n')}=${i}\n`
     const bytes = Buffer.from(`${Array.from({ length: count }, (_, i) => line(i)).join('')}\n`)
     for (let time = 0; time < 3; time++) {
-      const [request] = new RequestParser().push(bytes)
+      const [request] = read(new RequestParser(), bytes)
       t.equal(request?.get(String(count - 1).padEnd(length, 'n')), String(count - 1))
-      t.strictSame(others.push(Buffer.from('size=1\n\n')).map(asObject), [{ size: '1' }])
+      t.strictSame(read(others, Buffer.from('size=1\n\n')).map(asObject), [{ size: '1' }])
     }
   }
 })
