@@ -59,6 +59,8 @@ const SAME: Readonly<Record<string, readonly string[]>> = {
   ],
   νίκος: ['ΝΊΚΟΣ', 'νίκοσ'],
   k: ['K', '\u212a'],
+  ᾳdis: ['ΑΙdis', 'αιdis', 'ᾼdis'],
+  ŉ: ['ʼn', 'ʼN'],
 }
 
 /** Each an account of its own. */
@@ -121,6 +123,16 @@ t.test('a default domain is cut once, and only as a whole', t => {
   t.equal(of('alice@badexample.org'), 'alice@badexample.org')
   t.equal(of('alice@sub.example.org'), 'alice@sub.example.org')
   t.equal(accountName('alice@example.org', ''), 'alice@example.org', 'none to cut')
+  t.end()
+})
+
+t.test('a name of thousands of accents is prepared at once', t => {
+  const before = performance.now()
+  const name = of(`a${'\u0301\u0323'.repeat(60_000)}`)
+  t.ok(name.length <= 320)
+  // Seven seconds, where all of it is put into order.
+  t.ok(performance.now() - before < 1000)
+  t.equal(of(`al\u200b${'\u200b'.repeat(900)}ice`), 'alice')
   t.end()
 })
 

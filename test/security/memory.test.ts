@@ -168,3 +168,32 @@ name = v\n<Plugin f>\nmodule = SetField\nkey = a\nvalue = b\n</Plugin>
   t.ok(dns.questions.length > 4000, `${dns.questions.length} questions`)
   t.ok(most - before < 260, `240 MB of requests: ${before} MB before, ${most} MB`)
 })
+
+t.test('sessions of mails with names of 20,000 bytes', async t => {
+  const daemon = await started(
+    t,
+    {},
+    `port = "127.0.0.1:PORT"
+<SessionCache>
+  module = "Memory"
+</SessionCache>
+<VirtualHost PORT>
+  name = "a"
+  <Plugin a>
+    module = "SetField"
+    key = "a"
+    value = "b"
+  </Plugin>
+</VirtualHost>\n`,
+  )
+  const before = residentMegabytes(daemon)
+  const began = performance.now()
+  const most = await flood(daemon, {
+    count: 6000,
+    atOnce: 50,
+    request: number => `instance=${`${number}-`.padEnd(20_000, 'x')}\n`,
+  })
+  t.ok(most - before < 100, `120 MB of names: ${before} MB before, ${most} MB`)
+  // Names of one length fall into one place of a Map: half a minute.
+  t.ok(performance.now() - began < 15_000)
+})
