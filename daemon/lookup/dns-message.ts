@@ -110,16 +110,13 @@ export function readReply<T extends DnsType>(
   const flags = bytes.readUInt16BE(2)
   if ((flags & 0x8000) === 0) return { kind: 'stray' }
   const rcode = flags & 0xf
-  const message = decoded(bytes)
-  if (message === undefined) return refused('an answer that cannot be read')
-  const asked = message.questions?.[0]
-  if (asked === undefined) {
+  if (bytes.readUInt16BE(4) === 0) {
     // A server that did not understand the question need not repeat it.
     return rcode === 0 ? { kind: 'stray' } : refused(RCODES[rcode] ?? `code ${rcode}`, rcode)
   }
-  if (asked.name.toLowerCase() !== question.name || asked.type !== ASKED_AS[question.type]) {
-    return { kind: 'stray' }
-  }
+  if (!repeats(bytes, question)) return { kind: 'stray' }
+  const message = decoded(bytes)
+  if (message === undefined) return refused('an answer that cannot be read')
   if (message.flag_tc) return { kind: 'truncated' }
   if (rcode === NXDOMAIN) {
     const answer = { outcome: 'empty', records: [], exists: false } as const
@@ -127,6 +124,15 @@ export function readReply<T extends DnsType>(
   }
   if (rcode !== 0) return refused(RCODES[rcode] ?? `code ${rcode}`, rcode)
   return readAnswer(message, question)
+}
+
+/** Is it about this question? Before anything else is read: strangers may send much. */
+function repeats(bytes: Buffer, question: DnsQuestion): boolean {
+  if (bytes.readUInt16BE(4) !== 1) return false
+  const ours = questionBytes(question, 0, false).subarray(HEADER_BYTES)
+  const theirs = bytes.subarray(HEADER_BYTES, HEADER_BYTES + ours.length)
+  // Lengths of labels and numbers of types are no capital letters.
+  return theirs.toString('latin1').toLowerCase() === ours.toString('latin1').toLowerCase()
 }
 
 function refused(problem: string, rcode = 0): Reading<never> {

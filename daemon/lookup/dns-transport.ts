@@ -38,6 +38,7 @@ export type InquiryResult<T extends DnsType> =
 
 const IDS = 65_536
 const ATTEMPTS = 3
+const MOST_UDP_BYTES = 16 * 1024
 
 /** Cancels the question: `done` is not called any more. */
 export type Cancel = () => void
@@ -115,6 +116,8 @@ export function inquire<T extends DnsType>({
     }
     socket.on('error', fail)
     socket.on('message', bytes => {
+      // The library follows every pointer to its end, which takes 64 KiB half a second.
+      if (bytes.length > MOST_UDP_BYTES) return
       const reading = readReply(bytes, question, id)
       if (isOver || reading.kind === 'stray') return
       closeSocket()

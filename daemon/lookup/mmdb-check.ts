@@ -264,7 +264,12 @@ function measurer(file: Buffer, base: number, end: number): (offset: number) => 
     let type = control >> 5
     let at = offset + 1
     if (type === Type.pointer) return pointer(control, at, nesting)
-    if (type === Type.extended) type = 7 + unsigned(at++, 1)
+    if (type === Type.extended) {
+      const extended = unsigned(at++, 1)
+      // That would be a map, which has a type of its own.
+      if (extended === 0) throw new Error('a record holds a value of no type: damaged')
+      type = 7 + extended
+    }
 
     let size = control & 31
     if (size >= 29) {

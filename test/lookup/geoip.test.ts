@@ -291,6 +291,7 @@ t.test('a database that contradicts itself is refused, and why is said', async t
   const wrong: [what: string, file: Buffer, problem: RegExp][] = [
     ['a text longer than the file', patched('\x48iso_code', 0, 0x5c), /leaves the file/],
     ['a fraction of two bytes', patched('\x48iso_code', 0, 0x62), /unknown type or size/],
+    ['a value of no type', patched('\x47country', 0, 1, 0), /value of no type/],
     ['more nodes than bytes', patched('node_count', 1, 0xff), /does not fit/],
     ['IPv6 that says it is IPv4', patched('ip_version', 1, 4), /deeper than an address/],
     ['another IP version', patched('ip_version', 1, 5), /unknown IP version 5/],
