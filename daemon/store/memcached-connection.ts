@@ -12,7 +12,7 @@ import {
   ANSWER_MILLISECONDS,
   MOST_BYTES,
   MOST_WAITING,
-  REST_MILLISECONDS,
+  Patience,
   serverAddress,
 } from './server-limits.ts'
 
@@ -47,7 +47,7 @@ export function memcachedConnection(server: string): MemcachedConnection {
   let received = Buffer.alloc(0)
   let waiting: Waiting[] = []
   let timer: NodeJS.Timeout | undefined
-  let restsUntil = Number.NEGATIVE_INFINITY
+  const patience = new Patience()
   let isClosed = false
 
   function open(): Socket {
@@ -71,6 +71,7 @@ export function memcachedConnection(server: string): MemcachedConnection {
   function fail(reason: string): void {
     const failed = waiting
     waiting = []
+    patience.noteHeard()
     received = Buffer.alloc(0)
     socket?.destroy()
     socket = undefined
@@ -85,6 +86,7 @@ export function memcachedConnection(server: string): MemcachedConnection {
       for (let answer = readAnswer(received); answer; answer = readAnswer(received)) {
         const first = waiting.shift()
         if (!first) throw new LookupError('an answer that nobody asked for')
+        patience.noteHeard()
         received = received.subarray(answer.bytes)
         if (/^(?:CLIENT|SERVER)_ERROR/.test(answer.line)) {
           first.reject(new LookupError(`memcached ${server}: ${answer.line}`))
@@ -105,8 +107,8 @@ export function memcachedConnection(server: string): MemcachedConnection {
       timer = setTimeout(watch, left)
       return
     }
-    restsUntil = performance.now() + REST_MILLISECONDS
     fail(`no answer within ${ANSWER_MILLISECONDS} ms`)
+    patience.noteSilent()
   }
 
   return {
@@ -115,10 +117,11 @@ export function memcachedConnection(server: string): MemcachedConnection {
         const refuse = (reason: string): void =>
           reject(new LookupError(`memcached ${server}: ${reason}`))
         if (isClosed) return refuse('closed')
-        if (performance.now() < restsUntil) return refuse('did not answer a moment ago')
         if (waiting.length >= MOST_WAITING || (socket?.writableLength ?? 0) > MOST_UNSENT) {
           return refuse('too many questions wait for it')
         }
+        const refusal = patience.refusal()
+        if (refusal !== undefined) return refuse(refusal)
         socket ??= open()
         waiting.push({ since: performance.now(), resolve, reject })
         timer ??= setTimeout(watch, ANSWER_MILLISECONDS)

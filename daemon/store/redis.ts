@@ -13,7 +13,7 @@ import {
   type ClosableKeyValueStore,
   checkSize,
   MOST_WAITING,
-  REST_MILLISECONDS,
+  Patience,
   serverAddress,
 } from './server-limits.ts'
 
@@ -45,7 +45,7 @@ export function redisStore(options: RedisOptions): ClosableKeyValueStore {
   const where = `redis ${sentinels.length > 0 ? `service ${service}` : (sock ?? withoutLogin(server))}`
   const whereabouts = librarysWhereabouts(options)
   let current: Link | undefined
-  let restsUntil = Number.NEGATIVE_INFINITY
+  const patience = new Patience()
   let waiting = 0
   let isClosed = false
 
@@ -88,17 +88,21 @@ export function redisStore(options: RedisOptions): ClosableKeyValueStore {
       throw new LookupError(`${where}: ${withoutSecret(said, options.password)}`)
     }
     if (isClosed) return refuse('closed')
-    if (performance.now() < restsUntil) return refuse('did not answer a moment ago')
     if (waiting >= MOST_WAITING) return refuse('too many questions wait for it')
+    const refusal = patience.refusal()
+    if (refusal !== undefined) return refuse(refusal)
     waiting++
     current ??= open()
     const link = current
     try {
-      return await question(await link.ready)
+      const answer = await question(await link.ready)
+      patience.noteHeard()
+      return answer
     } catch (error) {
       const said = describeError(error)
-      if (said === 'Command timed out') {
-        restsUntil = performance.now() + REST_MILLISECONDS
+      if (said !== 'Command timed out') patience.noteHeard()
+      else {
+        patience.noteSilent()
         end(link, `no answer within ${ANSWER_MILLISECONDS} ms`)
       }
       return refuse(link.reason ?? said)

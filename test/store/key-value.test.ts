@@ -185,6 +185,23 @@ for (const { name, open } of STORES) {
     const between = performance.now()
     await t.rejects(store.get('a'), /a moment ago/)
     t.ok(performance.now() - between < 500, 'at once')
+    // Until it may be tried again; it still says nothing.
+    const reasonOf = (question: Promise<unknown>): Promise<string> =>
+      question.then(() => 'an answer', String)
+    let trial = reasonOf(store.get('a'))
+    while (
+      /a moment ago/.test(
+        await Promise.race([trial, new Promise<string>(resolve => setTimeout(resolve, 50, ''))]),
+      )
+    ) {
+      trial = reasonOf(store.get('a'))
+    }
+    const others = await Promise.all([1, 2, 3].map(() => reasonOf(store.get('a'))))
+    t.ok(
+      others.every(reason => /not answered again yet/.test(reason)),
+      'one waits for it, not all',
+    )
+    t.match(await trial, /no answer within 1000 ms/)
     server.signal('SIGCONT')
     t.equal(await eventually(() => store.get('a')), '1')
   })
