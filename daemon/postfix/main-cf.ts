@@ -92,7 +92,8 @@ export function removeInserted(
 
 /**
  * Cuts every restriction for which `isOurs` holds out of all definitions of a parameter, whatever
- * the layout; a definition that is nothing but ours, on one line, goes whole.
+ * the layout; a definition that is nothing but ours, on one line, goes whole. Of several it stays and
+ * is empty: without the last one, which counts, the one before would.
  */
 export function removeRestrictions(
   text: string,
@@ -100,8 +101,9 @@ export function removeRestrictions(
   isOurs: (restriction: string, argument: string | undefined) => boolean,
 ): string {
   let result = text
-  for (const definition of findDefinitions(text, parameter).reverse()) {
-    result = cutRestrictions(result, definition, isOurs)
+  const found = findDefinitions(text, parameter)
+  for (const definition of found.reverse()) {
+    result = cutRestrictions(result, definition, found.length === 1, isOurs)
   }
   return result
 }
@@ -109,6 +111,7 @@ export function removeRestrictions(
 function cutRestrictions(
   text: string,
   definition: Definition,
+  isAlone: boolean,
   isOurs: (restriction: string, argument: string | undefined) => boolean,
 ): string {
   // Its indentation is what makes a line a continuation: never cut.
@@ -140,7 +143,7 @@ function cutRestrictions(
     i++
   }
   if (cut.size === 0) return text
-  if (kept === 0 && definition.segments.length === 1) {
+  if (kept === 0 && isAlone && definition.segments.length === 1) {
     return without(text, definition.start, definition.end)
   }
   const { start, end } = definition

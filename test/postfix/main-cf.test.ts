@@ -106,6 +106,10 @@ t.test('an item is cut from whatever layout somebody gave it', async t => {
       `${END_OF_DATA} = check_policy_service inet:localhost:12345 a\n`,
       `${END_OF_DATA} = a\n`,
     ],
+    'alone in the last of two, which counts': [
+      `${END_OF_DATA} = reject\na = 1\n${END_OF_DATA} = ${ITEM}\n`,
+      `${END_OF_DATA} = reject\na = 1\n${END_OF_DATA} = \n`,
+    ],
     'over two lines': [
       `${END_OF_DATA} = check_policy_service\n  { inet:[::1]:12345,\n  timeout=1s } a\n`,
       `${END_OF_DATA} = \n  \n  a\n`,
