@@ -17,7 +17,6 @@ import { startHousekeeping } from './housekeeping.ts'
 import { ledgerSlot } from './ledger-slot.ts'
 import { openDestination, openLogFile } from './log/destination.ts'
 import { openLog } from './log/logger.ts'
-import { seldom } from './log/seldom.ts'
 import { countryPool } from './lookup/country-pool.ts'
 import { openResolver } from './lookup/resolver.ts'
 import type { Paths } from './paths.ts'
@@ -28,6 +27,7 @@ import { describeError } from './policy/errors.ts'
 import type { Log } from './policy/log.ts'
 import { formatProblem, type Problem } from './policy/problem.ts'
 import type { Connection, PolicyRequest } from './policy/request.ts'
+import { seldom } from './policy/seldom.ts'
 import { dunno, type Verdict } from './policy/verdict.ts'
 import type { Supervisor } from './supervisor.ts'
 import { version } from './version.ts'
@@ -199,12 +199,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }
   }
 
-  /** Is what cannot be written not let through either? */
-  let takesBack = false
   const turn = makeTurn(
     () => {
       try {
-        const settled = slot.ledger.settle(takesBack)
+        const settled = slot.ledger.settle()
         if (settled instanceof Promise) return settled.then(() => true, unsettled)
         return true
       } catch (error) {
@@ -228,16 +226,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     keepaliveSeconds: 0,
     mostRequests: 0,
     answer: (request: PolicyRequest) => current.answer(request),
-    unsettled(verdict: Verdict): Verdict {
-      // Only what was let through needs its count; a refusal stands without one.
-      switch (current.assembly.loaded.globals.on_failure) {
-        case 'dunno':
-          return verdict
-        case 'defer':
-          return { action: 'defer the mail could not be counted, try again later', by: '' }
-        case 'close':
-          return { action: dunno, by: '', silent: true }
-      }
+    unsettled(verdict: Verdict, request: PolicyRequest): Verdict {
+      const { on_failure } = current.assembly.loaded.globals
+      if (on_failure === 'dunno') return verdict
+      request.takeBack()
+      return on_failure === 'defer'
+        ? { action: 'defer the mail could not be counted, try again later', by: '' }
+        : { action: dunno, by: '', silent: true }
     },
     turn,
     closed(connection: Connection, reason: string) {
@@ -250,12 +245,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function putInForce(next: Prepared): void {
     current = { ...next, answer: answerOf(next.assembly, log) }
-    const { keepalive_timeout, max_keepalive, durability, on_failure } =
-      next.assembly.loaded.globals
+    const { keepalive_timeout, max_keepalive, durability } = next.assembly.loaded.globals
     slot.setDurability(durability)
     conversation.keepaliveSeconds = keepalive_timeout
     conversation.mostRequests = max_keepalive
-    takesBack = on_failure !== 'dunno'
   }
 
   const server: PolicyServer = makeServer({

@@ -8,10 +8,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LedgerSlot } from './ledger-slot.ts'
-import { seldom } from './log/seldom.ts'
 import type { Clock } from './policy/clock.ts'
 import { describeError } from './policy/errors.ts'
 import type { Log } from './policy/log.ts'
+import { seldom } from './policy/seldom.ts'
 import { calendarDays } from './policy/window.ts'
 
 /** Days of counts that are kept, for reports. */
@@ -22,6 +22,8 @@ const FOLD_MILLISECONDS = 60_000
 const BACKUP_MILLISECONDS = 3_600_000
 /** Between two steps. */
 const STEP_MILLISECONDS = 5
+/** To try whether a large file can be written again holds everybody up: for so much of the time at most. */
+const TRIES_ARE_ONE_IN = 100
 
 export interface HousekeepingOptions {
   readonly slot: LedgerSlot
@@ -39,6 +41,8 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
   let foldedAt = clock.elapsed()
   // The first a minute after the start.
   let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + FOLD_MILLISECONDS
+  /** No more tries to mend before that time. */
+  let resting = clock.elapsed()
   let isAtWork = false
   const began = { now: clock.now(), elapsed: clock.elapsed() }
   const sayUnfolded = seldom(clock, message => log().error(message))
@@ -52,7 +56,7 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
   timer.unref()
 
   async function keepHouse(): Promise<void> {
-    await mend()
+    if (clock.elapsed() >= resting) await mend()
     if (!slot.isOpen) return
     const now = clock.elapsed()
     if (now - backedUpAt >= BACKUP_MILLISECONDS) {
@@ -67,8 +71,12 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
   /** A file that was found damaged is replaced, one that can be used again is used again. */
   async function mend(): Promise<void> {
     const before = slot.problem
+    const since = clock.elapsed()
     try {
-      if (!(await slot.mend(clock.now()))) return
+      if (!(await slot.mend(clock.now()))) {
+        resting = clock.elapsed() + (clock.elapsed() - since) * TRIES_ARE_ONE_IN
+        return
+      }
       if (slot.problem !== undefined) log().error(slot.problem)
       else log().notice(`the counts are in their file again; before: ${before}`)
     } catch (error) {

@@ -20,9 +20,10 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { describeError, LookupError } from './policy/errors.ts'
 import { type Ledger, type LedgerStore, openLedger } from './policy/ledger.ts'
-import { copyLedger } from './store/ledger-copy.ts'
+import { copyLedger, copyPath, isCopied } from './store/ledger-copy.ts'
 import {
   type Durability,
   ForeignLedger,
@@ -57,6 +58,8 @@ export interface LedgerSlot {
 
 /** A file that breaks again within this time was put there by a backup that is broken, too. */
 const BACKUP_IS_SUSPECT_MILLISECONDS = 3_600_000
+/** Today, and the day before: of a mail that was asked about before midnight. */
+const DAYS_THAT_CHANGE = 2
 
 interface Place {
   readonly path: string
@@ -71,6 +74,9 @@ export function ledgerSlot(spare?: string): LedgerSlot {
   let problem: string | undefined
   let unsettled: string | undefined
   let isInMemory = false
+  /** Is what is in memory a copy of the file, and one of a former life? */
+  let isCopy = false
+  let isContinued = false
   let isBroken = false
   /** Is a backup still to be put in the place of a damaged file? */
   let owesRestore = false
@@ -102,20 +108,49 @@ export function ledgerSlot(spare?: string): LedgerSlot {
   function inMemory(durability: Durability, why: unknown): SqliteLedgerStore {
     problem = `counts are in memory only: ${describeError(why)}`
     isInMemory = true
+    isCopy = false
+    isContinued = false
     return openSqliteLedger(':memory:', durability)
   }
 
-  /** What can be read, copied to where it can be written: most often a disk in memory. */
-  function copied({ path, durability }: Place, why: unknown): SqliteLedgerStore {
+  /** What can be read, copied to where it can be written; most often that is a disk in memory. */
+  function copied(at: Place, why: unknown): SqliteLedgerStore {
+    if (spare === undefined) return inMemory(at.durability, why)
     try {
-      if (spare === undefined) return inMemory(durability, why)
-      const copy = openSqliteLedger(copyLedger(path, spare), durability)
-      problem = `counts are in memory only, with those of before: ${describeError(why)}`
-      isInMemory = true
-      return copy
+      // The copy of a daemon that lives is not to be deleted.
+      if (existsSync(spare)) openCopy(at, spare, why).abandon()
+    } catch (error) {
+      if (error instanceof ForeignLedger) throw error
+    }
+    try {
+      copyLedger(at.path, spare)
+      return openCopy(at, spare, why)
     } catch {
       dropCopy()
-      return inMemory(durability, why)
+      return inMemory(at.durability, why)
+    }
+  }
+
+  function openCopy({ path, durability }: Place, folder: string, why: unknown): SqliteLedgerStore {
+    // What changes is to be remembered until it can go back.
+    const most = Number.POSITIVE_INFINITY
+    const copy = openSqliteLedger(copyPath(path, folder), durability, most)
+    problem = `counts are in memory only, with those of before: ${describeError(why)}`
+    isInMemory = true
+    isCopy = true
+    return copy
+  }
+
+  /** The copy in which a former life has counted, if there is one. */
+  function openContinued(at: Place): SqliteLedgerStore | undefined {
+    if (spare === undefined || !isCopied(at.path, spare)) return undefined
+    try {
+      const copy = openCopy(at, spare, new LookupError('the last run could not give them back'))
+      isContinued = true
+      return copy
+    } catch (error) {
+      if (error instanceof ForeignLedger) throw error
+      return undefined
     }
   }
 
@@ -124,9 +159,13 @@ export function ledgerSlot(spare?: string): LedgerSlot {
   }
 
   function openStore({ path, durability }: Place, now: number): SqliteLedgerStore {
+    const continued = openContinued({ path, durability })
+    if (continued) return continued
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
-      return openSqliteLedger(path, durability)
+      const store = openSqliteLedger(path, durability)
+      dropCopy()
+      return store
     } catch (error) {
       if (error instanceof ForeignLedger) throw error
       if (!isDamaged(error)) return copied({ path, durability }, error)
@@ -173,21 +212,29 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     settleIfPossible(broken)
     broken.abandon()
     store = openAnew(at, now)
-    takeOver(store, newest, now)
+    takeOver(store, newest)
   }
 
-  function takeOver(successor: SqliteLedgerStore, newest: readonly Sum[], now: number): void {
+  function takeOver(successor: SqliteLedgerStore, newest: readonly Sum[]): void {
     if (isInMemory) for (const sum of newest) whole.add(keyOf(sum))
     successor.absorb(newest)
-    retell(now)
   }
 
-  /** A message that is known only here would count twice after a crash. */
-  function retell(now: number): void {
+  /** To another store. A message that is known only here would count twice after a crash. */
+  async function retell(now: number): Promise<void> {
     try {
-      current?.retell(now)
+      for (const _ of need(current).retell(now)) await setImmediate()
     } catch {
       // What cannot be written stays in memory, and is said with the next answer.
+    }
+  }
+
+  /** At a start nobody waits for an answer yet. */
+  function retellAtOnce(now: number): void {
+    try {
+      for (const _ of need(current).retell(now));
+    } catch {
+      // As above.
     }
   }
 
@@ -202,12 +249,12 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     rmSync(`${path}-wal`, { force: true })
     // The durability may be another one by now.
     store = openStore(need(place), now)
-    takeOver(store, newest, now)
+    takeOver(store, newest)
     problem = `${path} or a file beside it was deleted or replaced while in use; it was written anew ${new Date(now).toISOString()}`
   }
 
   /** What was counted in memory comes on top of what the file has, or in its place. */
-  function leaveMemory(at: Place, now: number): boolean {
+  function leaveMemory(at: Place): boolean {
     let file: SqliteLedgerStore | undefined
     try {
       mkdirSync(dirname(at.path), { recursive: true, mode: 0o750 })
@@ -215,21 +262,28 @@ export function ledgerSlot(spare?: string): LedgerSlot {
       owesRestore = false
       file = openSqliteLedger(at.path, at.durability)
       const memory = need(store)
-      memory.settle()
-      // A copy has the seed of its original: what it says of a day is all of it.
-      const isCopy = memory.seed === file.seed
-      file.absorb(isCopy ? memory.sums() : onTopOf(file, memory.remembered()))
-      memory.close()
-    } catch {
-      // Not yet. What is wrong has been said, and status still says it.
+      // What a copy says of an account is all of it, if this is still its original.
+      const isOriginal = isCopy && memory.seed === file.seed
+      const sums = isOriginal
+        ? isContinued
+          ? memory.sums(DAYS_THAT_CHANGE)
+          : memory.remembered()
+        : onTopOf(file, isCopy ? memory.sums() : memory.remembered())
+      file.absorb(sums)
+      memory.abandon()
+    } catch (error) {
+      // Not yet. What is wrong has been said.
+      const what = isCopy ? 'memory only, with those of before' : 'memory only'
+      problem = `counts are in ${what}: ${describeError(error)}`
       file?.abandon()
       return false
     }
     store = file
     isInMemory = false
     whole.clear()
+    isCopy = false
+    isContinued = false
     problem = file.loss
-    retell(now)
     dropCopy()
     return true
   }
@@ -252,9 +306,9 @@ export function ledgerSlot(spare?: string): LedgerSlot {
           throw error
         }
       },
-      settle(takesBack) {
+      settle() {
         try {
-          const settled = current?.settle(takesBack)
+          const settled = current?.settle()
           unsettled = undefined
           return settled
         } catch (error) {
@@ -272,7 +326,7 @@ export function ledgerSlot(spare?: string): LedgerSlot {
         }
       },
       expire: now => current?.expire(now),
-      retell: now => current?.retell(now),
+      retell: now => need(current).retell(now),
       used: (scope, account, day) => need(current).used(scope, account, day),
       recipientOnlyServices: () => current?.recipientOnlyServices() ?? [],
     },
@@ -304,6 +358,7 @@ export function ledgerSlot(spare?: string): LedgerSlot {
           }
         }
       }
+      if (isContinued && leaveMemory(place)) retellAtOnce(now)
     },
     setDurability(durability) {
       if (!place || place.durability === durability) return
@@ -312,14 +367,20 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     },
     async mend(now) {
       if (!place || !store) return false
-      if (isInMemory) return leaveMemory(place, now)
+      if (isInMemory) {
+        if (!leaveMemory(place)) return false
+        await retell(now)
+        return true
+      }
       if (isBroken) {
         isBroken = false
         replaceBroken(place, now)
+        await retell(now)
         return true
       }
       if (!store.isDetached()) return false
       await writeAnew(place, now)
+      await retell(now)
       return true
     },
     async backUp() {
@@ -336,7 +397,6 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     close() {
       try {
         store?.close()
-        if (isInMemory) dropCopy()
       } finally {
         store = undefined
         current = undefined

@@ -102,7 +102,8 @@ export const sendingLimit = definePlugin({
         day,
         now,
       }
-      const react = ({ accepted, used }: Judgement): Outcome => {
+      const react = ({ accepted, used, takeBack }: Judgement): Outcome => {
+        request.onTakeBack(takeBack)
         facts.used = used
         facts.limit = limit
         if (accepted && used <= limit) return undefined

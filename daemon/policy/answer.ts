@@ -12,6 +12,7 @@ import { describeError, LookupError } from './errors.ts'
 import type { Log, VerdictFields } from './log.ts'
 import type { Context, Facts, MaybePromise } from './plugin.ts'
 import type { PolicyRequest } from './request.ts'
+import { seldom } from './seldom.ts'
 import { Session, type SessionCache } from './session.ts'
 import { defer, dunno, isKnownAction, oneLine, type Verdict } from './verdict.ts'
 
@@ -68,6 +69,8 @@ export function makeAnswer(options: AnswerOptions): Answer {
     if (!byName.has(host.name)) byName.set(host.name, host)
   }
 
+  const sayLost = seldom(clock, log.error)
+
   function hostOf(request: PolicyRequest): VirtualHost | undefined {
     if (options.byPolicyContext) {
       const named = byName.get(request.text('policy_context'))
@@ -78,15 +81,12 @@ export function makeAnswer(options: AnswerOptions): Answer {
   }
 
   /** What a request that could not be decided is answered. */
-  function failed(): Verdict {
-    switch (options.onFailure) {
-      case 'dunno':
-        return { action: dunno, by: '' }
-      case 'defer':
-        return { action: defer('the mail could not be checked, try again later'), by: '' }
-      case 'close':
-        return { action: '', by: '', silent: true }
-    }
+  function failed(request: PolicyRequest): Verdict {
+    if (options.onFailure === 'dunno') return { action: dunno, by: '' }
+    request.takeBack()
+    return options.onFailure === 'defer'
+      ? { action: defer('the mail could not be checked, try again later'), by: '' }
+      : { action: '', by: '', silent: true }
   }
 
   return request => {
@@ -132,12 +132,12 @@ export function makeAnswer(options: AnswerOptions): Answer {
         instance: request.text('instance'),
         ...(isExpected || !(error instanceof Error) ? {} : { stack: error.stack }),
       })
-      return failed()
+      return failed(request)
     }
 
     const deadline = new Deadline()
     try {
-      const outcome = withSession(options, patience, request, session => {
+      const outcome = withSession(options.sessions, patience, sayLost, request, session => {
         // A session may have been waited for.
         const began = options.sessions ? clock.elapsed() : started
         context = new RequestContext(session, facts, deadline, log, began)
@@ -157,7 +157,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
             })
           }
           // Giving the session back is a part of it.
-          return result === DEADLINE ? failed() : conclude(result, clock.elapsed())
+          return result === DEADLINE ? failed(request) : conclude(result, clock.elapsed())
         })
         .catch(fail)
     } catch (error) {
@@ -165,6 +165,9 @@ export function makeAnswer(options: AnswerOptions): Answer {
     }
   }
 }
+
+/** Characters; Postfix's have some 25. A longer one is nobody's, and has no session. */
+const MOST_INSTANCE = 512
 
 /** Milliseconds; it matters where a request has no deadline. */
 const LONGEST_PATIENCE = 60_000
@@ -205,19 +208,20 @@ class Deadline {
 
 /**
  * Runs the work with the mail's session. A cache that fails, or another request that holds the
- * session for longer than `patience` (milliseconds), costs the session, not the mail.
+ * session for longer than `patience` (milliseconds), costs the session, not the mail; `sayLost` is told.
  */
 function withSession<T>(
-  { sessions: cache, log }: AnswerOptions,
+  cache: SessionCache | undefined,
   patience: number,
+  sayLost: (message: string) => void,
   request: PolicyRequest,
   work: (session: Session) => MaybePromise<T>,
 ): MaybePromise<T> {
   if (!cache) return work(new Session())
   const instance = request.text('instance')
-  if (instance === '') return work(new Session())
+  if (instance === '' || instance.length > MOST_INSTANCE) return work(new Session())
   const lost = (error: unknown): void =>
-    log.error(`session of ${instance} is not at hand: ${describeError(error)}`)
+    sayLost(`session of ${instance} is not at hand: ${describeError(error)}`)
   const without = (error: unknown): MaybePromise<T> => {
     lost(error)
     return work(new Session())

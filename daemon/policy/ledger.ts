@@ -44,24 +44,26 @@ export interface Judgement {
   readonly used: number
   /** Was this very message judged before? Then nothing was counted now. */
   readonly repeated: boolean
+  /**
+   * For an answer that lets nothing through after all: nothing of the message, or of this recipient,
+   * is counted then, and what is asked next is judged anew. Throws as `judge`.
+   */
+  readonly takeBack: () => void
 }
 
 /** What callers see. Another store (Redis) may implement it whole, hence the promises. */
 export interface Ledger {
   judge(event: LedgerEvent): Judgement | Promise<Judgement>
-  /**
-   * Makes everything judged so far durable. Rejects or throws if that fails: then it counts all the
-   * same and is tried again with the next, or else `takesBack` and it is as if nobody had asked.
-   */
-  settle(takesBack?: boolean): void | Promise<void>
+  /** Makes everything judged so far durable. Rejects or throws if that fails; it counts all the same, and is tried again with the next. */
+  settle(): void | Promise<void>
   /** The connection is gone: its unfinished message is over. */
   disconnect(connection: number): void
   /** Gives up what has been unfinished for too long. Call now and then. */
   expire(now: number): void
   /** Recipients counted for an account on a day, without reservations. */
   used(scope: string, account: string, day: string): number | Promise<number>
-  /** Tells the store again what is known of messages and services, because it is another one. Throws as `settle`. */
-  retell(now: number): void
+  /** Tells the store again what is known of messages and services, because it is another one: in steps, each throws as `settle`. */
+  retell(now: number): Iterable<void>
   /** SMTP services that have only ever asked at RCPT: there aborted messages are counted too. */
   recipientOnlyServices(): readonly string[]
 }
@@ -97,11 +99,13 @@ export const UNFINISHED_MILLISECONDS = 3_600_000
 export const MISSED_ENDS = 50
 /** Different services remembered; a service is a local address and port, so few exist. */
 const MOST_SERVICES = 1000
-/** Of messages that are told again, in one record. */
+/** Of messages that are told again, in one step. */
 const TOLD_TOGETHER = 1000
 
 /** Messages that are open at once; of more, the oldest is over. 20,000 smtpd processes have no more. */
 export const MOST_OPEN = 100_000
+/** Recipients of all of them; of more, those of the oldest message go with it. */
+export const MOST_RESERVED = 200_000
 /** Of them under one instance on one connection: one for each counter. More accounts are invented. */
 export const MOST_OF_AN_INSTANCE = 100
 
@@ -115,6 +119,8 @@ interface OpenMessage {
   day: string
   touchedAt: number
 }
+
+const nothing = (): void => undefined
 
 /** Of its own: what is joined holds on to its parts, and they to the whole request. */
 const keyOf = (scope: string, name: string): string => ownText(`${scope}\n${name}`)
@@ -131,14 +137,13 @@ export function openLedger(store: LedgerStore): Ledger {
   const open = new Map<string, OpenMessage>()
   /** Recipients reserved per scope and account, over all open messages. */
   const reserved = new Map<string, number>()
+  let reservedInAll = 0
   /** The message a connection has asked about at RCPT, and what was reserved for it. */
   const current = new Map<number, { readonly instance: string; readonly keys: Set<string> }>()
   const services = new Map<string, boolean>(store.services())
   /** Messages in a row that a service has not asked about at their end. */
   const missedEnds = new Map<string, number>()
   const decided = new DecidedMessages()
-  /** How to take back what was judged since the last `settle`, oldest first. */
-  const takeBack: (() => void)[] = []
   store.recall((message, one) => decided.recall(message, one))
 
   function judge(event: LedgerEvent): Judgement {
@@ -159,27 +164,28 @@ export function openLedger(store: LedgerStore): Ledger {
     return commit(event, key, message)
   }
 
-  function repeat({ accepted, day }: Known, { scope, account }: LedgerEvent): Judgement {
-    return { accepted, used: store.used(scope, account, day), repeated: true }
+  function repeat({ accepted, day }: Known, event: LedgerEvent): Judgement {
+    const used = store.used(event.scope, event.account, day)
+    const takeBack = event.stage === 'RCPT' ? nothing : () => uncount(event)
+    return { accepted, used, repeated: true, takeBack }
   }
 
   function reserve(event: LedgerEvent, key: string): Judgement {
+    makeRoom()
     const message = open.get(key)
     const accountKey = keyOf(event.scope, event.account)
     const held = reserved.get(accountKey) ?? 0
     const used = store.used(event.scope, event.account, event.day.name) + held
     if (message?.recipients.has(event.recipient)) {
       message.touchedAt = event.now
-      return { accepted: true, used, repeated: true }
+      return { accepted: true, used, repeated: true, takeBack: nothing }
     }
-    if (used + 1 > event.limit) return { accepted: false, used, repeated: false }
+    if (used + 1 > event.limit) return { accepted: false, used, repeated: false, takeBack: nothing }
     if (message) {
       message.recipients.add(ownText(event.recipient))
       message.day = event.day.name
       message.touchedAt = event.now
     } else {
-      const [oldest] = open.keys()
-      if (open.size >= MOST_OPEN && oldest !== undefined) release(oldest)
       open.set(key, {
         scope: event.scope,
         account: ownText(event.account),
@@ -190,8 +196,18 @@ export function openLedger(store: LedgerStore): Ledger {
       })
     }
     reserved.set(accountKey, held + 1)
-    takeBack.push(() => unreserve(key, event.recipient))
-    return { accepted: true, used: used + 1, repeated: false }
+    reservedInAll++
+    const takeBack = (): void => unreserve(key, event.recipient)
+    return { accepted: true, used: used + 1, repeated: false, takeBack }
+  }
+
+  /** For one more recipient of one more message. */
+  function makeRoom(): void {
+    while (open.size >= MOST_OPEN || reservedInAll >= MOST_RESERVED) {
+      const [oldest] = open.keys()
+      if (oldest === undefined) return
+      release(oldest)
+    }
   }
 
   function commit(event: LedgerEvent, key: string, message: Name): Judgement {
@@ -203,12 +219,11 @@ export function openLedger(store: LedgerStore): Ledger {
     const day = event.day.name
     const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
     remember(message, { day, accepted, counted, stage, at: event.now }, true)
-    // As after a DATA that came to nothing: whatever number comes next counts in full.
-    takeBack.push(() => restore(event, counted, { day, accepted: true, counted: 0, stage: 'DATA' }))
     return {
       accepted,
       used: used ?? store.used(event.scope, event.account, event.day.name),
       repeated: false,
+      takeBack: () => uncount(event),
     }
   }
 
@@ -218,7 +233,8 @@ export function openLedger(store: LedgerStore): Ledger {
    */
   function adjust(before: Known, event: LedgerEvent, message: Name): Judgement {
     const { scope, account } = event
-    const { day } = before
+    // One that has come to nothing so far has no day of its own.
+    const day = before.counted > 0 ? before.day : event.day.name
     const count = recipientsOf(event)
     const growth = count - before.counted
     const limit = growth > 0 ? event.limit : Number.POSITIVE_INFINITY
@@ -227,14 +243,18 @@ export function openLedger(store: LedgerStore): Ledger {
     const stage = event.stage === 'DATA' ? 'DATA' : 'END-OF-MESSAGE'
     const counted = accepted ? count : 0
     remember(message, { day, accepted, counted, stage, at: event.now }, false)
-    takeBack.push(() => restore(event, counted, before))
-    return { accepted, used: store.used(scope, account, day), repeated: false }
+    const used = store.used(scope, account, day)
+    return { accepted, used, repeated: false, takeBack: () => uncount(event) }
   }
 
-  /** Takes back the judgement of an event that has counted so many. */
-  function restore({ scope, account, instance, now }: LedgerEvent, counted: number, before: Known) {
-    store.addWithin(scope, account, before.day, before.counted - counted, Number.POSITIVE_INFINITY)
-    remember(decided.named(scope, account, instance), { ...before, at: now }, false)
+  /** The message is as after a DATA that came to nothing: whatever number comes next counts in full. */
+  function uncount({ scope, account, instance, now }: LedgerEvent): void {
+    const message = decided.named(scope, account, instance)
+    const known = decided.find(message)
+    if (!known) return
+    const { day, counted } = known
+    if (counted > 0) store.addWithin(scope, account, day, -counted, Number.POSITIVE_INFINITY)
+    remember(message, { day, accepted: true, counted: 0, stage: 'DATA', at: now }, false)
   }
 
   function remember(message: Name, one: Decided, isNew: boolean): void {
@@ -312,6 +332,7 @@ export function openLedger(store: LedgerStore): Ledger {
 
   function giveBack({ scope, account }: OpenMessage, count: number): void {
     const key = keyOf(scope, account)
+    reservedInAll -= count
     const left = (reserved.get(key) ?? 0) - count
     if (left > 0) reserved.set(key, left)
     else reserved.delete(key)
@@ -320,23 +341,18 @@ export function openLedger(store: LedgerStore): Ledger {
   return {
     judge,
 
-    settle(takesBack) {
-      try {
-        store.settle()
-      } catch (error) {
-        if (takesBack) for (const one of takeBack.toReversed()) one()
-        throw error
-      } finally {
-        takeBack.length = 0
-      }
+    settle() {
+      store.settle()
     },
 
-    retell(at) {
+    *retell(at) {
       for (const [service, asksAtEnd] of services) store.rememberService(service, asksAtEnd)
       let told = 0
       for (const [message, known] of decided.all()) {
         store.remember(message, { ...known, at }, true)
-        if (++told % TOLD_TOGETHER === 0) store.settle()
+        if (++told % TOLD_TOGETHER > 0) continue
+        store.settle()
+        yield
       }
       store.settle()
     },

@@ -14,7 +14,7 @@ import { DamagedLedger, type LedgerFile, PAGES } from './ledger-file.ts'
 export type Sum = readonly [scope: string, day: string, account: string, used: number]
 
 /** Two and a half million accounts. */
-const MOST_BYTES = 128 * 1024 * 1024
+export const MOST_BYTES = 128 * 1024 * 1024
 /** Read since the last `letGo`, and the next should not wait for its time. */
 const MANY_READ_BYTES = 32 * 1024 * 1024
 
@@ -35,6 +35,7 @@ export interface PlacedPage {
 
 export class AccountPages {
   readonly #file: LedgerFile
+  readonly #mostBytes: number
   readonly #periods = new Map<string, Period>()
   #last: Period | undefined
   /** Rises with every `letGo`. */
@@ -42,8 +43,10 @@ export class AccountPages {
   /** Bytes of pages read since then. */
   #read = 0
 
-  constructor(file: LedgerFile) {
+  /** `mostBytes`: kept in memory of pages without changes. */
+  constructor(file: LedgerFile, mostBytes: number) {
     this.#file = file
+    this.#mostBytes = mostBytes
   }
 
   /** `account` has the seed of the file. Throws LookupError if the file cannot be read. */
@@ -100,7 +103,7 @@ export class AccountPages {
     const all = [...this.#all()].toSorted((a, b) => a.page.askedAt - b.page.askedAt)
     let bytes = all.reduce((sum, { page }) => sum + page.byteLength, 0)
     for (const { period, number, page } of all) {
-      if (bytes <= MOST_BYTES) break
+      if (bytes <= this.#mostBytes) break
       if (page.isDirty) continue
       period.pages[number] = undefined
       bytes -= page.byteLength

@@ -65,6 +65,20 @@ interface JournalFile {
   damaged: number
 }
 
+function prefixOf(path: string): string {
+  return `${path.replace(/\.sqlite$/, '')}.journal-`
+}
+
+/** The files of the journal that belongs to the ledger in `path`. A copy under a name of its own is not one. */
+export function journalFilesOf(path: string): string[] {
+  const folder = dirname(path)
+  const prefix = prefixOf(path)
+  return readdirSync(folder)
+    .map(name => join(folder, name))
+    .filter(file => file.startsWith(prefix) && /^\d+$/.test(file.slice(prefix.length)))
+    .filter(isReadable)
+}
+
 export class Journal {
   readonly #prefix: string
   /** Must a power cut not lose records? May change; holds from the next one on. */
@@ -86,9 +100,11 @@ export class Journal {
 
   /** The journal of the ledger in `path`, which is folded up to a place. Throws the system's errors. */
   constructor(path: string, isDurable: boolean, folded: JournalPlace) {
-    this.#prefix = `${path.replace(/\.sqlite$/, '')}.journal-`
+    this.#prefix = prefixOf(path)
     this.isDurable = isDurable
-    const files = this.#found()
+    const files = journalFilesOf(path)
+      .map(file => examine(file))
+      .toSorted((a, b) => a.number - b.number)
     const gone = missingOf(files, folded)
     this.#files = files.filter(({ number }) => number > 0)
     this.#free = files.filter(({ number }) => number === 0).map(file => file.path)
@@ -125,7 +141,10 @@ export class Journal {
   /** Writes the record. Throws the system's errors; the record stays then, and goes with the next. */
   settle(): void {
     const record = this.#record
-    if (this.hasGivenUp) throw new Error('more was left unwritten than is kept; it is to be folded')
+    if (this.hasGivenUp) {
+      if (record.byteLength > MOST_KEPT_BYTES) record.clear()
+      throw new Error('more was left unwritten than is kept; it is to be folded')
+    }
     if (record.isEmpty) return
     try {
       if (this.#isClosed) throw new Error('the journal is closed')
@@ -202,15 +221,6 @@ export class Journal {
   #leave(): void {
     if (this.#open) closeSync(this.#open.fd)
     this.#open = undefined
-  }
-
-  #found(): JournalFile[] {
-    const folder = dirname(this.#prefix)
-    return readdirSync(folder)
-      .map(name => join(folder, name))
-      .filter(path => path.startsWith(this.#prefix) && /-\d+$/.test(path) && isReadable(path))
-      .map(path => examine(path))
-      .toSorted((a, b) => a.number - b.number)
   }
 
   /** The file that has room for a record of so many bytes. */

@@ -12,7 +12,7 @@ import { REMEMBERED } from '../policy/decided.ts'
 import { LookupError } from '../policy/errors.ts'
 import type { LedgerStore } from '../policy/ledger.ts'
 import { Name } from '../policy/name.ts'
-import { AccountPages, type PlacedPage, readPage, type Sum } from './account-pages.ts'
+import { AccountPages, MOST_BYTES, type PlacedPage, readPage, type Sum } from './account-pages.ts'
 import { JOURNAL_FILE_BYTES, Journal, type JournalPlace } from './journal.ts'
 import {
   DamagedLedger,
@@ -42,8 +42,8 @@ export interface SqliteLedgerStore extends LedgerStore {
   isDetached(): boolean
   /** Writes a copy of the file, a little between other work. Rejects with LookupError; the copy of before stays then. */
   backUp(copy: string): Promise<void>
-  /** All sums in the file and the journal. Folds first. */
-  sums(): Iterable<Sum>
+  /** All sums in the file and the journal, or those of the newest days. Folds first. */
+  sums(days?: number): Iterable<Sum>
   /** The sums in memory: nothing is read. */
   remembered(): Iterable<Sum>
   /** Sets sums, whatever they were, and folds. */
@@ -66,14 +66,21 @@ const STEP_BYTES = 256 * 1024
 /** Of the journal, not folded: what a start after a crash has to read. */
 const MOST_UNFOLDED_BYTES = JOURNAL_FILE_BYTES
 
-/** Throws LookupError: unreadable, another daemon's, or of another version. */
-export function openSqliteLedger(path: string, durability: Durability): SqliteLedgerStore {
+/**
+ * `mostBytes`: kept in memory of sums that are in the file, too. Throws LookupError: unreadable, another
+ * daemon's, or of another version.
+ */
+export function openSqliteLedger(
+  path: string,
+  durability: Durability,
+  mostBytes = MOST_BYTES,
+): SqliteLedgerStore {
   const file = openLedgerFile(path, durability)
   try {
     // Counts in memory have nothing to be read back from.
     const journal =
       path === ':memory:' ? undefined : new Journal(path, durability === 'full', file.folded())
-    return openStore(path, file, journal)
+    return openStore(path, file, journal, new AccountPages(file, mostBytes))
   } catch (error) {
     file.close()
     throw error instanceof LookupError ? error : asLookupError(path, error)
@@ -88,8 +95,8 @@ function openStore(
   path: string,
   file: LedgerFile,
   journal: Journal | undefined,
+  pages: AccountPages,
 ): SqliteLedgerStore {
-  const pages = new AccountPages(file)
   /** The account at hand. */
   const named = new Name(file.seed)
   const newServices = new Map<string, boolean>()
@@ -119,18 +126,23 @@ function openStore(
   }
 
   function settle(): void {
-    if (newServices.size > 0 && !isBackingUp) writeServices()
     try {
       journal?.settle()
     } catch (error) {
       throw asLookupError(path, error)
     }
+    if (newServices.size > 0 && !isBackingUp) writeServices()
   }
 
+  /** No count rests on them: those that cannot be written are tried again with the next. */
   function writeServices(): void {
-    for (const [service, asksAtEnd] of newServices) {
-      file.putService(service, asksAtEnd)
-      newServices.delete(service)
+    try {
+      for (const [service, asksAtEnd] of newServices) {
+        file.putService(service, asksAtEnd)
+        newServices.delete(service)
+      }
+    } catch (error) {
+      if (isDamaged(error)) throw error
     }
   }
 
@@ -253,9 +265,11 @@ function openStore(
       }
     },
 
-    *sums() {
+    *sums(days = Number.POSITIVE_INFINITY) {
       foldAll()
-      for (const { id, scope, day } of file.periods()) {
+      const periods = file.periods()
+      const newest = new Set([...new Set(periods.map(({ day }) => day))].toSorted().slice(-days))
+      for (const { id, scope, day } of periods.filter(period => newest.has(period.day))) {
         for (let number = 0; number < PAGES; number++) {
           const page = readPage(file, { id, day }, number)
           for (const [account, used] of page?.sums() ?? []) yield [scope, day, account, used]

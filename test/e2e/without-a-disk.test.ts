@@ -36,13 +36,17 @@ async function start(t: Test, { globals = '', threshold = 3 }) {
 </VirtualHost>\n`,
   )
   await daemon.start()
-  const send = (instance: string): Promise<string | undefined> =>
+  const send = (
+    instance: string,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<string | undefined> =>
     askPort(daemon.port, {
       request: 'smtpd_access_policy',
       protocol_state: 'END-OF-MESSAGE',
       instance,
       recipient_count: '1',
       sasl_username: 'alice',
+      ...more,
     })
   const status = async (): Promise<string> => (await daemon.ctl('status')).stdout
   return { daemon, state, send, status }
@@ -111,3 +115,49 @@ t.test('whoever mends the disk and restarts at once loses nothing', options, asy
   await daemon.stop()
   t.equal(ledgerSums(join(state, 'ledger.sqlite')).get('alice'), 2)
 })
+
+t.test(
+  'a service that is new on a full disk keeps nobody’s count off the disk',
+  options,
+  async t => {
+    const { daemon, state, send } = await start(t, {
+      globals: 'on_failure = "defer"\ndurability = "full"',
+      threshold: 10,
+    })
+    t.equal(await send('a'), 'action=dunno')
+    const empty = fill(state)
+    t.teardown(empty)
+    // The journal has its blocks, and needs no more.
+    t.equal(await send('b'), 'action=dunno')
+    t.equal(await send('c', { server_port: '465' }), 'action=dunno')
+    t.equal(await send('d'), 'action=dunno')
+    await daemon.kill()
+    empty()
+    t.equal(ledgerSums(join(state, 'ledger.sqlite')).get('alice'), 4)
+  },
+)
+
+t.test(
+  'what is killed while the disk is read-only has its counts all the same',
+  options,
+  async t => {
+    const { daemon, state, send } = await start(t, {})
+    t.equal(await send('a'), 'action=dunno')
+    await daemon.stop()
+    await makeReadOnly(state)
+    await daemon.start()
+    t.equal(await send('b'), 'action=dunno')
+    await daemon.kill()
+    await daemon.start()
+    t.equal(await send('b'), 'action=dunno', 'asked again')
+    t.equal(await send('c'), 'action=dunno')
+    t.match(await send('d'), /^action=reject/)
+    await daemon.kill()
+    makeWritable(state)
+    await daemon.start()
+    t.equal(await send('c'), 'action=dunno', 'asked again')
+    t.match(await send('e'), /^action=reject/)
+    await daemon.stop()
+    t.equal(ledgerSums(join(state, 'ledger.sqlite')).get('alice'), 3)
+  },
+)

@@ -267,7 +267,7 @@ t.test('a ledger that does not work costs the count, not the mail', async t => {
     settle: () => undefined,
     disconnect: () => undefined,
     expire: () => undefined,
-    retell: () => undefined,
+    retell: () => [],
     used: fail,
     recipientOnlyServices: () => [],
   }

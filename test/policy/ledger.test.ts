@@ -12,6 +12,7 @@ import {
   MISSED_ENDS,
   MOST_OF_AN_INSTANCE,
   MOST_OPEN,
+  MOST_RESERVED,
   openLedger,
   UNFINISHED_MILLISECONDS,
 } from '../../daemon/policy/ledger.ts'
@@ -257,6 +258,31 @@ t.test('invented accounts take no memory without end, and give reservations back
 })
 
 t.test(
+  'recipients that never come to an end fill no memory, and nobody’s limit for good',
+  async t => {
+    const world = new World()
+    world.limit = Number.POSITIVE_INFINITY
+    const reserve = (instance: number, recipient: number): number =>
+      world.judge({
+        stage: 'RCPT',
+        instance: `i${instance}`,
+        connection: instance,
+        account: `invented${instance}`,
+        recipient: `r${recipient}@example.org`,
+      }).used
+    world.judge({ stage: 'END-OF-MESSAGE', instance: 'one that ends', recipients: 1 })
+    const each = MOST_RESERVED / 4
+    for (let message = 0; message < 4; message++) {
+      for (let n = 0; n < each; n++) reserve(message, n)
+    }
+    t.equal(reserve(1, each), each + 1)
+    t.equal(reserve(0, 0), 1, 'the oldest of all was over')
+    t.equal(reserve(2, each), each + 1)
+    world.store.close()
+  },
+)
+
+t.test(
   'what is no number of recipients counts nothing, and whoever said it hears of it',
   async t => {
     const world = new World()
@@ -364,39 +390,40 @@ t.test(
   },
 )
 
-t.test('what is deferred because nothing can be written is not counted', async t => {
+t.test('what is answered otherwise in the end is not counted', async t => {
   const world = new World()
   world.limit = 4
-  const { ledger, disk } = withDisk(world)
-  const judge = (stage: LedgerEvent['stage'], instance: string, recipients = 1) =>
-    ledger.judge(world.ask({ stage, instance, recipients, connection: 7 }))
-  const isNotWritten = (): void => {
-    t.throws(() => ledger.settle(true), /disk full/)
+  const ask = (stage: LedgerEvent['stage'], instance: string, recipients = 1) =>
+    world.judge({ stage, instance, recipients, connection: 7 })
+  const undone = (...asked: Parameters<typeof ask>) => {
+    const { takeBack, ...judgement } = ask(...asked)
+    takeBack()
+    return judgement
   }
-  judge('DATA', 'b', 2)
-  ledger.settle(true)
-  disk.isFull = true
+  ask('DATA', 'b', 2)
   for (const stage of ['RCPT', 'DATA', 'END-OF-MESSAGE'] as const) {
     for (let again = 0; again < 3; again++) {
-      t.match(judge(stage, 'a'), { accepted: true, used: 3 }, `${stage}, asked again`)
-      isNotWritten()
+      t.match(undone(stage, 'a'), { accepted: true, used: 3 }, `${stage}, asked again`)
     }
   }
-  t.match(judge('END-OF-MESSAGE', 'b', 1), { accepted: true, used: 1 }, 'one was refused')
-  t.match(judge('END-OF-MESSAGE', 'c', 3), { accepted: true, used: 4 })
-  t.match(judge('END-OF-MESSAGE', 'd', 1), { accepted: false })
-  isNotWritten()
-  t.equal(world.used(), 2, 'all four are as if they had not been')
-  disk.isFull = false
-  t.match(judge('END-OF-MESSAGE', 'd', 1), { accepted: true, used: 3 }, 'a refusal, too')
-  t.match(judge('END-OF-MESSAGE', 'b', 2), { accepted: true, used: 3 })
-  t.match(judge('END-OF-MESSAGE', 'a', 2), { accepted: false, used: 3 })
-  t.match(judge('END-OF-MESSAGE', 'c', 1), { accepted: true, used: 4 })
-  ledger.settle(true)
-  world.restart()
-  t.equal(world.used(), 4)
-  const again = world.judge({ stage: 'END-OF-MESSAGE', instance: 'd', recipients: 1 })
-  t.match(again, { accepted: true, repeated: true })
+  t.match(undone('END-OF-MESSAGE', 'b', 3), { accepted: true, used: 3 }, 'one more after DATA')
+  t.equal(world.used(), 0, 'the mail as a whole was not accepted')
+  t.match(ask('END-OF-MESSAGE', 'b', 3), { accepted: true, used: 3 })
+  t.match(undone('END-OF-MESSAGE', 'd', 2), { accepted: false, used: 3 }, 'a refusal, too')
+  t.match(ask('END-OF-MESSAGE', 'd', 1), { accepted: true, used: 4 })
+  t.match(undone('END-OF-MESSAGE', 'd', 1), { accepted: true, repeated: true }, 'asked again')
+  t.equal(world.used(), 3)
+  world.kill()
+  t.equal(world.used(), 0, 'nothing was settled')
+  ask('END-OF-MESSAGE', 'e', 2)
+  undone('END-OF-MESSAGE', 'f', 2)
+  world.ledger.settle()
+  world.kill()
+  t.equal(world.used(), 2)
+  t.match(ask('END-OF-MESSAGE', 'e', 2), { accepted: true, repeated: true })
+  world.nextDay()
+  t.match(ask('END-OF-MESSAGE', 'f', 2), { accepted: true, used: 2 }, 'on the day it comes again')
+  t.equal(world.used(), 2)
   world.store.close()
 })
 

@@ -250,6 +250,21 @@ t.test('what another format has left in a file is not read behind what is writte
   t.same(said(last), ['limit 2026-11-20 alice 100', 'alice m100 1'])
 })
 
+t.test('a copy that somebody has put beside it is not the journal, and stays as it is', async t => {
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), false, START)
+  write(journal, 'alice', 1)
+  const copy = `${first(folder)}-20261129`
+  cpSync(first(folder), copy)
+  write(journal, 'alice', 2)
+  const before = readFileSync(copy)
+  const next = new Journal(ledger(folder), false, START)
+  t.equal(next.loss, undefined)
+  t.same(said(next).at(-2), 'limit 2026-11-20 alice 2')
+  write(next, 'alice', 3)
+  t.same(readFileSync(copy), before)
+})
+
 t.test('files are used again, and nothing of their former use is read', async t => {
   const folder = t.testdir()
   const journal = new Journal(ledger(folder), false, START)

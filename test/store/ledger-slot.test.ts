@@ -1,10 +1,11 @@
 /** What becomes of the counts when their file cannot be used. */
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs, {
   closeSync,
   cpSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -15,7 +16,7 @@ import fs, {
   writeSync,
 } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { ledgerSlot } from '../../daemon/ledger-slot.ts'
@@ -165,6 +166,101 @@ t.test(
     again.close()
   },
 )
+
+/** A ledger in which alice has two of three, as a kill -9 leaves it, and somebody reads it. */
+async function readByOthers(t: Test, folder: string) {
+  const file = join(folder, 'state/ledger.sqlite')
+  const first = opened(file)
+  judge(first, 'a', 1)
+  first.ledger.judge({ ...message('bob', 3), account: 'bob' })
+  first.ledger.settle()
+  while (first.forget('2026-01-01'));
+  judge(first, 'b', 1)
+  first.ledger.settle()
+  cpSync(join(folder, 'state'), join(folder, 'killed'), { recursive: true })
+  first.close()
+  const killed = join(folder, 'killed/ledger.sqlite')
+  return { file: killed, spare: join(folder, 'spare'), hangUp: await readerOf(t, killed) }
+}
+
+t.test('what was counted in memory outlives the process, as long as its folder does', async t => {
+  const { file, spare, hangUp } = await readByOthers(t, t.testdir({ state: {} }))
+  const slot = opened(file, spare)
+  t.match(judge(slot, 'c', 1), { accepted: true, used: 3 })
+  slot.ledger.settle()
+  // It is killed; then it is stopped.
+  cpSync(spare, `${spare}-2`, { recursive: true })
+  slot.close()
+  for (const kept of [`${spare}-2`, spare]) {
+    const next = opened(file, kept)
+    t.match(next.problem, /^counts are in memory only, with those of before: .*in use by another/)
+    t.match(judge(next, 'c', 1), { accepted: true, repeated: true })
+    t.match(judge(next, `d of ${kept}`, 1), { accepted: false, used: 3 })
+    next.close()
+  }
+  await hangUp()
+  const last = opened(file, spare)
+  t.equal(last.problem, undefined, 'all is in the file again')
+  t.notOk(existsSync(spare))
+  last.close()
+  const again = opened(file)
+  t.match(judge(again, 'c', 1), { accepted: true, repeated: true })
+  t.equal(again.ledger.used('limit', 'alice', '2026-11-20'), 3)
+  t.equal(again.ledger.used('limit', 'bob', '2026-11-20'), 3)
+  again.close()
+})
+
+t.test('what was counted in memory is nothing to a file that is another by now', async t => {
+  const { file, spare, hangUp } = await readByOthers(t, t.testdir({ state: {} }))
+  const slot = opened(file, spare)
+  judge(slot, 'c', 1)
+  slot.ledger.settle()
+  slot.close()
+  await hangUp()
+  const other = opened(file)
+  judge(other, 'x', 1)
+  other.ledger.settle()
+  other.close()
+  const next = opened(file, spare)
+  t.equal(next.problem, undefined)
+  t.match(judge(next, 'x', 1), { repeated: true })
+  t.match(judge(next, 'c', 1), { repeated: false })
+  next.close()
+})
+
+t.test('two daemons do not count in one memory', async t => {
+  const { file, spare } = await readByOthers(t, t.testdir({ state: {} }))
+  const slot = opened(file, spare)
+  t.throws(() => opened(file, spare), /in use by another daemon/)
+  t.match(judge(slot, 'c', 1), { accepted: true, used: 3 }, 'the first one goes on')
+  slot.close()
+})
+
+t.test(
+  'a file that is deleted while its copy counts gets back what everybody has used',
+  async t => {
+    const { file, spare, hangUp } = await readByOthers(t, t.testdir({ state: {} }))
+    const slot = opened(file, spare)
+    judge(slot, 'c', 1)
+    slot.ledger.settle()
+    await hangUp()
+    rmSync(dirname(file), { recursive: true })
+    t.equal(await slot.mend(now), true)
+    t.equal(slot.ledger.used('limit', 'alice', '2026-11-20'), 3)
+    t.equal(slot.ledger.used('limit', 'bob', '2026-11-20'), 3, 'nobody has asked about him since')
+    slot.close()
+  },
+)
+
+t.test('pipes and folders beside the file keep nobody from copying it', async t => {
+  const { file, spare } = await readByOthers(t, t.testdir({ state: {} }))
+  spawnSync('mkfifo', [`${dirname(file)}/ledger.journal-7`])
+  mkdirSync(`${dirname(file)}/ledger.journal-8`)
+  const slot = opened(file, spare)
+  t.match(slot.problem, /with those of before/)
+  t.equal(slot.ledger.used('limit', 'bob', '2026-11-20'), 3)
+  slot.close()
+})
 
 t.test('a question before the ledger is open fails the one who asks, not the daemon', async t => {
   const slot = ledgerSlot()

@@ -30,7 +30,7 @@ export function fill(state: string): () => void {
     // That was the last block.
   }
   closeSync(fd)
-  return () => rmSync(filler)
+  return () => rmSync(filler, { force: true })
 }
 
 /** It is busy as long as a process that has just ended has it open. */

@@ -1,6 +1,6 @@
 /** Says something at once, and once a minute as long as it lasts. */
 
-import type { Clock } from '../policy/clock.ts'
+import type { Clock } from './clock.ts'
 
 const AGAIN_MILLISECONDS = 60_000
 
