@@ -227,8 +227,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     mostRequests: 0,
     answer: (request: PolicyRequest) => current.answer(request),
     unsettled(verdict: Verdict, request: PolicyRequest): Verdict {
-      const { on_failure } = current.assembly.loaded.globals
-      if (on_failure === 'dunno') return verdict
+      const { on_failure, mode } = current.assembly.loaded.globals
+      if (on_failure === 'dunno' || mode === 'observe') return verdict
       request.takeBack()
       return on_failure === 'defer'
         ? { action: 'defer the mail could not be counted, try again later', by: '' }

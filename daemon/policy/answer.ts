@@ -82,7 +82,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
 
   /** What a request that could not be decided is answered. */
   function failed(request: PolicyRequest): Verdict {
-    if (options.onFailure === 'dunno') return { action: dunno, by: '' }
+    if (options.observe || options.onFailure === 'dunno') return { action: dunno, by: '' }
     request.takeBack()
     return options.onFailure === 'defer'
       ? { action: defer('the mail could not be checked, try again later'), by: '' }

@@ -67,17 +67,15 @@ export function makeChain(
   context: Context,
   began?: number,
 ) => MaybePromise<Decision | undefined> {
-  function failed(link: Link, request: PolicyRequest, error: unknown): Outcome {
+  function failed(link: Link, error: unknown): Outcome {
     link.tally.failures++
     const message = describeError(error)
     link.tally.lastFailure = message
     const isBug = !(error instanceof LookupError) && !(error instanceof RequestFailure)
     options.report(link.name, message, isBug && error instanceof Error ? error.stack : undefined)
     if (link.onError === 'continue' || options.onFailure === 'dunno') return undefined
-    if (options.onFailure === 'defer') {
-      request.takeBack()
+    if (options.onFailure === 'defer')
       return defer('the mail could not be checked, try again later')
-    }
     throw new RequestFailure(`plugin ${link.name} failed: ${message}`)
   }
 
@@ -98,13 +96,13 @@ export function makeChain(
       try {
         outcome = link.check(request, context)
       } catch (error) {
-        outcome = failed(link, request, error)
+        outcome = failed(link, error)
       }
       if (outcome instanceof Promise) {
         if (waitsForFirst) askAhead(i + 1, request, context)
         const inTime = options.onFailure === 'dunno' ? untilAborted(outcome, context) : outcome
         return inTime
-          .catch(error => failed(link, request, error))
+          .catch(error => failed(link, error))
           .then(action => {
             const now = settle(link, started, context)
             // The request has been answered by now: nothing more is asked on its behalf.

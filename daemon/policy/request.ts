@@ -61,12 +61,16 @@ export class PolicyRequest {
     else this.#undo = [undo]
   }
 
-  /** Nothing is let through. Throws what undoing throws. */
+  /** Nothing is let through: for whoever has the last word. What cannot be undone stays as it is. */
   takeBack(): void {
     this.#isTakenBack = true
     const undo = this.#undo ?? []
     this.#undo = undefined
-    for (const one of undo) one()
+    for (const one of undo) {
+      try {
+        one()
+      } catch {}
+    }
   }
 
   /** A count or size: digits, at most 2^53 - 1; anything else is 0, as Postfix sends for "unknown". */

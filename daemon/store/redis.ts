@@ -37,6 +37,8 @@ interface Link {
   client: Redis | undefined
   /** Why it ended, as far as is known. */
   reason: string | undefined
+  /** Did it end because nobody answered? All who wait for it fail then, each for another reason. */
+  isSilent: boolean
 }
 
 /** Connects to nobody yet. Throws LookupError if a server's name cannot be understood. */
@@ -50,7 +52,7 @@ export function redisStore(options: RedisOptions): ClosableKeyValueStore {
   let isClosed = false
 
   function open(): Link {
-    const link: Link = { ready: begin(), client: undefined, reason: undefined }
+    const link: Link = { ready: begin(), client: undefined, reason: undefined, isSilent: false }
     return link
 
     async function begin(): Promise<Redis> {
@@ -100,8 +102,10 @@ export function redisStore(options: RedisOptions): ClosableKeyValueStore {
       return answer
     } catch (error) {
       const said = describeError(error)
-      if (said !== 'Command timed out') patience.noteHeard()
-      else {
+      const isLate = said === 'Command timed out' || /ETIMEDOUT/.test(link.reason ?? said)
+      if (!isLate && !link.isSilent) patience.noteHeard()
+      if (isLate && !link.isSilent) {
+        link.isSilent = true
         patience.noteSilent()
         end(link, `no answer within ${ANSWER_MILLISECONDS} ms`)
       }

@@ -59,6 +59,8 @@ export class OpenConnection implements Receiver {
   #isDueLater = false
   #served = 0
   #isFinishing = false
+  /** Is there an answer that will not be given, but the connection closed? */
+  #isOver = false
   #reason = 'peer'
   #timer: NodeJS.Timeout | undefined
 
@@ -132,6 +134,8 @@ export class OpenConnection implements Receiver {
 
   receive(bytes: Buffer, length: number): void {
     this.#isNew = false
+    // Whoever got the last answer may go on to send until he ends.
+    if (!this.#peer.isOpen) return
     // As from Postfix, which asks one thing at a time.
     const only = this.#mayDecide() ? this.#parser.only(bytes, length) : undefined
     if (only) this.#decide(only)
@@ -146,7 +150,7 @@ export class OpenConnection implements Receiver {
     const { mostRequests } = this.#conversation
     const isLast = mostRequests > 0 && this.#served + this.#unsent >= mostRequests
     const isHeard = this.#unsent < MOST_WAITING && this.#peer.unsent < MOST_UNREAD_BYTES
-    return !this.#isAnswering && isHeard && !isLast && this.#peer.isOpen
+    return !this.#isAnswering && isHeard && !isLast && !this.#isOver && this.#peer.isOpen
   }
 
   #decide(attributes: Attributes): void {
@@ -192,6 +196,7 @@ export class OpenConnection implements Receiver {
     if (this.#isBehind && this.#parser.length > MOST_UNREAD_BYTES) socket.pause()
     else if (socket.isPaused() && unsent < MOST_UNREAD_BYTES) socket.resume()
     if (this.#isBehind && this.#mayDecide()) this.#workLater()
+    if (this.#isFinishing && !this.isBusy) this.finish()
   }
 
   /** Not before everybody else had a turn, however much has been asked here. */
@@ -220,6 +225,7 @@ export class OpenConnection implements Receiver {
 
   #send(verdict: Verdict, request: PolicyRequest): void {
     this.#unsent++
+    if (verdict.silent) this.#isOver = true
     this.#conversation.turn(isDurable => this.#leave(verdict, request, isDurable))
   }
 
@@ -238,6 +244,9 @@ export class OpenConnection implements Receiver {
     if (mostRequests > 0 && this.#served >= mostRequests) {
       this.#reason = 'max_keepalive'
       peer.end()
+      this.#forget()
+      // Nothing of it is looked at, but its end.
+      peer.socket.resume()
       return
     }
     this.#armKeepalive()

@@ -81,6 +81,37 @@ t.test(
   },
 )
 
+t.test(
+  'a failure inside of a plugin that goes on does not switch off the limit behind it',
+  async t => {
+    const inner = plugin('Broken', 'how = "at once"')
+    for (const on_failure of ['dunno', 'defer', 'close']) {
+      const text = chain(
+        plugin('Eval', `store_in = "v"\n${inner}`) + plugin('SendingLimit', 'threshold = 3'),
+        `on_failure = ${on_failure}`,
+      )
+      const world = await makeWorld(text, { plugins })
+      const send = (instance: string) =>
+        world.ask({
+          protocol_state: 'END-OF-MESSAGE',
+          sasl_username: 'alice',
+          recipient_count: '2',
+          instance,
+        })
+      const answers = [await send('1'), await send('2')]
+      if (on_failure === 'close') t.same(answers, [undefined, undefined])
+      else t.match(answers, ['dunno', /^reject 5\.7\.1 You may send to 3 recipients/], on_failure)
+    }
+  },
+)
+
+t.test('what only observes keeps no mail, also where something fails', async t => {
+  const failing = plugin('Witness', 'answer = "no action"')
+  const text = chain(failing, 'mode = observe\nunknown_action = fail\non_failure = defer')
+  const world = await makeWorld(text, { plugins })
+  t.equal(await world.ask({}), 'dunno')
+})
+
 t.test('on_error = continue goes before on_failure, other words are not known', async t => {
   for (const how of HOWS) {
     const failing = plugin('Broken', `how = "${how}"\non_error = continue`)

@@ -317,6 +317,32 @@ t.test('a peer that writes byte by byte is answered, and others in between', asy
   t.equal(await slow.answer(), 'action=slow')
 })
 
+t.test('half of a request behind a whole one, and the end: the answer, and the end', async t => {
+  const { client, server, reasons } = await serve(t)
+  const one = await client()
+  one.socket.end('a=whole\n\na=half\n')
+  t.equal(await one.answer(), 'action=whole')
+  await one.ended
+  await until(() => server.connections === 0)
+  t.equal(reasons.length, 1)
+})
+
+t.test('who is silent to one request decides none behind it', async t => {
+  let asked = 0
+  const { client } = await serve(t, {
+    answer(request) {
+      asked++
+      return request.text('a') === 'bad' ? { ...verdict(''), silent: true } : echo(request)
+    },
+  })
+  const one = await client()
+  one.send('a=1\n\na=2\n\na=bad\n\na=3\n\n')
+  t.equal(await one.answer(), 'action=1')
+  t.equal(await one.answer(), 'action=2')
+  await one.ended
+  t.equal(asked, 3)
+})
+
 t.test('garbage, or a line of 10 MB, costs the peer its connection and nobody else', async t => {
   const { client, reasons } = await serve(t)
   const good = await client()
@@ -379,6 +405,16 @@ t.test('on_failure = close gives no answer and closes the connection', async t =
   await t.rejects(postfix.answer(), { message: /ended after ""/ })
   await until(() => reasons.length > 0)
   t.same(reasons, ['no answer'])
+})
+
+t.test('max_keepalive ends a connection that has asked for much more, and forgets it', async t => {
+  const { client, server } = await serve(t, { mostRequests: 3 })
+  const one = await client()
+  one.send(`a=${'x'.repeat(1000)}\n\n`.repeat(2000))
+  for (let i = 0; i < 3; i++) t.match(await one.answer(), /^action=x/)
+  await one.ended
+  one.close()
+  await until(() => server.connections === 0)
 })
 
 t.test('max_keepalive ends a connection after so many answers', async t => {
