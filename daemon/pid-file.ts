@@ -1,7 +1,7 @@
 /**
- * The process id in a file, for those who ask for it with `pid_file`. A file that names another daemon
- * stops a second start; one that was left behind is replaced, whoever has that number now. It may lie in a folder where
- * others write, so nothing that is there is followed or written into.
+ * The process id in a file, for those who ask for it with `pid_file`. A file that names another
+ * daemon stops a second start; one that was left behind is replaced, whoever has that number now.
+ * It may lie in a folder where others write, so nothing that is there is followed or written into.
  */
 
 import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
