@@ -42,7 +42,7 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
   // The first a minute after the start.
   let backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + FOLD_MILLISECONDS
   /** No more tries to mend before that time. */
-  let resting = clock.elapsed()
+  let restsUntil = clock.elapsed()
   let isAtWork = false
   const began = { now: clock.now(), elapsed: clock.elapsed() }
   const sayUnfolded = seldom(clock, message => log().error(message))
@@ -56,7 +56,7 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
   timer.unref()
 
   async function keepHouse(): Promise<void> {
-    if (clock.elapsed() >= resting) await mend()
+    if (clock.elapsed() >= restsUntil) await mend()
     if (!slot.isOpen) return
     const now = clock.elapsed()
     if (now - backedUpAt >= BACKUP_MILLISECONDS) {
@@ -74,7 +74,7 @@ export function startHousekeeping({ slot, clock, log, timezone }: HousekeepingOp
     const since = clock.elapsed()
     try {
       if (!(await slot.mend(clock.now()))) {
-        resting = clock.elapsed() + (clock.elapsed() - since) * TRIES_ARE_ONE_IN
+        restsUntil = clock.elapsed() + (clock.elapsed() - since) * TRIES_ARE_ONE_IN
         return
       }
       if (slot.problem !== undefined) log().error(slot.problem)

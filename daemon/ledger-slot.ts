@@ -22,7 +22,7 @@ import {
 import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { describeError, LookupError } from './policy/errors.ts'
-import { type Ledger, type LedgerStore, openLedger } from './policy/ledger.ts'
+import { type Ledger, type LedgerStore, openLedger, type StoredLedger } from './policy/ledger.ts'
 import { copyLedger, copyPath, isCopied } from './store/ledger-copy.ts'
 import {
   type Durability,
@@ -70,7 +70,7 @@ interface Place {
 export function ledgerSlot(spare?: string): LedgerSlot {
   let place: Place | undefined
   let store: SqliteLedgerStore | undefined
-  let current: Ledger | undefined
+  let current: StoredLedger | undefined
   let problem: string | undefined
   let unsettled: string | undefined
   let isInMemory = false
@@ -262,14 +262,7 @@ export function ledgerSlot(spare?: string): LedgerSlot {
       owesRestore = false
       file = openSqliteLedger(at.path, at.durability)
       const memory = need(store)
-      // What a copy says of an account is all of it, if this is still its original.
-      const isOriginal = isCopy && memory.seed === file.seed
-      const sums = isOriginal
-        ? isContinued
-          ? memory.sums(DAYS_THAT_CHANGE)
-          : memory.remembered()
-        : onTopOf(file, isCopy ? memory.sums() : memory.remembered())
-      file.absorb(sums)
+      file.absorb(sumsFor(file, memory))
       memory.abandon()
     } catch (error) {
       // Not yet. What is wrong has been said.
@@ -286,6 +279,13 @@ export function ledgerSlot(spare?: string): LedgerSlot {
     problem = file.loss
     dropCopy()
     return true
+  }
+
+  function sumsFor(file: SqliteLedgerStore, memory: SqliteLedgerStore): Iterable<Sum> {
+    if (!isCopy) return onTopOf(file, memory.remembered())
+    if (memory.seed !== file.seed) return onTopOf(file, memory.sums())
+    // What a copy says of an account is all of it, if this is still its original.
+    return isContinued ? memory.sums(DAYS_THAT_CHANGE) : memory.remembered()
   }
 
   function* onTopOf(file: SqliteLedgerStore, sums: Iterable<Sum>): Iterable<Sum> {
@@ -326,7 +326,6 @@ export function ledgerSlot(spare?: string): LedgerSlot {
         }
       },
       expire: now => current?.expire(now),
-      retell: now => need(current).retell(now),
       used: (scope, account, day) => need(current).used(scope, account, day),
       recipientOnlyServices: () => current?.recipientOnlyServices() ?? [],
     },

@@ -62,10 +62,14 @@ export interface Ledger {
   expire(now: number): void
   /** Recipients counted for an account on a day, without reservations. */
   used(scope: string, account: string, day: string): number | Promise<number>
-  /** Tells the store again what is known of messages and services, because it is another one: in steps, each throws as `settle`. */
-  retell(now: number): Iterable<void>
   /** SMTP services that have only ever asked at RCPT: there aborted messages are counted too. */
   recipientOnlyServices(): readonly string[]
+}
+
+/** A ledger whose store may give way to another one. */
+export interface StoredLedger extends Ledger {
+  /** Tells the store again what is known of messages and services: in steps, each throws as `settle`. */
+  retell(now: number): Iterable<void>
 }
 
 /**
@@ -133,7 +137,7 @@ function recipientsOf({ recipients }: LedgerEvent): number {
   return Math.max(1, recipients)
 }
 
-export function openLedger(store: LedgerStore): Ledger {
+export function openLedger(store: LedgerStore): StoredLedger {
   const open = new Map<string, OpenMessage>()
   /** Recipients reserved per scope and account, over all open messages. */
   const reserved = new Map<string, number>()

@@ -267,7 +267,6 @@ t.test('a ledger that does not work costs the count, not the mail', async t => {
     settle: () => undefined,
     disconnect: () => undefined,
     expire: () => undefined,
-    retell: () => [],
     used: fail,
     recipientOnlyServices: () => [],
   }

@@ -127,11 +127,11 @@ t.test('a default domain is cut once, and only as a whole', t => {
 })
 
 t.test('a name of thousands of accents is prepared at once', t => {
-  const before = performance.now()
   const name = of(`a${'\u0301\u0323'.repeat(60_000)}`)
   t.ok(name.length <= 320)
-  // Seven seconds, where all of it is put into order.
-  t.ok(performance.now() - before < 1000)
+  // Put into order, which takes seven seconds for that name, the last accent would come first.
+  const accents = `a${'\u0301'.repeat(2000)}`
+  t.equal(of(`${accents}\u0323`), of(accents), 'only its beginning is read')
   t.equal(of(`al\u200b${'\u200b'.repeat(900)}ice`), 'alice')
   t.end()
 })
