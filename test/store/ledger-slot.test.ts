@@ -126,23 +126,29 @@ async function readerOf(t: Test, file: string): Promise<() => Promise<void>> {
   return end
 }
 
+/** A ledger in which alice has two of three, as a kill -9 leaves it, and somebody reads it. */
+async function readByOthers(t: Test, folder: string) {
+  const file = join(folder, 'state/ledger.sqlite')
+  const first = opened(file)
+  judge(first, 'a', 1)
+  first.ledger.judge({ ...message('bob', 3), account: 'bob' })
+  first.ledger.settle()
+  while (first.forget('2026-01-01'));
+  judge(first, 'b', 1)
+  first.ledger.settle()
+  // The first count is in the file or its log, the second in the journal.
+  cpSync(join(folder, 'state'), join(folder, 'killed'), { recursive: true })
+  first.close()
+  const killed = join(folder, 'killed/ledger.sqlite')
+  return { file: killed, spare: join(folder, 'spare'), hangUp: await readerOf(t, killed) }
+}
+
 t.test(
   'a file that somebody reads at the start is counted on in memory, and taken back',
   async t => {
     const folder = t.testdir({ state: {} })
-    const file = join(folder, 'state/ledger.sqlite')
-    const first = opened(file)
-    judge(first, 'a', 1)
-    first.ledger.settle()
-    while (first.forget('2026-01-01'));
-    judge(first, 'b', 1)
-    first.ledger.settle()
-    // As after a kill -9: the first count is in the file or its log, the second in the journal.
-    cpSync(join(folder, 'state'), join(folder, 'killed'), { recursive: true })
-    first.close()
-    const killed = join(folder, 'killed/ledger.sqlite')
-    const hangUp = await readerOf(t, killed)
-    const slot = opened(killed, join(folder, 'spare'))
+    const { file, spare, hangUp } = await readByOthers(t, folder)
+    const slot = opened(file, spare)
     t.match(
       slot.problem,
       /^counts are in memory only, with those of before: .* in use by another prog/,
@@ -166,22 +172,6 @@ t.test(
     again.close()
   },
 )
-
-/** A ledger in which alice has two of three, as a kill -9 leaves it, and somebody reads it. */
-async function readByOthers(t: Test, folder: string) {
-  const file = join(folder, 'state/ledger.sqlite')
-  const first = opened(file)
-  judge(first, 'a', 1)
-  first.ledger.judge({ ...message('bob', 3), account: 'bob' })
-  first.ledger.settle()
-  while (first.forget('2026-01-01'));
-  judge(first, 'b', 1)
-  first.ledger.settle()
-  cpSync(join(folder, 'state'), join(folder, 'killed'), { recursive: true })
-  first.close()
-  const killed = join(folder, 'killed/ledger.sqlite')
-  return { file: killed, spare: join(folder, 'spare'), hangUp: await readerOf(t, killed) }
-}
 
 t.test('what was counted in memory outlives the process, as long as its folder does', async t => {
   const { file, spare, hangUp } = await readByOthers(t, t.testdir({ state: {} }))
