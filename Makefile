@@ -1,75 +1,75 @@
-# The people's entry. `make` alone prints this list.
+# What people run. `make` alone prints the list of targets.
 
 NODE := node_modules/.bin/node
-# The program itself: its wrapper package names platforms that not every mirror has.
+# The binary itself: its wrapper package depends on platforms that not every mirror has.
 BIOME := node_modules/@biomejs/cli-linux-x64/biome
 SHELL := /bin/sh
-# Where `make run` keeps all it writes.
+# The directory for everything that `make run` writes.
 RUN := .run
 # npm writes this file last.
 packages := node_modules/.package-lock.json
 .DEFAULT_GOAL := help
 .PHONY: help build run test check fix golden replay e2e bench bench-chain exact faults fuzz deb test-deb clean
 
-help:  ## this list
+help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-build: $(packages) dist/country.mmdb  ## everything that runs, into dist/
+build: $(packages) dist/country.mmdb  ## build all programs into dist/
 	$(NODE) scripts/build.ts
 
 $(packages): package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund
-	$(NODE) node_modules/tap/dist/esm/run.mjs build  # takes over the list of plugins in package.json
+	$(NODE) node_modules/tap/dist/esm/run.mjs build  # applies the list of tap plugins in package.json
 	@touch $@
 
-# The GeoIP data comes from Debian's tor-geoipdb; no account is needed.
+# The GeoIP data comes from Debian's tor-geoipdb, so no account is needed.
 dist/country.mmdb: | $(packages)
 	$(NODE) scripts/geoip-data.ts --out $@
 
-run: build  ## the daemon with its defaults, here, in the foreground
+run: build  ## run the daemon with its defaults, in the foreground
 	@$(NODE) scripts/try-it.ts $(RUN)
 	@exec dist/mtpolicyd --root $(RUN) -f
 
-check: $(packages)  ## format, lint, types; changes nothing
+check: $(packages)  ## check format, lint and types; changes nothing
 	$(BIOME) check .
 	node_modules/.bin/tsc --noEmit
 
-fix: $(packages)  ## format and lint, mended
+fix: $(packages)  ## fix format and lint
 	$(BIOME) check --write .
 
-test:  ## all checks and tests, with everything they need
+test:  ## run all checks and tests; as root, install what they need first
 	scripts/test.sh
 
-golden: $(packages)  ## write the golden files anew; then read the diff
+golden: $(packages)  ## rewrite the golden files; review the diff afterwards
 	GOLDEN=write $(NODE) node_modules/.bin/tap test/config/*.test.ts test/registry/*.test.ts
 
-replay: build  ## the recorded cases of the original
+replay: build  ## replay the cases recorded from mtpolicyd
 	$(NODE) test/replay/runner.ts
 
-e2e: build  ## conversations with the real program, and with a real Postfix
+e2e: build  ## test the real program, also with a real Postfix
 	$(NODE) node_modules/.bin/tap test/e2e/*.test.ts
 
-bench: build  ## speed and size beside what is asked (BENCH='--only idle')
+bench: build  ## measure speed and memory against their targets (BENCH='--only idle')
 	$(NODE) bench/bench.ts $(BENCH)
 
-bench-chain: build  ## twelve plugins and six DNS questions beside the default policy
+bench-chain: build  ## compare twelve plugins and six DNS queries with the default policy
 	$(NODE) bench/chain.ts
 
-exact: build  ## 100,000 recipients through a real Postfix: counted = queued? (root)
+exact: build  ## send 100,000 recipients through a real Postfix and compare the counts (root)
 	$(NODE) test/exact/main.ts
 
-faults: build  ## what befalls a server, on a daemon under load (root)
+faults: build  ## inject faults into a daemon under load (root)
 	$(NODE) test/faults/main.ts
 
 FUZZ ?= 20
-fuzz: build  ## random input, twenty times as much as in the tests (FUZZ=20)
+fuzz: build  ## test random input, 20 times as much as make test (FUZZ=20)
 	FUZZ=$(FUZZ) TAP_TIMEOUT=7200 $(NODE) node_modules/.bin/tap $$(grep -rl support/fuzz test --include=*.test.ts)
 
-deb: build  ## the Debian package
+deb: build  ## build the Debian package
 	scripts/deb.sh
 
-test-deb: deb  ## install and remove it in a fresh Debian (root)
+test-deb: deb  ## install, test and remove the package in a fresh Debian (root)
 	scripts/test-deb.sh
 
-clean:  ## what was built
+clean:  ## delete everything that was built
 	rm -rf dist .run .tap build

@@ -1,9 +1,9 @@
 /**
- * `make bench-chain`: a long chain beside the default policy.
+ * `make bench-chain`: compares a long chain with the default policy.
  *
- * Twelve plugins put six questions to the DNS for each request: four block lists by the client's
- * address, one by the sender's domain and by the client's name. First everything is in the cache,
- * and the default policy is asked in turns with it. Then nothing is, and one of the lists is dead.
+ * Twelve plugins send six DNS queries for each request: four block lists by the client's address, one
+ * by the sender's domain and by the client's name. First everything is in the cache, and the default
+ * policy is queried in turns with it. Then nothing is, and one of the lists is dead.
  *
  *   bench/chain.ts [--connections 16] [--seconds 2] [--rounds 5] [--dist DIR]
  */
@@ -29,7 +29,7 @@ import {
 
 /** Few enough that every name is in the cache after the first round. */
 const USERS = 1000
-/** More than any round asks for. */
+/** More than the requests of any round. */
 const STRANGERS = 200_000
 const DEADLINE_SECONDS = 2
 
@@ -131,7 +131,7 @@ try {
   running.push(usual, long)
   const few = germanAddresses(values.dist)
   ask(long, few)
-  // That one filled the cache.
+  // That round filled the cache.
   long.rounds.pop()
   for (let round = 0; round < rounds; round++) {
     ask(usual, few)
@@ -149,7 +149,7 @@ try {
   const strangers = germanAddresses(values.dist, STRANGERS)
   const stricken = await startLong(join(root, 'stricken'), 'dead.example', dns.port)
   running.push(stricken)
-  // In the first round the list is found to be silent.
+  // In the first round the daemon finds out that the list does not answer.
   ask(stricken, strangers, 0)
   show({ ...stricken, name: 'first round' })
   stricken.rounds.pop()

@@ -1,6 +1,6 @@
 /**
- * What measurements have in common: servers as processes of their own, the load generator, and a
- * round of asking. Servers that are compared run at the same time and are asked in turns, so that a
+ * What all measurements share: servers as processes of their own, the load generator, and a round
+ * of requests. Servers that are compared run at the same time and are queried in turns, so that a
  * busy machine is equally busy for all.
  */
 
@@ -13,17 +13,17 @@ import { freePort } from '../test/support/free-port.ts'
 
 const top = join(import.meta.dirname, '..')
 
-/** The options that all of these programs take, as parseArgs wants them. */
+/** The options that all of these programs take, in the form of parseArgs. */
 export const commonOptions = {
-  /** How long a round lasts, besides its second before anything is measured. */
+  /** How long a round lasts, without the second before anything is measured. */
   seconds: { type: 'string', default: '2' },
-  /** How often each contestant is asked; what is shown is the median. */
+  /** How many rounds each contestant gets; the median is shown. */
   rounds: { type: 'string', default: '5' },
   /** Another build. */
   dist: { type: 'string', default: join(top, 'dist') },
 } as const
 
-/** Ends the program if it is not one. */
+/** Ends the program if the value is not a positive number. */
 export function positive(option: string, text: string): number {
   const number = Number(text)
   if (number > 0 && Number.isFinite(number)) return number
@@ -41,7 +41,7 @@ interface Round {
   readonly cpuSeconds: number
 }
 
-/** With what the server itself used: the number that a busy machine disturbs least. */
+/** The CPU time of the server itself: the figure that a busy machine disturbs least. */
 export interface Measured extends Round {
   readonly serverMicroseconds: number
 }
@@ -53,13 +53,13 @@ export interface Contestant {
   readonly rounds: Measured[]
 }
 
-/** The first that there is makes the load generator. */
+/** The first compiler that exists builds the load generator. */
 export const compilers = ['cc', 'gcc']
 
 export function compileLoad(): string {
   const program = join(top, 'build', 'load')
   mkdirSync(join(top, 'build'), { recursive: true })
-  // Under a name of its own first: another benchmark may be about to run the one that is there.
+  // Under a temporary name first: another benchmark may be about to run the existing one.
   const fresh = `${program}.${process.pid}`
   for (const compiler of compilers) {
     try {
@@ -74,12 +74,15 @@ export function compileLoad(): string {
   process.exit(1)
 }
 
-/** Addresses that the database the daemon uses calls German: the default policy lets them pass. */
+/**
+ * Addresses that the daemon's country database locates in Germany: the default policy lets them
+ * pass.
+ */
 export function germanAddresses(dist: string, count = 1000): string {
   const file = readFileSync(join(dist, 'country.mmdb'))
   const reader = new Reader<CountryResponse>(file)
   const found: string[] = []
-  // A fixed sequence (xorshift), so that every run asks about the same addresses.
+  // A fixed sequence (xorshift), so that every run uses the same addresses.
   let state = 20261120
   while (found.length < count) {
     state ^= state << 13
@@ -111,10 +114,10 @@ export interface DaemonOptions {
   /** Its `--root`. */
   readonly root: string
   readonly port: number
-  /** Besides --root and -f. */
+  /** In addition to --root and -f. */
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
-  /** Leave a CPU profile in this folder. */
+  /** Write a CPU profile to this folder. */
   readonly profile?: string | undefined
 }
 
@@ -174,7 +177,7 @@ export function firstAnswer(port: number): Promise<void> {
   })
 }
 
-/** Each has asked once, as an smtpd process that waits for its next client has. */
+/** Each has sent one request, like an smtpd process that waits for its next client. */
 export async function openIdle(port: number, count: number): Promise<Socket[]> {
   const sockets: Socket[] = []
   for (let i = 0; i < count; i++) {
@@ -195,13 +198,13 @@ export function kilobytesOf({ process: { pid } }: Contestant): number {
 }
 
 export interface RoundOptions {
-  /** The load generator, and the addresses it says clients have, one per line. */
+  /** The load generator, and the client addresses to use, one per line. */
   readonly load: string
   readonly addresses: string
   readonly connections: number
   readonly users: number
   readonly seconds: number
-  /** Seconds before anything is measured; 1 if it is not said. */
+  /** Seconds before anything is measured; default: 1. */
   readonly warmup?: number
   /** 1 to 65535; messages of different rounds are different messages. */
   readonly number: number

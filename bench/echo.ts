@@ -1,5 +1,5 @@
 /**
- * The ceiling: what Node can do at all. Finds the blank line, answers; no policy, no state.
+ * The ceiling: what Node can do at all. Finds the blank line and answers; no policy, no state.
  * Prints its port.
  */
 

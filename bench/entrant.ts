@@ -1,5 +1,5 @@
 /**
- * A server in a case of bench.ts: how it is set up, how it is asked, and whether it has counted
+ * A server in a case of bench.ts: how it is set up, how it is queried, and whether it has counted
  * exactly what it answered.
  */
 
@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import type { Durability } from '../daemon/store/sqlite-ledger.ts'
+import type { Durability } from '../daemon/ledger/sqlite-ledger.ts'
 import {
   type Contestant,
   type DaemonOptions,
@@ -23,23 +23,38 @@ import {
   startServer,
   stop,
 } from './contest.ts'
-import { fillLedger, sumOfLedger } from './ledger-file.ts'
+import {
+  DEFAULT_COUNTER,
+  fillLedger,
+  type PeriodSum,
+  type Stored,
+  sumsOfLedger,
+} from './ledger-file.ts'
 import type { Raw } from './table.ts'
 
 export interface Setup {
   readonly name: string
   readonly kind: 'echo' | 'floor' | 'ours'
-  /** Users it is asked about. The floor knows all of them from the beginning. */
+  /** Number of users in its requests. The floor knows all of them from the beginning. */
   readonly users: number
   readonly durability: Durability
-  /** What is in the ledger before the start: so many users on each of so many days. */
-  readonly stored: { readonly days: number; readonly users: number }
+  /** Host variables beside those of the default policy. */
+  readonly settings?: readonly string[]
+  /** Counters of which each must have exactly what was answered; default: that of the default policy. */
+  readonly counters?: readonly string[]
+  /** What is in the ledger before the start. */
+  readonly stored: Stored
   readonly idle: number
-  /** How often it is started, for the time that takes; if more than once, also after it was asked. */
+  /**
+   * How often it is started to measure the time that takes; if more than once, also after the
+   * requests.
+   */
   readonly starts: number
+  /** Another build than that of the run. */
+  readonly dist?: string
 }
 
-/** What is the same for all of a run. */
+/** What is the same for the whole run. */
 export interface Bench {
   readonly dist: string
   /** All files are below it. */
@@ -47,9 +62,9 @@ export interface Bench {
   readonly profile: string | undefined
   readonly load: string
   readonly addresses: string
-  /** Every child that may still run. */
+  /** Every child that may still be running. */
   readonly running: Set<Contestant>
-  /** Counts rounds and folders. */
+  /** Numbers rounds and folders. */
   next(): number
 }
 
@@ -57,11 +72,11 @@ interface Started {
   contestant: Contestant
   /** Where it counts; undefined for the echo. */
   readonly database: string | undefined
-  /** Those that are in the ledger from the beginning, today the last. */
+  /** The days that are in the ledger from the beginning, today last. */
   readonly days: readonly string[]
 }
 
-/** A server that was started, and what was seen of it. */
+/** A server that was started, and what was measured. */
 export interface Entrant extends Started {
   readonly setup: Setup
   readonly folder: string
@@ -69,33 +84,41 @@ export interface Entrant extends Started {
   readonly startedAt: number
   readonly idle: readonly Socket[]
   readonly kilobytesPerIdle: number
-  /** The most that was seen after a round. */
+  /** The maximum seen after a round. */
   kilobytes: number
   answered: number
 }
 
-/** What can be said once it has stopped. */
-export interface Ended extends Entrant {
+/** What has been added to a counter since the start. */
+export interface Count {
+  readonly counter: string
   readonly counted: number
+}
+
+/** What is known once it has stopped. */
+export interface Ended extends Entrant {
+  readonly counts: readonly Count[]
   /** Sums of earlier days that are no longer there. */
   readonly forgotten: number
   readonly idleAtEnd: number
-  /** From the start to the first answer, with the journal of all that was asked. */
+  /** From the start to the first answer, with the journal of all requests. */
   readonly afterKill: number
   readonly afterStop: number
 }
 
 export async function start(bench: Bench, setup: Setup, title: string): Promise<Entrant> {
-  const { name, kind, users, durability, stored, starts } = setup
-  const { dist, running } = bench
+  const { name, kind, users, durability, settings = [], stored, starts } = setup
+  const { running } = bench
+  const dist = setup.dist ?? bench.dist
   const folder = join(bench.root, String(bench.next()))
   mkdirSync(folder)
   const startMilliseconds: number[] = []
 
   async function startOurs(): Promise<Started> {
-    const port = await setDefaultPolicy(dist, folder, [`mtpolicyd/durability=${durability}`])
+    const all = [`mtpolicyd/durability=${durability}`, ...settings]
+    const port = await setDefaultPolicy(dist, folder, all)
     const database = join(folder, 'var/lib/univention-mtpolicyd/ledger.sqlite')
-    const days = fillLedger(database, stored.days, stored.users)
+    const days = fillLedger(database, stored)
     const profiles = `${title} ${name}`.replaceAll(/\W+/g, '-')
     const profile = bench.profile && resolve(bench.profile, profiles)
     for (let time = 1; ; time++) {
@@ -168,11 +191,11 @@ async function end(
   running.delete(contestant)
 }
 
-/** Ends it, and starts it again: milliseconds until it answers. */
+/** Stops it and starts it again; returns the milliseconds until it answers. */
 async function startAgain(bench: Bench, entrant: Entrant, signal: NodeJS.Signals): Promise<number> {
   const { name, port, rounds } = entrant.contestant
   await end(bench, entrant.contestant, signal)
-  const options = { name, dist: bench.dist, root: entrant.folder, port }
+  const options = { name, dist: entrant.setup.dist ?? bench.dist, root: entrant.folder, port }
   const { contestant, milliseconds } = await startTimed(bench, options)
   contestant.rounds.push(...rounds)
   entrant.contestant = contestant
@@ -194,25 +217,30 @@ export async function finish(bench: Bench, entrant: Entrant): Promise<Ended> {
   return { ...entrant, ...counts, idleAtEnd, afterKill, afterStop }
 }
 
-/** What is in the ledger now, and was not at the start; and what was, of earlier days, and is not. */
-function countsOf({ database, days, setup }: Entrant): Pick<Ended, 'counted' | 'forgotten'> {
-  if (database === undefined) return { counted: 0, forgotten: 0 }
-  if (setup.kind === 'floor') {
+/** What has been added to the ledger since the start; and which sums of earlier days are gone. */
+function countsOf({ database, days, setup }: Entrant): Pick<Ended, 'counts' | 'forgotten'> {
+  const { kind, stored, counters = [DEFAULT_COUNTER] } = setup
+  if (database === undefined) return { counts: [], forgotten: 0 }
+  if (kind === 'floor') {
     const db = new Database(database, { readonly: true })
     const sum = db.prepare<[], number>('SELECT sum(used) FROM usage').pluck().get() ?? 0
     db.close()
-    return { counted: sum, forgotten: 0 }
+    return { counts: [{ counter: 'usage', counted: sum }], forgotten: 0 }
   }
   const [today = ''] = days.slice(-1)
-  let forgotten = setup.stored.users * Math.max(0, days.length - 1)
-  let counted = days.length === 0 ? 0 : -setup.stored.users
-  for (const [day, sum] of sumOfLedger(database)) {
-    // Midnight may have passed since.
-    if (day >= today) counted += sum
-    else forgotten -= sum
-  }
-  return { counted, forgotten }
+  const sums = sumsOfLedger(database)
+  // It may be past midnight. The names of rolling windows come after those of all days.
+  const isNew = ({ period }: PeriodSum): boolean => period >= today
+  const counts = counters.map(counter => {
+    const before = counter === DEFAULT_COUNTER && days.length > 0 ? stored.users : 0
+    const now = total(sums.filter(one => one.counter === counter && isNew(one)))
+    return { counter, counted: now - before }
+  })
+  const old = total(sums.filter(one => one.counter === DEFAULT_COUNTER && !isNew(one)))
+  return { counts, forgotten: stored.users * Math.max(0, days.length - 1) - old }
 }
+
+const total = (sums: readonly PeriodSum[]): number => sums.reduce((all, { sum }) => all + sum, 0)
 
 export const middle = (
   { contestant }: Entrant,

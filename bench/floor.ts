@@ -1,7 +1,7 @@
 /**
  * The floor: the least a Node daemon must do to count durably before it answers. It finds the user
- * and adds one, in SQLite (WAL), all requests of one turn of the event loop in
- * one transaction. No countries, no limits, no memory of messages, no log. Prints its port.
+ * and adds one, in SQLite (WAL), all requests of one turn of the event loop in one transaction. No
+ * countries, no limits, no memory of messages, no log. Prints its port.
  *
  *   floor.ts DATABASE USERS [normal|full]
  */

@@ -1,4 +1,4 @@
-/** What was measured beside what is asked, 80 columns wide. */
+/** Measured figures beside their targets, 80 columns wide. */
 
 type Unit = '%' | 'x' | 'MB' | 'KB' | 'ms' | ''
 
@@ -6,16 +6,16 @@ export interface Row {
   readonly what: string
   readonly measured: number
   readonly unit: Unit
-  /** Undefined: it is shown, and nothing is asked of it. */
+  /** Undefined: it is shown, but has no target. */
   readonly asked?: Asked | undefined
 }
 
 export type Asked =
   | { readonly least: number }
   | { readonly most: number }
-  /** A twentieth less is still about as much: the same program differs so from itself. */
+  /** A difference of a twentieth does not count: figures of the same program differ by as much. */
   | { readonly about: number }
-  /** Anything else is a mistake of the program that is measured. */
+  /** Anything else is a defect of the program that is measured. */
   | { readonly exactly: number }
 
 const DIGITS: Readonly<Record<Unit, number>> = { '%': 1, x: 2, MB: 0, KB: 1, ms: 1, '': 0 }
@@ -26,15 +26,17 @@ export const grouped = (number: number, digits = 0): string =>
 const withUnit = (text: string, unit: Unit): string => `${text} ${unit}`.trimEnd()
 
 function bound(asked: Asked, unit: Unit): string {
-  if ('least' in asked) return withUnit(`>= ${grouped(asked.least)}`, unit)
-  if ('most' in asked) return withUnit(`<= ${grouped(asked.most)}`, unit)
-  if ('about' in asked) return withUnit(`about ${grouped(asked.about)}`, unit)
-  return withUnit(grouped(asked.exactly), unit)
+  const shown = (number: number): string =>
+    withUnit(grouped(number, Number.isInteger(number) ? 0 : DIGITS[unit]), unit)
+  if ('least' in asked) return `>= ${shown(asked.least)}`
+  if ('most' in asked) return `<= ${shown(asked.most)}`
+  if ('about' in asked) return `about ${shown(asked.about)}`
+  return shown(asked.exactly)
 }
 
 function verdict({ measured, unit, asked }: Row): string {
   if (asked === undefined) return ''
-  // As it is shown: nobody should read "40.0 %" and "short".
+  // Compared as shown: nobody should read "40.0 %" and "short".
   const shown = Number(measured.toFixed(DIGITS[unit]))
   if ('exactly' in asked) return shown === asked.exactly ? 'ok' : 'WRONG'
   if ('least' in asked) return shown >= asked.least ? 'ok' : 'short'
@@ -60,11 +62,11 @@ export function tableOf(name: string, rows: readonly Row[]): string {
   return lines.join('')
 }
 
-/** What was measured, not yet compared. */
+/** Measured values, not yet compared. */
 export interface Raw {
   readonly name: string
   readonly perSecond: number
-  /** Microseconds, as all times here. */
+  /** Microseconds, like all times here. */
   readonly p50: number
   readonly p99: number
   readonly max: number

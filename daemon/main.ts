@@ -1,21 +1,23 @@
 /**
  * mtpolicyd - the policy daemon.
  *
- * Reads the command line, starts the daemon and turns signals into its verbs. The options are the
- * original's; what it had and we do not know is said and passed over, because it starts, too.
+ * Reads the command line, starts the daemon and turns signals into calls. The options are the original's;
+ * unknown ones are reported and ignored, as the original starts with them as well.
  */
 
 import { fstatSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { daemonOptions as options } from './cli/command-table.ts'
+import { checkConfiguration, findConfiguration } from './assembly/configuration.ts'
+import { type Paths, pathsBelow } from './assembly/paths.ts'
+import { daemonOptions as options } from './cli/options.ts'
 import { optionList } from './cli/usage.ts'
-import { checkConfiguration, findConfiguration } from './configuration.ts'
-import { type Daemon, startDaemon, UnusableConfiguration } from './daemon.ts'
-import { type Paths, pathsBelow } from './paths.ts'
-import { describeError } from './policy/errors.ts'
 import { formatProblem } from './policy/problem.ts'
-import { addonNotify, supervisorOf } from './supervisor.ts'
-import { runTasks } from './tasks.ts'
+import { systemdListens } from './registry/environment.ts'
+import { Daemon } from './run/daemon.ts'
+import { UnusableConfiguration } from './run/generation.ts'
+import { addonNotify, supervisorOf } from './run/supervisor.ts'
+import { runTasks } from './run/tasks.ts'
+import { describeError } from './system/errors.ts'
 import { version } from './version.ts'
 
 const USAGE = `Usage: mtpolicyd [--root DIR] [-f] [-c FILE] [-l N]
@@ -26,6 +28,16 @@ ${optionList(options)}
 Signals: HUP reload, USR1 reopen the log file, TERM stop after answering.
 The manual: mtpolicyd(8), mtpolicyctl(8), mtpolicyd.conf(5).
 `
+
+/**
+ * Exit status of a start that failed for a known reason under systemd, EX_CONFIG of sysexits.h: the unit
+ * does not restart it at once. Without systemd it is 1.
+ */
+const RESTART_LATER = 78
+/** Exit status after a bug in a running daemon, EX_SOFTWARE: the unit restarts it at once. */
+const RESTART_NOW = 70
+/** Problems of a configuration that go to the log: systemd tries again once a minute. */
+const MOST_PROBLEMS = 10
 
 /** How long open connections may take to get their answers at a stop; Postfix waits 5 s. */
 const STOP_MILLISECONDS = 5000
@@ -43,8 +55,9 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
   for (const token of tokens) {
     const isKnown = token.kind === 'option' && Object.hasOwn(options, token.name)
     if (isKnown || token.kind === 'option-terminator') continue
-    const word = token.kind === 'option' ? token.rawName : token.value
-    say(`mtpolicyd: ${word} is not known and passed over; see --help`, '<4>')
+    const [kind, word] =
+      token.kind === 'option' ? ['option', token.rawName] : ['argument', token.value]
+    say(`mtpolicyd: ignoring unknown ${kind} ${word}; see --help`, '<4>')
   }
   const paths = pathsBelow(textOf(values.root) ?? '/')
   const file = textOf(values.config)
@@ -57,20 +70,20 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
 const textOf = (value: string | boolean | undefined): string | undefined =>
   typeof value === 'string' ? value : undefined
 
-/** As in the original, 0 and nonsense leave the file's level alone. */
+/** As in the original, 0 and anything that is not a number keep the file's level. */
 function debugLevel(text: string | undefined): number | undefined {
   const level = Number.parseInt(text ?? '', 10)
   return level > 0 ? level : undefined
 }
 
-/** Does systemd's journal, or syslog, read what we say? systemd names the stream it has given us. */
+/** Does standard error go to systemd's journal or to syslog? systemd names the stream that it has passed. */
 function isLogged(): boolean {
   const { dev, ino } = fstatSync(process.stderr.fd)
   const { JOURNAL_STREAM, MTPOLICYD_SYSLOG } = process.env
   return JOURNAL_STREAM === `${dev}:${ino}` || MTPOLICYD_SYSLOG === '1'
 }
 
-/** `<3>` is systemd's and logger's mark of an error, `<4>` of a warning: sd-daemon(3). */
+/** systemd and logger take `<3>` for an error and `<4>` for a warning: sd-daemon(3). */
 function say(text: string, priority: '<3>' | '<4>'): void {
   const lines = isLogged() ? text.replace(/^/gm, priority) : text
   process.stderr.write(`${lines}\n`)
@@ -81,33 +94,50 @@ async function run(
   file: string | undefined,
   debug: number | undefined,
 ): Promise<number | undefined> {
-  const starting = startDaemon({
+  const supervisor = supervisorOf({
+    env: process.env,
+    pid: process.pid,
+    notify: addonNotify(paths.notifiers),
+    warn: message => say(`mtpolicyd: ${message}`, '<4>'),
+  })
+  // Started by hand while systemd's units exist, it opens its sockets itself.
+  const systemdHasSockets =
+    supervisor.sockets.length > 0 || (supervisor.isPresent && systemdListens(paths.root))
+  const starting = Daemon.start({
     paths,
-    source: () => findConfiguration(paths, file),
+    source: () => findConfiguration(paths, file, systemdHasSockets),
     debug,
     priorities: isLogged(),
     control: file === undefined,
-    supervisor: supervisorOf({
-      env: process.env,
-      pid: process.pid,
-      notify: addonNotify(paths.notifiers),
-      warn: message => say(`mtpolicyd: ${message}`, '<4>'),
-    }),
+    supervisor,
   })
-  // At once: a signal in the first moments waits for the daemon instead of ending it.
+  // At once: a signal in the first moments waits for the daemon instead of killing it.
   handleSignals(starting)
   try {
     await starting
   } catch (error) {
     const isExpected = error instanceof UnusableConfiguration
-    say(isExpected ? error.message : `mtpolicyd: ${describeError(error)}`, '<3>')
-    return 1
+    const most = supervisor.isPresent ? MOST_PROBLEMS : Number.POSITIVE_INFINITY
+    const why = isExpected ? firstLines(error.message, most) : describeError(error)
+    say(isExpected ? why : `mtpolicyd: ${why}`, '<3>')
+    return supervisor.isPresent ? RESTART_LATER : 1
   }
+  process.on('uncaughtException', error => {
+    say(`mtpolicyd: ${error.stack ?? error.message}`, '<3>')
+    process.exit(RESTART_NOW)
+  })
   process.send?.('listening')
   return undefined
 }
 
-/** A start that fails ends the process by itself. */
+function firstLines(text: string, most: number): string {
+  const lines = text.split('\n')
+  const more = lines.length - most
+  if (more <= 0) return text
+  return [...lines.slice(0, most), `and ${more} more; see mtpolicyctl check`].join('\n')
+}
+
+/** Signals that arrive before the daemon has started take effect then; a failed start ends the process. */
 function handleSignals(starting: Promise<Daemon>): void {
   const tell = (act: (daemon: Daemon) => unknown): void => {
     void starting.then(act).catch(() => undefined)
@@ -116,14 +146,14 @@ function handleSignals(starting: Promise<Daemon>): void {
   const stop = (milliseconds: number): void => {
     if (isStopping) return
     isStopping = true
-    tell(daemon => daemon.stop(milliseconds).then(() => process.exit(0)))
+    tell(daemon => daemon.stop(milliseconds).finally(() => process.exit(0)))
   }
   process.on('SIGTERM', () => stop(STOP_MILLISECONDS))
   process.on('SIGINT', () => stop(STOP_MILLISECONDS))
   process.on('SIGQUIT', () => stop(STOP_MILLISECONDS))
   process.on('SIGHUP', () => tell(daemon => daemon.reload()))
   process.on('SIGUSR1', () => tell(daemon => daemon.reopenLog()))
-  // The original died of these; nothing here needs them.
+  // They would end the process, as they did the original; nothing here needs them.
   for (const signal of ['SIGUSR2', 'SIGTTIN', 'SIGTTOU', 'SIGPIPE'] as const) {
     process.on(signal, () => undefined)
   }
@@ -144,8 +174,8 @@ async function dump(paths: Paths, file: string | undefined): Promise<number> {
 }
 
 /**
- * Without -f: start again in the background, with logger(1) between us and syslog, and leave once
- * the daemon listens or has failed.
+ * Without -f: starts the daemon in the background, with logger(1) between it and syslog, and returns when
+ * it listens or has failed.
  */
 function goToBackground(argv: readonly string[]): Promise<number> {
   const { spawn } = process.getBuiltinModule('node:child_process')
@@ -161,11 +191,11 @@ function goToBackground(argv: readonly string[]): Promise<number> {
   })
   return new Promise(resolve => {
     logger.once('error', error => {
-      process.stderr.write(`mtpolicyd: logger(1) cannot be started: ${error.message}\n`)
+      process.stderr.write(`mtpolicyd: cannot run logger(1): ${error.message}\n`)
     })
     child.once('message', () => resolve(0))
     child.once('exit', status => {
-      process.stderr.write('mtpolicyd: it did not start; the reason is in the mail log\n')
+      process.stderr.write('mtpolicyd: the daemon did not start; see the mail log for the reason\n')
       resolve(status || 1)
     })
   }).then(status => {

@@ -1,4 +1,4 @@
-/** The version, said once: in package.json. */
+/** The version, taken from package.json. */
 
 import pkg from '../package.json' with { type: 'json' }
 

@@ -1,12 +1,12 @@
 /**
- * The programs: for each the file that starts it, and a bundle of CommonJS, which start.cjs runs. The
- * libraries that few need have files of their own, read when one is asked for.
+ * The programs: for each one the file that starts it, and a CommonJS bundle, which start.cjs runs.
+ * Libraries that few configurations need have files of their own, which are loaded on demand.
  */
 
 import { basename, join } from 'node:path'
 import { type BuildOptions, build, type OutputFile, type Plugin } from 'esbuild'
 
-/** What the sources load with import() from packages. */
+/** Packages that the sources load with import(). */
 const LIBRARIES = ['iovalkey', 'ldapts', 'mysql2', 'pg', 'pino']
 
 const common: BuildOptions = {
@@ -18,7 +18,7 @@ const common: BuildOptions = {
   logLevel: 'warning',
 }
 
-/** import() of a library becomes require() of its file, which every program finds beside itself. */
+/** import() of a library becomes require() of its file, which is beside each program. */
 const librariesApart: Plugin = {
   name: 'libraries apart',
   setup({ onLoad, onResolve }) {
@@ -36,10 +36,10 @@ const librariesApart: Plugin = {
   },
 }
 
-/** Modules of Node that take long to load, and that most starts do not need. */
+/** Node modules that are slow to load and that most starts do not need. */
 const RARE = ['dgram', 'fs/promises', 'readline', 'timers/promises', 'tls', 'zlib']
 
-/** What the sources import from those is looked up when it is used. */
+/** What the sources import from them is looked up when it is used. */
 const rareLate: Plugin = {
   name: 'rare modules late',
   setup({ onLoad, onResolve }) {
@@ -59,7 +59,7 @@ const rareLate: Plugin = {
   },
 }
 
-/** @param programs their names, and the files they begin with. */
+/** @param programs their names, and their entry files. */
 export async function bundle(
   top: string,
   dist: string,
@@ -81,7 +81,7 @@ export async function bundle(
     assetNames: '[name]',
     alias: {
       'better-sqlite3': 'better-sqlite3/linux-x64',
-      // What maxmind adds to it is not used here, and loads a good part of Node.
+      // maxmind's own additions are not used, and load a good part of Node.
       maxmind: 'mmdb-lib',
     },
     loader: { '.node': 'copy' },

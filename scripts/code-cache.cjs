@@ -1,9 +1,9 @@
 /**
- * Runs a program of dist/ and keeps what V8 has compiled of it until it ended, for start.cjs:
+ * Runs a program of dist/ and saves what V8 has compiled until it ends, for start.cjs:
  *
  *   dist/node FLAGS scripts/code-cache.cjs dist/mtpolicyd.cjs ARGUMENTS
  *
- * The flags are those of its launcher: V8 takes no cache that was made with others.
+ * The flags are those of its launcher: V8 rejects a cache that was made with others.
  */
 
 const { renameSync, writeFileSync } = require('node:fs')

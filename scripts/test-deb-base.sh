@@ -1,18 +1,19 @@
 #!/bin/bash
-# Makes the base systems in which test-deb.sh works, once, and says where they are.
+# Creates the base systems for test-deb.sh, once.
 #
 #   scripts/test-deb-base.sh SUITE        bookworm, trixie, jammy, noble; as root
 #
-# Leaves $cache/SUITE (minimal system with a stock Postfix) and $cache/SUITE-mtpolicyd (the same
-# with Debian's mtpolicyd, where the suite has one). Debian comes from the mirror that this machine's
-# apt uses; Ubuntu's is named in UBUNTU_MIRROR. Exit 0 made or there already, 1 failed, 77 no mirror.
+# Creates $cache/SUITE (a minimal system with a stock Postfix) and $cache/SUITE-mtpolicyd (the same
+# with Debian's mtpolicyd, if the suite has it). Debian is installed from the mirror that this
+# machine's apt uses, Ubuntu from UBUNTU_MIRROR. Exit status: 0 created or present, 1 failed, 77 no
+# mirror.
 set -euo pipefail
 
 suite=$1
 cache=${XDG_CACHE_HOME:-/var/cache}/univention-mtpolicyd-test
 say() { printf '%s\n' "test-deb: $*"; }
 
-# dpkg waits for the disk after every file; a tree that is thrown away when it fails need not.
+# Runs a command in a tree, in namespaces of its own.
 in_tree() {
   local tree=$1
   shift
@@ -35,7 +36,7 @@ esac
 [ -n "$mirror" ] || exit 77
 mkdir -p "$cache"
 
-# Kept under a name of its own until it is whole.
+# Moved to its final name only when complete.
 finish() {
   chmod 755 "$1"
   mv -T "$1" "$2"
@@ -43,7 +44,7 @@ finish() {
 making=$(mktemp -d "$cache/making.XXXXXX")
 trap 'rm -rf --one-file-system "$making"' EXIT
 
-# Debian does not have Ubuntu's keys. From the mirror itself: good enough for what is thrown away.
+# Debian has no package with Ubuntu's keys. Taking them from the mirror is good enough for tests.
 fetch_keyring() {
   local index=dists/$suite/main/binary-amd64/Packages.gz path
   /usr/lib/apt/apt-helper download-file "$mirror/$index" "$making/Packages.gz"
@@ -55,13 +56,13 @@ fetch_keyring() {
 
 make_stock() {
   local fresh=$making/stock http_proxy options=()
-  # Proxies and the like belong to the machine.
+  # Use this machine's proxy.
   http_proxy=$(apt-config shell p Acquire::http::Proxy | sed "s/^p='\(.*\)'$/\1/")
   if [ "$components" != main ]; then
     fetch_keyring
     options+=(--keyring "$making/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg")
   fi
-  # All Ubuntu suites are made by one script; a new one may not be known by its name yet.
+  # One script serves all Ubuntu suites, but a new one may not be listed by name yet.
   local script=()
   [ -e "/usr/share/debootstrap/scripts/$suite" ] || script=(/usr/share/debootstrap/scripts/gutsy)
   env ${http_proxy:+http_proxy="$http_proxy"} debootstrap --variant=minbase \
@@ -69,6 +70,7 @@ make_stock() {
     "$suite" "$fresh" "$mirror" "${script[@]}"
   cp -a /etc/apt/apt.conf.d/. "$fresh/etc/apt/apt.conf.d/"
   cp /etc/resolv.conf "$fresh/etc/resolv.conf"
+  # dpkg syncs every file; a tree that is discarded on failure does not need that.
   echo force-unsafe-io > "$fresh/etc/dpkg/dpkg.cfg.d/test"
   printf '#!/bin/sh\nexit 101\n' > "$fresh/usr/sbin/policy-rc.d"
   chmod 755 "$fresh/usr/sbin/policy-rc.d"
@@ -78,12 +80,12 @@ make_stock() {
   in_tree "$fresh" apt-get update -q
   in_tree "$fresh" apt-get install -q -y --no-install-recommends postfix
   in_tree "$fresh" apt-get clean
-  # For the test in which Postfix comes last.
+  # For the test in which Postfix is installed last.
   in_tree "$fresh" sh -c 'cd /root && apt-get download -q -o APT::Sandbox::User=root postfix'
   finish "$fresh" "$cache/$suite"
 }
 
-# A suite that no longer has it: none is made, and the test says so.
+# If the suite no longer has mtpolicyd, none is created, and the test reports that.
 make_with_mtpolicyd() {
   local fresh=$making/with-mtpolicyd
   cp -a --reflink=auto "$cache/$suite" "$fresh"
@@ -101,12 +103,12 @@ log=$cache/base-$suite.log
 : > "$log"
 for step in make_stock:$suite make_with_mtpolicyd:$suite-mtpolicyd; do
   [ -d "$cache/${step#*:}" ] && continue
-  say "making a base system in $cache/${step#*:} (once)"
-  # In a process of its own: set -e does not hold within a condition.
+  say "creating a base system in $cache/${step#*:} (once)"
+  # In a process of its own, because set -e has no effect within a condition.
   (set -e; "${step%%:*}") >> "$log" 2>&1 &
   if ! wait $!; then
     tail -n 15 "$log" >&2
-    say "no base system $suite (all of it: $log)" >&2
+    say "cannot create the base system $suite (full log: $log)" >&2
     exit 1
   fi
 done

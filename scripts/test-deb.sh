@@ -1,29 +1,29 @@
 #!/bin/bash
-# Installs the .deb beside a stock Postfix in bare systems, and lets everything happen to it that
-# happens to packages: an upgrade, Debian's mtpolicyd before it, full disks, its removal.
+# Installs the .deb beside a stock Postfix in minimal systems, and tests what happens to packages:
+# upgrades, a previous installation of Debian's mtpolicyd, full disks, removal.
 #
 #   scripts/test-deb.sh [--suites LIST] [--only LIST] [FILE.deb]
 #
-# As root. Suites: bookworm,trixie, or also jammy and noble, with UBUNTU_MIRROR set; --only names
-# scenarios (below); the package is the newest of build/deb. One line per check; a failure shows the
-# log of its step and goes on with the next scenario. At the end scripts/test-systemd.sh does the same
-# package in a booted system, where systemd-nspawn is there. The base systems (test-deb-base.sh)
-# are kept; every scenario works in a layer above one, in namespaces of its own (mounts, network,
-# processes): when this script ends, in whatever way, nothing stays mounted, no port is used and no
+# Needs root. Suites: bookworm,trixie by default; jammy and noble if UBUNTU_MIRROR is set. --only names
+# scenarios (see below). The default package is the newest in build/deb. Prints one line per check; a
+# failure shows the log of its step and continues with the next scenario. At the end
+# scripts/test-systemd.sh tests the same package in a booted system, if systemd-nspawn is available.
+# The base systems (test-deb-base.sh) are kept. Every scenario works in an overlay on one of them, in
+# namespaces of its own (mounts, network, processes): however this script ends, no mount, port or
 # process is left.
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-/var/cache}/univention-mtpolicyd-test
 package=univention-mtpolicyd
 scenarios=stock,together,taken_over,shipped_configuration,postfix_comes_last,port_taken
-scenarios+=,main_cf_read_only,disk_full,no_user
+scenarios+=,main_cf_read_only,disk_full,no_user,file_rights,comes_back,another_user
 
 say() { printf '%s\n' "test-deb: $*"; }
 fail() { printf '%s\n' "test-deb: FAILED: $*" >&2; exit 1; }
 
 # --- outside -------------------------------------------------------------------------------------
 
-# The same package without compression, which installs in a third of the time, and a next version.
+# The same package without compression, which installs three times as fast, and a newer version of it.
 make_variants() {
   local deb=$1 unpacked=$work/unpacked
   dpkg-deb -R "$deb" "$unpacked"
@@ -47,7 +47,7 @@ outside() {
   [ "$(id -u)" = 0 ] || fail 'this needs root'
   cd "$(dirname "$(readlink -f "$0")")/.."
   deb=${deb:-$(ls -t build/deb/*.deb 2> /dev/null | head -n 1)}
-  [ -f "$deb" ] || fail 'no .deb: run make deb'
+  [ -f "$deb" ] || fail 'there is no .deb: run make deb'
   say "$(basename "$deb"), $(du -h "$deb" | cut -f 1)"
   work=$(mktemp -d "${TMPDIR:-/tmp}/test-deb.XXXXXX")
   trap 'rm -rf --one-file-system "$work"' EXIT
@@ -59,16 +59,16 @@ outside() {
     scripts/test-deb-base.sh "$suite" || status=$?
     case $status in
       0) run_suite "$suite" || failed=1 ;;
-      77) say "$suite: SKIPPED, its mirror is not known here (UBUNTU_MIRROR)" ;;
-      *) say "$suite: SKIPPED, no base system could be made"; failed=1 ;;
+      77) say "$suite: SKIPPED, its mirror is unknown (set UBUNTU_MIRROR)" ;;
+      *) say "$suite: SKIPPED, cannot create its base system"; failed=1 ;;
     esac
   done
   if [ "$only" = yes ]; then
     :
   elif [ ! -x scripts/test-systemd.sh ]; then
-    say 'systemd: SKIPPED, there is no scripts/test-systemd.sh'
+    say 'systemd: SKIPPED, scripts/test-systemd.sh is missing'
   elif ! command -v systemd-nspawn > /dev/null; then
-    say 'systemd: SKIPPED, there is no systemd-nspawn here'
+    say 'systemd: SKIPPED, systemd-nspawn is not installed'
   else
     scripts/test-systemd.sh "$deb" || failed=1
   fi
@@ -118,7 +118,7 @@ is_registered() { grep -qF 'inet:127.0.0.1:12345' <<< "$(item)"; }
 is_not_registered() { ! is_registered; }
 ctl() { in_root mtpolicyctl "$@"; }
 
-# Says what is promised, and whether it holds. The log is that of the step before.
+# Prints an expectation and whether it holds. On failure it shows the log of the previous step.
 check() {
   local words=$1
   shift
@@ -127,8 +127,8 @@ check() {
     say "$suite: ok    $words"
   else
     say "$suite: FAIL  $words"
-    { printf '%s\n' "--- $*"; cat "$root/tmp/check"; echo '--- the step before:'; tail -n 40 "$log"
-      [ ! -s "$root/tmp/daemon" ] || { echo '--- the daemon:'; tail -n 10 "$root/tmp/daemon"; }
+    { printf '%s\n' "--- $*"; cat "$root/tmp/check"; echo '--- previous step:'; tail -n 40 "$log"
+      [ ! -s "$root/tmp/daemon" ] || { echo '--- daemon:'; tail -n 10 "$root/tmp/daemon"; }
     } >&2
     exit 1
   fi
@@ -137,12 +137,16 @@ check() {
 apt_get() { in_root apt-get -q -y --no-install-recommends -o APT::Sandbox::User=root "$@" > "$log" 2>&1; }
 install_deb() { in_root dpkg -i "$@" > "$log" 2>&1; }
 said() { grep -qF -- "$1" "$log"; }
+not_said() { ! said "$@"; }
+# The output of the command becomes that of the step.
+fails() { ! "$@" > "$log" 2>&1; }
+does() { "$@" > "$log" 2>&1; }
 same_sums() { diff <(printf '%s\n' "$before") <(sums); }
 passes_check() { [ -z "$(in_root postfix check 2>&1)" ]; }
 is_configured() { [ "$(in_root dpkg-query -W -f '${db:Status-Abbrev}' "$package")" = 'ii ' ]; }
 needs_configuration() { [ "$(in_root dpkg-query -W -f '${db:Status-Abbrev}' "$package")" = 'iF ' ]; }
 
-# What the package manager itself writes down is not the package's, nor what a Postfix writes.
+# Leaves out files that the package manager or Postfix writes itself.
 files() {
   (cd "$root" && find . \( -path ./proc -o -path ./tmp -o -path ./var/lib/dpkg \
     -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log -o -path ./run \
@@ -153,14 +157,14 @@ files() {
 
 start_daemon() {
   in_root install -d -o "$package" -g "$package" "/run/$package"
-  # No function in between: the process id is to be the daemon's.
+  # Not through a function, so that the process id is the daemon's.
   chroot "$root" setpriv --reuid="$package" --regid="$package" --init-groups mtpolicyd -f \
     >> "$root/tmp/daemon" 2>&1 &
   daemon=$!
 }
 stop_daemon() { kill "$daemon" && wait "$daemon" || true; }
 
-# As a Postfix would: one request, one answer, over TCP. PORT INSTANCE RECIPIENTS [USER]
+# One request and its answer over TCP, as from Postfix. PORT INSTANCE RECIPIENTS [USER]
 ask() {
   exec 9<> "/dev/tcp/127.0.0.1/$1" || return 1
   printf '%s\n' request=smtpd_access_policy protocol_state=END-OF-MESSAGE "instance=$2" \
@@ -187,7 +191,7 @@ comes_up() {
   return 1
 }
 
-# One mail through port 25 of the Postfix in the tree; true if it is taken over.
+# One mail through port 25 of the Postfix in the tree; true if it is accepted.
 mail_passes() {
   in_root postfix status > /dev/null 2>&1 || in_root postfix start > /dev/null 2>&1 || return 1
   exec 8<> /dev/tcp/127.0.0.1/25 || return 1
@@ -219,8 +223,8 @@ stock() {
   check 'a mail passes Postfix' mail_passes
 
   registered=$(sums)
-  check 'a reinstallation works' apt_get install --reinstall /tmp/quick.deb
-  check 'and doubles nothing' [ "$(item | grep -o check_policy_service | wc -l)" = 1 ]
+  check 'reinstallation works' apt_get install --reinstall /tmp/quick.deb
+  check 'and adds no second item' [ "$(item | grep -o check_policy_service | wc -l)" = 1 ]
 
   check 'a limit is set' ctl set mtpolicyd/threshold=5
   check 'an upgrade works' apt_get install /tmp/next.deb
@@ -238,17 +242,17 @@ stock() {
 
   check 'installs again' apt_get install /tmp/quick.deb
   check 'and is registered again' is_registered
-  check 'an administrator takes it out' ctl postfix unregister
+  check 'an administrator removes the item' ctl postfix unregister
   check 'removal works' apt_get remove "$package"
-  check 'installs once more' apt_get install /tmp/quick.deb
+  check 'installs a third time' apt_get install /tmp/quick.deb
   check 'and leaves Postfix as the administrator has it' same_sums
   check 'purge works' apt_get purge "$package"
   check 'main.cf and master.cf are byte for byte as before' same_sums
-  check 'no file is left, none is gone' diff <(printf '%s\n' "$files_before") <(files)
+  check 'no file is left over or missing' diff <(printf '%s\n' "$files_before") <(files)
   check "no /run/$package" [ ! -e "$root/run/$package" ]
 }
 
-# A package with tor-geoipdb's files, of a given date. VERSION DATE
+# A package with tor-geoipdb's files, with a given date. VERSION DATE
 make_country_package() {
   local tree=$root/tmp/tor-geoipdb
   mkdir -p "$tree/DEBIAN" "$tree/usr/share/tor"
@@ -265,24 +269,24 @@ country_data() {
   local database=$root/var/lib/$package/country.mmdb
   make_country_package 1 'Thu, 25 Jun 2099 04:33:59 GMT'
   make_country_package 0 'Thu, 25 Jun 2009 04:33:59 GMT'
-  check 'newer country data comes' install_deb /tmp/tor-geoipdb-1.deb
+  check 'newer country data is installed' install_deb /tmp/tor-geoipdb-1.deb
   check 'and is used' [ -s "$database" ]
   check 'status says so' grep -qF 'data of 2099-06-25' <(ctl status || true)
-  check 'older country data comes' install_deb --force-downgrade /tmp/tor-geoipdb-0.deb
-  check 'and is not preferred' [ ! -e "$database" ]
-  check 'tor-geoipdb goes' in_root dpkg --purge tor-geoipdb
+  check 'older country data is installed' install_deb --force-downgrade /tmp/tor-geoipdb-0.deb
+  check 'and is not used' [ ! -e "$database" ]
+  check 'tor-geoipdb is removed' in_root dpkg --purge tor-geoipdb
 }
 
-# Postfix and this package unpacked in one run of dpkg, this package configured first.
+# Postfix and this package are unpacked in one run of dpkg, and this package is configured first.
 together() {
   in_root apt-get purge -q -y postfix > "$log" 2>&1
   check 'both are unpacked, Postfix not yet configured' \
     in_root sh -c "dpkg --unpack /root/postfix_*.deb /tmp/quick.deb && dpkg --no-triggers --configure $package"
-  check 'dpkg goes on' in_root dpkg --configure -a
+  check 'dpkg configures both' in_root dpkg --configure -a
   check 'registered when Postfix was configured' is_registered
 }
 
-# What the administrator of Debian's mtpolicyd has: a quota of his own, at a port of his own.
+# An administrator's configuration of Debian's mtpolicyd: a quota, on another port.
 taken_over() {
   local month key
   month=$(date +%Y-%m) key='`key` VARCHAR(255) NOT NULL, `time` VARCHAR(255) NOT NULL'
@@ -322,21 +326,21 @@ END
   ' "$key" "$month"
 
   check "installs over Debian's mtpolicyd" apt_get install /tmp/quick.deb
-  check 'says what is used' said 'used: /etc/mtpolicyd/mtpolicyd.conf, by a copy of it'
+  check 'says what is used' said 'used: a copy of /etc/mtpolicyd/mtpolicyd.conf'
   check 'adds nothing to main.cf' same_sums
   start_daemon
-  check 'answers at the port of before' comes_up 12350
-  check 'the counter of before counts' answers 'action=defer quota of the month*' 12350 a 1
-  check 'another user may go on' answers 'action=dunno' 12350 b 1 bob
-  check 'status finds all well' ctl status
+  check 'answers on the former port' comes_up 12350
+  check 'the former counter is used' answers 'action=defer quota of the month*' 12350 a 1
+  check 'another user may still send' answers 'action=dunno' 12350 b 1 bob
+  check 'status reports no problem' ctl status
   check 'and says that the variables rest' grep -qF 'hand-written' <(ctl status)
   check 'the original is purged' apt_get purge mtpolicyd
-  check 'its places are gone' [ ! -e "$root/etc/mtpolicyd" -a ! -e "$root/var/lib/mtpolicyd" ]
-  check 'ours is installed still' is_configured
-  check 'ours answers still' answers 'action=defer quota of the month*' 12350 c 1
+  check 'its directories are gone' [ ! -e "$root/etc/mtpolicyd" -a ! -e "$root/var/lib/mtpolicyd" ]
+  check 'ours is still installed' is_configured
+  check 'ours still answers' answers 'action=defer quota of the month*' 12350 c 1
   stop_daemon
   start_daemon
-  check 'ours starts again' comes_up 12350
+  check 'ours restarts' comes_up 12350
   check 'with the counter' answers 'action=defer quota of the month*' 12350 d 1
   check 'an upgrade works' apt_get install /tmp/next.deb
   check 'and leaves the taken-over configuration' \
@@ -348,20 +352,20 @@ END
 # What Debian's mtpolicyd brings, which this version cannot do all of and which nobody decided on.
 shipped_configuration() {
   check "installs over an unchanged mtpolicyd" apt_get install /tmp/quick.deb
-  check 'says that its configuration is not used' said 'mtpolicyd.conf is as its package brought it'
+  check 'says that its configuration is not used' said 'mtpolicyd.conf is as its package shipped it'
   check 'keeps a copy of it' [ -s "$root/etc/$package/mtpolicyd.conf.from-mtpolicyd" ]
   check 'is registered' is_registered
   start_daemon
-  check 'answers by the variables' comes_up
+  check 'answers according to the variables' comes_up
 }
 
 postfix_comes_last() {
   in_root apt-get purge -q -y postfix > "$log" 2>&1
   check 'installs without Postfix' install_deb /tmp/quick.deb
-  check 'says that there is none' said 'there is no Postfix yet'
+  check 'says that there is no Postfix' said 'there is no Postfix yet'
   check 'is configured' is_configured
-  check 'Postfix comes' in_root sh -c 'dpkg -i /root/postfix_*.deb'
-  check 'and is told to ask' is_registered
+  check 'Postfix is installed' in_root sh -c 'dpkg -i /root/postfix_*.deb'
+  check 'and the daemon is registered' is_registered
   check 'a mail passes' mail_passes
 }
 
@@ -370,10 +374,10 @@ port_taken() {
     require("node:net").createServer(socket => socket.on("data", () => {})).listen(12345, "127.0.0.1")
   ' &
   local other=$!
-  check 'installs beside somebody on its port' install_deb /tmp/quick.deb
+  check 'installs while another program uses its port' install_deb /tmp/quick.deb
   check 'says so' said '127.0.0.1:12345'
   check 'is configured' is_configured
-  check 'Postfix is not told to ask a stranger' same_sums
+  check 'the other program is not registered with Postfix' same_sums
   check 'a mail passes' mail_passes
   kill "$other"
   check 'the next upgrade' install_deb /tmp/next.deb
@@ -390,14 +394,14 @@ main_cf_read_only() {
   mount -o remount,bind,rw "$root/etc/postfix"
   start_daemon
   check 'the daemon answers' comes_up
-  check 'registers by hand when that is mended' ctl postfix register
+  check 'registers by hand once that is fixed' ctl postfix register
   check 'Postfix has its item' is_registered
   check 'a mail passes' mail_passes
   mount -o remount,bind,ro "$root/etc/postfix"
   check 'removal works with a main.cf that cannot be written' apt_get remove "$package"
-  check 'says that Postfix may still ask' said 'Postfix may still ask'
+  check 'says that Postfix may still query it' said 'Postfix may still query'
   stop_daemon
-  check 'a mail passes, though nobody answers' mail_passes
+  check 'a mail passes although the daemon is gone' mail_passes
   mount -o remount,bind,rw "$root/etc/postfix"
   check 'installs again' install_deb /tmp/quick.deb
   check 'removal works' apt_get remove "$package"
@@ -417,7 +421,7 @@ disk_full() {
   check 'a mail passes' mail_passes
   for place in "etc/$package" "var/lib/$package"; do umount "$root/$place"; done
   check 'the next upgrade works' install_deb /tmp/next.deb
-  check 'Postfix asks in the end' ensure_registered
+  check 'Postfix queries the daemon in the end' ensure_registered
   start_daemon
   check 'the daemon answers' comes_up
   check 'purge works' apt_get purge "$package"
@@ -430,14 +434,224 @@ install_fails() { ! install_deb /tmp/quick.deb; }
 no_user() {
   mount --bind "$root/etc/passwd" "$root/etc/passwd"
   mount -o remount,bind,ro "$root/etc/passwd"
-  check 'without a place for its user it is not configured' install_fails
-  check 'and says how to go on' said 'dpkg --configure -a'
-  check 'dpkg knows' needs_configuration
+  check 'without its user it is not configured' install_fails
+  check 'and says how to continue' said 'dpkg --configure -a'
+  check 'dpkg lists it as not configured' needs_configuration
   check 'main.cf is as before' same_sums
   check 'a mail passes' mail_passes
   umount "$root/etc/passwd"
-  check 'dpkg goes on when that is mended' in_root dpkg --configure -a
+  check 'dpkg continues once that is fixed' in_root dpkg --configure -a
   check 'Postfix has its item' is_registered
+}
+
+# --- permissions, links, leftovers -----------------------------------------------------------------
+
+as_user() {
+  local user=$1
+  shift
+  in_root setpriv --reuid="$user" --regid="$user" --init-groups "$@"
+}
+under_umask() { in_root sh -c 'umask "$1"; shift; exec "$@"' sh "$@" > "$log" 2>&1; }
+is_like() { [ "$(in_root stat -c '%U:%G %a' "$1")" = "$2" ]; }
+leads_to() { [ "$(readlink "$root/$1")" = "$2" ] && grep -q "$3" "$root/$2"; }
+restarts() { stop_daemon; start_daemon; comes_up; }
+
+# The daemon can read what it needs, and other users cannot read what is private.
+is_for_the_daemon_alone() {
+  local path
+  for path in "etc/$package/mtpolicyd.conf" "etc/$package/registry/base.conf" \
+    "etc/$package/conf.d" "var/lib/$package/country.mmdb"; do
+    as_user "$package" test -r "/$path" || { printf '%s\n' "$path"; return 1; }
+  done
+  ! as_user nobody ls "/var/lib/$package"
+}
+
+file_rights() {
+  local files_before etc=$root/etc/$package
+  # If systemd's directory exists, there is a drop-in, too.
+  mkdir -p "$root/etc/systemd/system"
+  files_before=$(files)
+  check 'installs under umask 077' under_umask 077 dpkg -i /tmp/quick.deb
+  check 'is registered' is_registered
+  check 'there is a directory for additions' [ -d "$etc/conf.d" ]
+  start_daemon
+  check 'the daemon answers' comes_up
+
+  make_country_package 1 'Thu, 25 Jun 2099 04:33:59 GMT'
+  rm -r "$etc/mtpolicyd.conf" "$etc/registry"
+  check 'country data is installed under umask 077' under_umask 077 dpkg -i /tmp/tor-geoipdb-1.deb
+  check 'everything is rendered again under umask 077' under_umask 077 mtpolicyctl commit
+  check 'a limit is set under umask 077' under_umask 077 mtpolicyctl set mtpolicyd/threshold=5 ucr/replog/enabled=yes
+  check 'the daemon can read its files, and nobody else the counts' is_for_the_daemon_alone
+  check 'the daemon restarts' restarts
+  check 'and applies the limit' answers 'action=reject*' 12345 mode 6
+
+  links
+  unreadable_files
+  dpkg_statoverride
+  stop_daemon
+  check 'purge works' apt_get purge "$package"
+  check 'no log is left' [ ! -e "$root/var/log/$package" ]
+  in_root dpkg --purge tor-geoipdb > "$log" 2>&1
+  rm -r "$root/srv/checkout"
+  check 'no file is left over or missing' diff <(printf '%s\n' "$files_before") <(files)
+  check 'a second purge finds nothing to do' in_root dpkg --purge "$package"
+}
+
+links() {
+  local name drop_in=etc/systemd/system/$package.socket.d/listen.conf
+  mkdir "$root/srv/checkout"
+  for name in "etc/$package/mtpolicyd.conf" "etc/$package/registry/base.conf" "$drop_in"; do
+    mv "$root/$name" "$root/srv/checkout/"
+    ln -s "/srv/checkout/${name##*/}" "$root/$name"
+  done
+  check 'a limit is set where all files are links' ctl set mtpolicyd/threshold=7 mtpolicyd/host=127.0.0.2
+  check 'the configuration is still a link' leads_to "etc/$package/mtpolicyd.conf" /srv/checkout/mtpolicyd.conf 'threshold = 7'
+  check 'so is the registry' leads_to "etc/$package/registry/base.conf" /srv/checkout/base.conf 'threshold: 7'
+  check 'and so is the drop-in for systemd' leads_to "$drop_in" /srv/checkout/listen.conf '127.0.0.2'
+  mount --bind "$root/srv/checkout/mtpolicyd.conf" "$root/srv/checkout/mtpolicyd.conf"
+  check 'back to the old address, where a file cannot be renamed over' ctl unset mtpolicyd/host
+  umount "$root/srv/checkout/mtpolicyd.conf"
+  check 'it has changed' fails grep -q 127.0.0.2 "$root/srv/checkout/mtpolicyd.conf"
+}
+
+unreadable_files() {
+  local piece=$etc/conf.d/own.conf defaults=$root/etc/default/$package
+  (umask 077; echo '# mine' > "$piece")
+  check 'check reports what the daemon cannot read' fails ctl check
+  check 'by name' said 'conf.d/own.conf": permission denied (the daemon runs as'
+  check 'set reports it, too' fails ctl set mtpolicyd/port=12399
+  check 'and changes nothing' said 'nothing was stored or changed'
+  rm "$piece"
+  check 'a country database that only root can read is rejected' fails ctl set mtpolicyd/geoip/database=/root/country.mmdb
+  (umask 077; cp "$root/var/lib/$package/country.mmdb" "$root/root/own.mmdb")
+  check 'also if it exists' fails ctl set mtpolicyd/geoip/database=/root/own.mmdb
+  check 'with the reason' said 'the daemon runs as'
+  rm "$root/root/own.mmdb"
+  (umask 077; echo MTPOLICYD_THRESHOLD=3 > "$defaults")
+  check 'check reports defaults that only root can read' fails ctl check
+  check 'by name' said "/etc/default/$package:1:1: error: cannot be read"
+  rm "$defaults"
+  chmod 600 "$root/srv/checkout/base.conf"
+  check 'check warns about a registry that only root can read' does ctl check
+  check 'by name' said 'registry/base.conf'
+  check 'and the daemon starts all the same' restarts
+  check 'with the rendered configuration' answers 'action=dunno' 12345 mode2 1
+  chmod 644 "$root/srv/checkout/base.conf"
+  check 'then check reports nothing' does ctl check
+}
+
+dpkg_statoverride() {
+  local state=/var/lib/$package
+  in_root groupadd -r mon
+  in_root dpkg-statoverride --update --add "$package" mon 2750 "$state"
+  in_root dpkg-statoverride --update --add root "$package" 750 "/etc/$package"
+  check 'an upgrade works' install_deb /tmp/next.deb
+  check 'and leaves the state directory as set by dpkg-statoverride' is_like "$state" "$package:mon 2750"
+  check 'and /etc' is_like "/etc/$package" "root:$package 750"
+  check 'the daemon restarts' restarts
+  check 'registers with Postfix under umask 077' under_umask 077 mtpolicyctl postfix register
+  check 'and Postfix can read its main.cf' is_like /etc/postfix/main.cf 'root:root 644'
+  rm "$root/srv/checkout/mtpolicyd.conf"
+  check 'a deleted file is rendered again at the target of its link' does ctl commit
+  check 'and the link is kept' leads_to "etc/$package/mtpolicyd.conf" /srv/checkout/mtpolicyd.conf 'threshold = 7'
+  chmod 700 "$root/etc/$package/conf.d"
+  check 'an upgrade while the daemon cannot read a directory' install_deb --force-downgrade /tmp/quick.deb
+  check 'says so' said 'conf.d/*.conf": permission denied (the daemon runs as'
+  rmdir "$root/etc/$package/conf.d"
+  in_root dpkg-statoverride --remove "$state"
+  in_root dpkg-statoverride --remove "/etc/$package"
+  in_root groupdel mon
+}
+
+# --- Postfix and this package are removed and installed again --------------------------------------------------------
+
+both_go() { in_root dpkg -r postfix > "$log" 2>&1 && in_root dpkg -r "$package" >> "$log" 2>&1; }
+both_come() { in_root sh -c 'dpkg -i /root/postfix_*.deb /tmp/quick.deb' > "$log" 2>&1; }
+postfix_is_new() {
+  in_root apt-get purge -q -y postfix > "$log" 2>&1 && in_root sh -c 'dpkg -i /root/postfix_*.deb' > "$log" 2>&1
+}
+mail_is_deferred() {
+  local answer
+  answer=$(mail_passes) && return 1
+  [[ $answer = *': 4'* ]] || { printf '%s\n' "$answer"; return 1; }
+}
+
+comes_back() {
+  check 'installs' install_deb /tmp/quick.deb
+  check 'is registered' is_registered
+  check 'Postfix is removed, then this package' both_go
+  check 'both are installed again' both_come
+  check 'and the daemon is registered again' is_registered
+
+  in_root postconf -X smtpd_end_of_data_restrictions
+  check 'an administrator removes our item by hand; both are removed' both_go
+  check 'both are installed again' both_come
+  check 'and Postfix is as the administrator left it' is_not_registered
+
+  check 'registered by hand' ctl postfix register
+  check 'Postfix is purged and installed again' postfix_is_new
+  check 'and warns that Postfix does not query it' said 'WARNING: the registration with Postfix'
+  check 'and how to register again' said 'mtpolicyctl postfix register'
+  check 'the daemon is not registered automatically' is_not_registered
+  check 'the next upgrade' install_deb /tmp/next.deb
+  check 'warns again' said 'WARNING: the registration with Postfix'
+  check 'registered by hand' ctl postfix register
+  chown 1:1 "$root/var/lib/$package/postfix.json"
+  check 'an upgrade with a record that belongs to another user' install_deb --force-downgrade /tmp/quick.deb
+  check 'says so' said 'is not trusted'
+  check 'and not about Postfix, which queries it' not_said WARNING
+  check 'then registering works' ctl postfix register
+  administrators_item
+}
+
+administrators_item() {
+  in_root postconf -e 'smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:12345, permit_mynetworks, reject_unauth_destination'
+  check 'removal while an administrator has an item of their own' apt_get remove "$package"
+  check 'says that mail will be deferred' grep -qi 'deferred' "$log"
+  check 'and does not say that it passes' not_said 'passes mail'
+  check 'and names the place' said smtpd_recipient_restrictions
+  check 'and mail is deferred' mail_is_deferred
+}
+
+# --- another user id, an existing user ----------------------------------------------------------------
+
+another_user() {
+  local state=$root/var/lib/$package id
+  in_root useradd -r -g mail -d /nonexistent -s /bin/sh "$package"
+  check 'installs if the user already exists, in another group' install_deb /tmp/quick.deb
+  check 'is registered' is_registered
+  check 'the state directory is its own' is_like "/var/lib/$package" "$package:mail 750"
+  check 'removal works' apt_get remove "$package"
+  in_root userdel "$package"
+  check 'installs with a user of its own' install_deb /tmp/quick.deb
+  check 'a limit is set' ctl set mtpolicyd/threshold=5
+  start_daemon
+  check 'the daemon answers' comes_up
+  check 'and counts' answers 'action=dunno' 12345 first 4
+  stop_daemon
+
+  check 'removal works' apt_get remove "$package"
+  id=$(in_root id -u "$package")
+  in_root userdel "$package"
+  in_root useradd -r -u "$id" -U other
+  ln -s /etc/shadow "$state/link"
+  as_user other sh -c "echo mine > /tmp/mine && ln /tmp/mine /var/lib/$package/mine"
+  check 'installs if another user has got its id' install_deb /tmp/quick.deb
+  check 'no link is followed' is_like /etc/shadow 'root:shadow 640'
+  check 'a file with another hard link is left alone' is_like /tmp/mine 'other:other 644'
+  start_daemon
+  check 'the daemon answers' comes_up
+  check 'with the former counts' answers 'action=reject*' 12345 second 2
+  stop_daemon
+
+  in_root chown -hR root:root "/var/lib/$package"
+  check 'an upgrade after a restore as root' install_deb /tmp/next.deb
+  check 'root keeps its record' is_like "/var/lib/$package/postfix.json" 'root:root 600'
+  start_daemon
+  check 'the daemon answers' comes_up
+  check 'and has its counts' answers 'action=reject*' 12345 third 2
+  check 'and status reports no problem' does ctl status
 }
 
 case ${1:-} in

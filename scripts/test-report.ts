@@ -1,7 +1,6 @@
 /**
- * Runs tap and says in plain lines what a person wants to know: each file as it ends, every failure
- * with its diagnosis, what was skipped and why, and a closing count. With CI set, a skipped test is
- * a failure.
+ * Runs tap and prints what a person wants to know: each file as it ends, every failure with its
+ * diagnosis, what was skipped and why, and a final count. With CI set, a skipped test is a failure.
  */
 
 import { spawn } from 'node:child_process'
@@ -52,6 +51,6 @@ const status = await new Promise<number>(resolve => {
   else child.once('exit', code => resolve(code ?? 1))
 })
 const skippedOnCi = process.env.CI !== undefined && counts.skip > 0
-if (skippedOnCi) process.stdout.write('On CI nothing may be skipped.\n')
+if (skippedOnCi) process.stdout.write('With CI set nothing may be skipped.\n')
 process.stdout.write(`${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped\n`)
 process.exitCode = status !== 0 || skippedOnCi || counts.total === 0 ? 1 : 0

@@ -34,7 +34,10 @@ const KINDS = {
 
 export type ServerName = keyof typeof KINDS
 
-/** Why there can be no such server here, or false. On CI that is a failure, not a skip. */
+/**
+ * Why no such server can be started here, or false. With CI set that is a failure instead of a
+ * skip.
+ */
 export function serverMissing(name: ServerName): string | false {
   const missing = missingPrograms(KINDS[name].programs)
   if (missing.length === 0) return false

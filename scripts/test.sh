@@ -1,25 +1,26 @@
 #!/bin/sh
-# All checks and tests. As root on Debian it installs what they need; elsewhere what is missing is
-# skipped aloud. With CI set nothing may be skipped, and the package itself is installed, too.
+# Runs all checks and tests. As root on Debian it first installs what they need; otherwise tests whose
+# requirements are missing are reported as skipped. With CI set nothing may be skipped, and the package
+# is tested as well.
 #
 #   scripts/test.sh [TEST-FILE ...]
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-database groff-base python3 gcc libc6-dev"
-# Its documentation has the test suite of RFC 7208.
+packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-database groff-base python3 gcc libc6-dev iproute2"
+# Its documentation contains the test suite of RFC 7208.
 packages="$packages python3-spf"
-# Files of keys and values as their own tools make them.
-packages="$packages db-util postfix-cdb"
-# Servers that tests start by themselves (scripts/test-servers.ts).
+# Tools that create the map files which the tests read.
+packages="$packages db-util postfix-cdb postfix-pcre"
+# Servers that the tests start themselves (scripts/test-servers.ts).
 packages="$packages postgresql mariadb-server redis-server redis-sentinel memcached
 slapd ldap-utils fail2ban faketime"
 if [ -n "${CI:-}" ]; then
-  packages="$packages debhelper debootstrap systemd-container iproute2"
+  packages="$packages debhelper debootstrap systemd-container"
 fi
 
-# Installs without starting a service: an administrator's own policy stands, else one that says no
-# stands for as long as this takes.
+# Installs without starting services: an administrator's own policy-rc.d is kept, otherwise one that
+# denies everything exists during the installation.
 install_idle() (
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
@@ -38,12 +39,12 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   done)
   if [ -n "$missing" ]; then
     echo "Installing for the tests:" $missing
-    # Without a main.cf of its own: the tests bring theirs, and nothing is started.
+    # Without a main.cf: the tests have their own, and nothing is started.
     if command -v debconf-set-selections >/dev/null; then
       echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
     fi
     apt-get update -qq
-    # One word each.
+    # Split into words on purpose.
     # shellcheck disable=SC2086
     install_idle $missing
   fi
@@ -53,12 +54,12 @@ make --no-print-directory build
 make --no-print-directory check
 
 if [ -z "${CI:-}" ]; then
-  echo "Not run here: the Debian package (make test-deb, as root)."
+  echo "The Debian package is not tested here; to do so: make test-deb (as root)."
 elif [ "$(id -u)" = 0 ]; then
   DEB_COMPRESS="xz -0" make --no-print-directory deb
   scripts/test-deb.sh --suites bookworm
 else
-  echo "The Debian package can only be tested as root, and on CI nothing may be skipped." >&2
+  echo "The Debian package can only be tested as root, and with CI set nothing may be skipped." >&2
   exit 1
 fi
 

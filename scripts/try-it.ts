@@ -1,4 +1,4 @@
-/** What `make run` says before the daemon takes over the terminal: how to try it, in two lines. */
+/** Printed by `make run` before the daemon takes over the terminal: how to try it, in two lines. */
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ const top = join(import.meta.dirname, '..')
 if (!existsSync(join(top, postfixRequest))) throw new Error(`${postfixRequest} is missing`)
 
 process.stdout.write(`
-Ask it, from another terminal:  grep -v instance= ${postfixRequest} | dist/policyd-client
-Change it, while it runs:       dist/mtpolicyctl --root ${root} set mtpolicyd/threshold=2
+Query it from another terminal:  grep -v instance= ${postfixRequest} | dist/policyd-client
+Change a limit while it runs:    dist/mtpolicyctl --root ${root} set mtpolicyd/threshold=2
 
 `)

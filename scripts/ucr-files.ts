@@ -1,10 +1,11 @@
 /**
- * UCR's description of our variables, drawn from their declarations: debian/ucr/variables/*.cfg.
+ * UCR's description of our variables, generated from their declarations:
+ * debian/ucr/variables/*.cfg.
  *
- * UCR knows neither countries nor limits, so our own types are given to it as text with a pattern.
- * The pattern refuses what cannot be right and never what is; what it cannot know (is XX a country,
- * is this a time zone) the daemon's own check says when the hook renders. `node scripts/ucr-files.ts`
- * writes the file; a test holds that it is current.
+ * UCR has no types for countries or limits, so our own types are described as text with a pattern.
+ * The pattern rejects what cannot be valid and accepts everything that is. What it cannot know (is
+ * XX a country, is this a time zone) is checked by the daemon when the hook renders. `node
+ * scripts/ucr-files.ts` writes the file; a test checks that it is up to date.
  */
 
 import { writeFileSync } from 'node:fs'
@@ -19,7 +20,7 @@ export const UCR_DESCRIPTIONS = join(
 /** Types that mean the same in UCR; Min and Max go with them. */
 const SHARED_TYPES = ['str', 'int', 'uint', 'pint', 'portnumber', 'bool']
 
-/** UCR matches from the start and leaves the end open. */
+/** UCR anchors the start only. */
 const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['countries', String.raw`^\s*(\*|[A-Za-z]{2}(\s*,\s*[A-Za-z]{2})*)\s*$`],
   ['limit', String.raw`^\s*([+-]?0+|\+?0*([0-9]{1,9}|10{9})|${anyCase('unlimited')})\s*$`],
@@ -28,17 +29,23 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['networks', String.raw`^[0-9A-Fa-f.:/,\s]*$`],
   ['domain', String.raw`^\s*@?[A-Za-z0-9_.-]*\s*$`],
   ['path', String.raw`^\s*(/.*)?$`],
+  ['maillog', String.raw`^\s*((${['auto', 'none', 'journal'].map(anyCase).join('|')})\s*|/.*)?$`],
 ])
 
-/** Both readers know this without a flag. */
+/** Both programs accept these without a flag. */
 function anyCase(word: string): string {
   return word.replace(/[a-z]/g, letter => `[${letter.toUpperCase()}${letter}]`)
 }
 
-function patternOf({ type, choices = [] }: Variable): string {
+function patternOf(variable: Variable): string {
+  const pattern = valuePattern(variable)
+  return variable.emptyMeans === undefined ? pattern : String.raw`^\s*$|${pattern}`
+}
+
+function valuePattern({ type, choices = [] }: Variable): string {
   if (type === 'choice') return String.raw`^\s*(${choices.map(anyCase).join('|')})\s*$`
   const pattern = PATTERNS.get(type)
-  if (pattern === undefined) throw new Error(`UCR has no words for the type ${type}`)
+  if (pattern === undefined) throw new Error(`UCR has no type for ${type}`)
   return pattern
 }
 
@@ -59,15 +66,15 @@ function section(variable: Variable): string {
   return [`[${name}]`, ...lines, ''].join('\n')
 }
 
-/** Of the service, not of the daemon: only UCS starts by variable. */
+/** A variable of the service, not of the daemon: only UCS uses variables for that. */
 const AUTOSTART: Variable = {
   name: 'mtpolicyd/autostart',
   type: 'choice',
   choices: ['yes', 'no', 'manually', 'true', 'false'],
   default: '',
   description: {
-    en: 'Whether the daemon starts with the server: yes, manually, or no (it cannot be started at all).',
-    de: 'Ob der Dienst mit dem Server startet: yes, manually, oder no (er kann gar nicht gestartet werden).',
+    en: 'Whether the daemon is started with the server: yes, manually, or no (it cannot be started at all).',
+    de: 'Ob der Dienst beim Start des Servers gestartet wird: yes, manually, oder no (er kann gar nicht gestartet werden).',
   },
   categories: 'service-mail',
 }

@@ -1,22 +1,25 @@
 /**
- * policyd-client - ask a policy server, as the original's small test client does.
+ * policyd-client - query a policy server, as the original's small test client does.
  *
- * Attribute lines come from standard input, an empty line sends them; the answer's action goes to
- * standard output. `request` and `instance` are added where they are missing. Exit status: 0 when
- * every request was answered, 1 when one was not, 64 for a wrong call.
+ * Attribute lines come from standard input, an empty line sends them; the action of the reply goes
+ * to standard output. `request` and `instance` are added if they are missing. Exit status: 0 if
+ * every request was answered, 1 if one was not, 64 for a wrong command line.
  */
 
 import { randomUUID } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { clientOptions } from './command-table.ts'
+import { nearestName } from '../policy/problem.ts'
+import { describeError } from '../system/errors.ts'
+import { USAGE_ERROR } from './command.ts'
+import { clientOptions } from './options.ts'
 import { optionList } from './usage.ts'
 
 const USAGE = `Usage: policyd-client [-h HOST:PORT | -s SOCKET] [-k] [-v]
 
-Asks a policy server. Attributes (name=value) on standard input, an empty line
-sends them; prints the action of each answer.
+Queries a policy server. Reads attributes (name=value) from standard input; an
+empty line sends them. Prints the action of each reply.
 
 ${optionList(clientOptions)}
 Example:  printf 'sasl_username=alice\\nclient_address=192.0.2.1\\n\\n' |
@@ -25,17 +28,20 @@ Example:  printf 'sasl_username=alice\\nclient_address=192.0.2.1\\n\\n' |
 
 function fail(message: string): never {
   process.stderr.write(`policyd-client: ${message}\n`)
-  process.exit(64)
+  process.exit(USAGE_ERROR)
 }
 
 function readOptions() {
   try {
-    return parseArgs({
-      options: clientOptions,
-    }).values
+    return parseArgs({ options: clientOptions }).values
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    return fail(`${message.replace(/\. To specify .*$/s, '')}; see --help`)
+    const message = describeError(error)
+    const unknown = /^Unknown option '(-+([\w-]+))/.exec(message)
+    // What Node adds about positional arguments helps nobody here.
+    if (unknown === null) return fail(`${message.replace(/\. To specify .*$/s, '')}; see --help`)
+    const near = nearestName(unknown[2] ?? '', Object.keys(clientOptions))
+    const suggestion = near === undefined ? 'see --help' : `did you mean --${near}?`
+    return fail(`unknown option ${unknown[1]}; ${suggestion}`)
   }
 }
 
@@ -54,7 +60,7 @@ function open(): Socket {
   return connect({ host: at[1] ?? '', port: Number(at[2]) })
 }
 
-/** The answer's lines without the empty one. Rejects if there is none. */
+/** The lines of the reply without the empty one. Rejects if there is none. */
 function ask(socket: Socket, lines: readonly string[]): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     let text = ''

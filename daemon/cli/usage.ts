@@ -1,7 +1,8 @@
-/** The text of --help, from the table of commands, in 80 columns. */
+/** The text of --help, from the declarations, in 80 columns. */
 
-import type { Command, OptionDeclaration, Options } from './command-table.ts'
-import { wrap } from './wrap.ts'
+import { filled, wrap } from '../text/wrap.ts'
+import { type Command, groups, type OptionDeclaration, type Options } from './command.ts'
+import type { Program } from './parse.ts'
 
 const COLUMNS = 79
 
@@ -21,30 +22,44 @@ export function optionList(options: Options): string {
   return table(rows)
 }
 
-export function commandList(groups: ReadonlyArray<readonly [string, readonly Command[]]>): string {
+function commandList(commands: readonly Command[]): string {
   const head = ({ name, operands }: Command): string => `${name} ${operands}`.trimEnd()
-  const width = Math.max(...groups.flatMap(([, list]) => list.map(one => head(one).length)))
-  return groups
-    .map(([title, list]) => {
+  const width = Math.max(...commands.map(one => head(one).length))
+  return [...Map.groupBy(commands, ({ group }) => group)]
+    .map(([group, list]) => {
       const rows = list.map(command => [head(command), command.summary] as const)
-      return `${title}\n${table(rows, width)}`
+      return `${groups[group]}\n${table(rows, width)}`
     })
     .join('\n')
 }
 
+/** The help of a program that has commands. */
+export function programHelp({ name, options, commands }: Program): string {
+  return `Usage: ${name} [--root DIR] COMMAND ...
+
+${commandList(commands)}
+Options
+${optionList(options)}
+For one command: ${name} COMMAND --help. The manual: ${name}(8).
+Exit status: 0 done, 1 refused or failed, 2 a value that does not fit its type,
+3 done in part, 64 wrong command line.
+`
+}
+
 /** The help of one command. */
-export function commandHelp(program: string, { name, operands, more, ...rest }: Command): string {
-  const visible = Object.values(rest.options).some(option => !option.isHidden)
+export function commandHelp(program: string, command: Command): string {
+  const { name, operands, options, paragraphs } = command
+  const visible = Object.values(options).some(option => !option.isHidden)
   const synopsis = `${name}${visible ? ' [OPTIONS]' : ''} ${operands}`.trimEnd()
-  const options = visible ? `\n${optionList(rest.options)}` : ''
-  return `Usage: ${program} ${synopsis}\n\n${wrap(more, COLUMNS).join('\n')}\n${options}`
+  const text = paragraphs.map(one => `${wrap(one, COLUMNS).join('\n')}\n`).join('\n')
+  return `Usage: ${program} ${synopsis}\n\n${text}${visible ? `\n${optionList(options)}` : ''}`
 }
 
 function table(rows: ReadonlyArray<readonly [string, string]>, least = 0): string {
   const width = Math.max(least, ...rows.map(([head]) => head.length))
   return rows
     .map(([head, text]) => {
-      const lines = wrap(text, COLUMNS - width - 4)
+      const lines = wrap(filled(text), COLUMNS - width - 4)
       const indent = ' '.repeat(width + 4)
       return `  ${head.padEnd(width)}  ${lines.join(`\n${indent}`)}\n`
     })

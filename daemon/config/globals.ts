@@ -1,12 +1,11 @@
 /**
  * The options outside of all blocks.
  *
- * The original takes them as they come and never complains, so a value that does not fit is an
- * error shown by `mtpolicyctl check` and in the log, and the default stands; only what it would
- * refuse is refused. Its process options mean nothing here and are accepted in silence.
+ * The original accepts any value without complaint, so a value that does not fit is an error shown
+ * by `mtpolicyctl check` and in the log, and the default applies; only what the original refuses is
+ * refused. Its process options have no effect here and are accepted silently.
  */
 
-import { excerpt } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import {
   boolean,
@@ -17,72 +16,76 @@ import {
   optional,
   type Section,
   type SettingValues,
+  seconds,
   text,
 } from '../policy/setting.ts'
+import { excerpt } from '../text/excerpt.ts'
 
 export const globalSettings = {
-  host: text({ doc: 'Address to listen on, for ports without one.', fallback: '127.0.0.1' }),
-  port: text({ doc: 'Comma list of PORT, ADDRESS:PORT, /PATH|unix.', fallback: '127.0.0.1:12345' }),
+  host: text({ doc: 'Address to listen on, for ports without an address.', fallback: '127.0.0.1' }),
+  port: text({
+    doc: 'Comma-separated list of PORT, ADDRESS:PORT, [ADDRESS]:PORT or /PATH|unix.',
+    fallback: '127.0.0.1:12345',
+  }),
   clients: list({
-    doc: 'Addresses and networks that may connect; loopback always may.',
+    doc: 'Addresses and networks that may connect; loopback is always allowed.',
     fallback: [],
   }),
   pid_file: optional(text({ doc: 'File that holds the process id.' })),
-  log_level: integer({ doc: 'What is logged: 0 errors to 4 everything.', fallback: 2 }),
+  log_level: integer({ doc: 'What is logged: from 0 (errors) to 4 (everything).', fallback: 2 }),
   log_file: optional(text({ doc: 'Log to this file instead of standard error.' })),
-  log_format: choice(['logfmt', 'json'], { doc: 'Form of a log line.', fallback: 'logfmt' }),
-  keepalive_timeout: integer(
-    { doc: 'Seconds to wait for a request; 0 for ever.', fallback: 0 },
-    { min: 0 },
-  ),
-  max_keepalive: integer(
-    { doc: 'Requests per connection; 0 without limit.', fallback: 0 },
-    { min: 0 },
-  ),
-  request_timeout: integer(
-    { doc: 'Seconds for all plugins of a request; 0 without limit.', fallback: 4 },
-    { min: 0 },
-  ),
-  dns_timeout: custom(
-    'seconds from 0.05 to 60',
-    value =>
-      /^\d*\.?\d+$/.test(value) && isWithinMinute(Number(value)) ? Number(value) : undefined,
-    { doc: 'Seconds a question to the DNS may take in all.', fallback: 2 },
+  log_format: choice(['logfmt', 'json'], { doc: 'Format of the log lines.', fallback: 'logfmt' }),
+  keepalive_timeout: seconds({
+    doc: 'How long an idle connection is kept; 0: forever.',
+    fallback: 0,
+  }),
+  max_keepalive: integer({ doc: 'Requests per connection; 0: no limit.', fallback: 0 }, { min: 0 }),
+  request_timeout: seconds({
+    doc: 'Time for all plugins of a request together; 0: no limit.',
+    fallback: 4,
+  }),
+  dns_timeout: seconds(
+    { doc: 'Time for a DNS query, retries included.', fallback: 2 },
+    { min: 0.05, max: 60, fraction: true },
   ),
   vhost_by_policy_context: boolean({
     doc: 'Choose the virtual host by policy_context.',
     fallback: false,
   }),
   on_failure: choice(['dunno', 'defer', 'close'], {
-    doc: 'What a failing plugin means: pass it over, defer the mail, or close without an answer.',
+    doc: 'When a plugin fails: skip it (dunno), defer the mail, or close the connection unanswered.',
     fallback: 'dunno',
   }),
   unknown_action: choice(['pass', 'fail'], {
-    doc: 'What an action means that Postfix does not know: it goes out, or the plugin has failed.',
+    doc: 'What to do with an action that Postfix does not know: send it, or treat the plugin as failed.',
     fallback: 'pass',
   }),
   mode: choice(['enforce', 'observe'], {
-    doc: 'observe: everything is decided, counted and logged, nothing is refused.',
+    doc: 'observe: all mail is evaluated, counted and logged, but none is refused.',
     fallback: 'enforce',
   }),
-  timezone: optional(text({ doc: 'Time zone of calendar windows; empty is the host’s.' })),
+  timezone: optional(text({ doc: 'Time zone of calendar days; empty: the host’s.' })),
   durability: choice(['normal', 'full'], {
-    doc: 'normal: a count survives the death of the daemon; full: also a power cut.',
+    doc: 'normal: counts survive a crash of the daemon; full: a power failure as well.',
     fallback: 'normal',
   }),
-  geoip_database: optional(text({ doc: 'GeoIP database; empty is the built-in one.' })),
-}
-
-function isWithinMinute(seconds: number): boolean {
-  return seconds >= 0.05 && seconds <= 60
+  geoip_database: optional(text({ doc: 'GeoIP database; empty: the built-in one.' })),
+  maillog: custom(
+    'auto, none, journal or an absolute path',
+    value => (/^(?:auto|none|journal|\/.+)$/.test(value) ? value : undefined),
+    {
+      doc: 'Postfix’s log, read for mail that it refuses after it was counted; auto: it is found.',
+      fallback: 'auto',
+    },
+  ),
 }
 
 export type Globals = SettingValues<typeof globalSettings> & {
-  /** Where a setting stands, or where the file begins. */
+  /** Where a setting is, or else the beginning of the file. */
   placeOf(name: keyof typeof globalSettings): Place
 }
 
-/** Options of the original's process model, and of syslog: nothing depends on them here. */
+/** Options of the original's process model and of syslog: they have no effect here. */
 export const withoutMeaning: ReadonlySet<string> = new Set(
   (
     'user group chroot min_servers min_spare_servers max_spare_servers max_servers max_requests ' +
@@ -90,7 +93,7 @@ export const withoutMeaning: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** Options of version 1: said what replaces them. */
+/** Options of version 1; the message names their replacement. */
 const VERSION_ONE = /^(?:db|memcached|session|ldap)_/
 
 export function readGlobals(root: Section, problems: Problem[]): Globals {
@@ -126,13 +129,13 @@ export function readGlobals(root: Section, problems: Problem[]): Globals {
 
 function unknown(name: string): string {
   if (VERSION_ONE.test(name)) {
-    return `"${name}" is an option of mtpolicyd 1; write a <Connection> or <SessionCache> block`
+    return `"${name}" is an option of mtpolicyd 1; use a <Connection> or <SessionCache> block instead`
   }
   const near = nearestName(name, Object.keys(globalSettings))
   return `unknown option "${name}"${near ? `; did you mean "${near}"?` : ''}`
 }
 
-/** The original does not start with limits of its processes that contradict each other. */
+/** The original does not start if the limits of its processes contradict each other. */
 function checkServers(root: Section, problems: Problem[]): void {
   const option = (name: string) => root.options.find(one => one.name === name)
   const value = (name: string, fallback: number): number =>
@@ -161,4 +164,13 @@ function checkServers(root: Section, problems: Problem[]): void {
       `"min_spare_servers" (${leastSpare}) must not be above "min_servers" or "max_spare_servers"`,
     )
   }
+}
+
+/**
+ * How long a DNS query may take: half of a request's time at most, so that there is some left to decide
+ * without its answer. Milliseconds.
+ */
+export function dnsMilliseconds({ request_timeout, dns_timeout }: Globals): number {
+  const most = request_timeout === 0 ? dns_timeout : request_timeout / 2
+  return Math.min(dns_timeout, most) * 1000
 }

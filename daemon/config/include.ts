@@ -1,18 +1,20 @@
 /**
  * Which files an `<<include PATH>>` means, and reading them.
  *
- * A relative path is looked for from the current directory, then beside the main file if that was
- * given as an absolute path. Every file is read once; a second include is a warning and skipped.
- * Our extension to the dialect: `*` and `?` in the last component stand for any file names that
- * match, sorted; no match is nothing wrong. A file that exists under the literal name wins.
+ * A relative path is resolved against the current directory, then against the folder of the main
+ * file if that was given as an absolute path. Every file is read once; a second include is a warning and skipped.
+ * Our extension to the dialect: `*` and `?` in the last component match file names, sorted; no match
+ * is not a mistake. A file of exactly that name takes precedence. Such a path is only looked for beside
+ * the main file: where an administrator happens to be, `conf.d/*.conf` may be Dovecot's.
  *
  * Bounded: 1 MiB a file, 16 MiB in all, 1000 files, 16 levels. Decoding is the caller's: `read`
- * returns text, and only a byte order mark is taken off here.
+ * returns text; what editors of other systems add to it is removed here.
  */
 
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
-import { excerpt } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
+import { excerpt } from '../text/excerpt.ts'
+import { plainText } from '../text/plain-text.ts'
 
 export interface ConfigIo {
   /** The text of a file. Throws; a `code` of ENOENT, ENOTDIR or EISDIR is understood. */
@@ -26,152 +28,171 @@ export interface Source {
   readonly text: string
 }
 
-const fileBytes = 1024 * 1024
-const totalBytes = 16 * fileBytes
-const fileCount = 1000
-const includeDepth = 16
+const FILE_BYTES = 1024 * 1024
+const TOTAL_BYTES = 16 * FILE_BYTES
+const FILE_COUNT = 1000
+const INCLUDE_DEPTH = 16
 /** How much of a path a message shows. */
-const pathLength = 300
+const PATH_LENGTH = 300
 
-/** Opens the files of one configuration; what cannot be opened goes to `report`. */
-export function createOpener(main: string, io: ConfigIo, report: (problem: Problem) => void) {
-  const files: string[] = []
-  const seen = new Set<string>()
-  const bases = isAbsolute(main) ? ['', dirname(main)] : ['']
-  let bytesRead = 0
-  let full = false
+/** Opens the files of one configuration and reports those that cannot be opened. */
+export class Opener {
+  /** In the order they were opened. */
+  readonly files: string[] = []
+  readonly #main: string
+  readonly #io: ConfigIo
+  readonly #report: (problem: Problem) => void
+  readonly #seen = new Set<string>()
+  /** Where relative paths are looked for. */
+  readonly #bases: readonly string[]
+  #bytesRead = 0
+  #full = false
 
-  function fail(place: Place, message: string): undefined {
-    report({ severity: 'fatal', place, message })
+  constructor(main: string, io: ConfigIo, report: (problem: Problem) => void) {
+    this.#main = main
+    this.#io = io
+    this.#report = report
+    this.#bases = isAbsolute(main) ? ['', dirname(main)] : ['']
   }
 
-  /** The file's text; 'missing' if there is none of that name; undefined if reported. */
-  function open(file: string, place: Place, ifDirectory?: Problem['severity'], isLast = true) {
+  #fail(place: Place, message: string): undefined {
+    this.#report({ severity: 'fatal', place, message })
+  }
+
+  /** The file's text; 'missing' if there is no such file; undefined if a problem was reported. */
+  #open(file: string, place: Place, ifDirectory?: Problem['severity'], isLast = true) {
     const key = normalize(file)
-    if (seen.has(key)) {
-      const message = `"${excerpt(file, pathLength)}" has been read already and is skipped here: a file is read only once`
-      report({ severity: 'warning', place, message })
+    if (this.#seen.has(key)) {
+      const message = `"${excerpt(file, PATH_LENGTH)}" has already been read and is skipped here: a file is read only once`
+      this.#report({ severity: 'warning', place, message })
       return undefined
     }
-    if (full) return undefined
-    if (files.length >= fileCount) {
-      full = true
-      return fail(place, `more than ${fileCount} files: this one and all after it are not read`)
+    if (this.#full) return undefined
+    if (this.files.length >= FILE_COUNT) {
+      this.#full = true
+      return this.#fail(
+        place,
+        `more than ${FILE_COUNT} files: this one and all after it are ignored`,
+      )
     }
     let text: string
     try {
-      text = io.read(file)
+      text = this.#io.read(file)
     } catch (error) {
       const code = codeOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing'
-      // A daemon started from a directory that it may not read: the file is looked for elsewhere.
+      // The current directory may be unreadable for the daemon: try the next candidate.
       if (code === 'EACCES' && !isLast) return 'missing'
       const reason = code === 'EISDIR' ? 'it is a directory, expected a file' : reasonOf(error)
-      report({
+      this.#report({
         severity: code === 'EISDIR' ? (ifDirectory ?? 'fatal') : 'fatal',
         place,
-        message: `cannot read "${excerpt(file, pathLength)}": ${reason}`,
+        message: `cannot read "${excerpt(file, PATH_LENGTH)}": ${reason}`,
       })
       return undefined
     }
-    seen.add(key)
-    files.push(file)
+    this.#seen.add(key)
+    this.files.push(file)
     const bytes = Buffer.byteLength(text)
-    if (bytes > fileBytes)
-      return fail(
+    if (bytes > FILE_BYTES)
+      return this.#fail(
         place,
-        `"${excerpt(file, pathLength)}" is larger than 1 MiB, the most a file may be`,
+        `"${excerpt(file, PATH_LENGTH)}" is larger than 1 MiB, the most a file may be`,
       )
-    bytesRead += bytes
-    if (bytesRead > totalBytes) {
-      full = true
-      return fail(
+    this.#bytesRead += bytes
+    if (this.#bytesRead > TOTAL_BYTES) {
+      this.#full = true
+      return this.#fail(
         place,
-        'more than 16 MiB of configuration: this file and all after it are not read',
+        'more than 16 MiB of configuration: this file and all after it are ignored',
       )
     }
-    return { file, text: text.startsWith('\uFEFF') ? text.slice(1) : text } satisfies Source
+    return { file, text: plainText(text) } satisfies Source
   }
 
-  function openMain(): Source | undefined {
-    const place = { file: main, line: 1, column: 1 }
-    const source = open(main, place)
-    return source === 'missing' ? fail(place, 'no such file') : source
+  openMain(): Source | undefined {
+    const place = { file: this.#main, line: 1, column: 1 }
+    const source = this.#open(this.#main, place)
+    return source === 'missing' ? this.#fail(place, 'no such file') : source
   }
 
-  function openIncluded(path: string, place: Place, depth: number): Source[] {
-    if (depth > includeDepth) {
-      fail(
+  openIncluded(path: string, place: Place, depth: number): Source[] {
+    if (depth > INCLUDE_DEPTH) {
+      this.#fail(
         place,
-        `"${excerpt(path, pathLength)}" is included ${depth} files deep; at most ${includeDepth} are allowed`,
+        `"${excerpt(path, PATH_LENGTH)}" is included ${depth} files deep; at most ${INCLUDE_DEPTH} are allowed`,
       )
       return []
     }
+    const isPattern = /[*?]/.test(path)
+    const bases = isPattern ? this.#bases.slice(-1) : this.#bases
     const candidates = isAbsolute(path) ? [path] : bases.map(base => join(base, path))
     for (const candidate of candidates) {
-      const source = open(candidate, place, undefined, candidate === candidates.at(-1))
+      const source = this.#open(candidate, place, undefined, candidate === candidates.at(-1))
       if (source !== 'missing') return source ? [source] : []
     }
-    if (/[*?]/.test(path)) return openMatching(candidates, place)
-    fail(place, missing(path, candidates))
+    if (isPattern) return this.#openMatching(candidates[0] ?? path, place)
+    this.#fail(place, this.#missing(path, candidates))
     return []
   }
 
-  function openMatching(patterns: readonly string[], place: Place): Source[] {
-    for (const pattern of patterns) {
-      const directory = dirname(pattern)
-      if (/[*?]/.test(directory)) {
-        fail(
-          place,
-          `"*" and "?" may only stand in the last part of a path, not in "${excerpt(directory, pathLength)}"`,
-        )
-        return []
-      }
-      const names = list(directory, place, pattern === patterns.at(-1))
-      const matching = names.filter(name => matchesName(name, basename(pattern))).sort()
-      if (matching.length === 0) continue
-      return matching
-        .map(name => open(join(directory, name), place, 'warning'))
-        .filter(source => typeof source === 'object')
+  #openMatching(pattern: string, place: Place): Source[] {
+    const directory = dirname(pattern)
+    if (/[*?]/.test(directory)) {
+      this.#fail(
+        place,
+        `"*" and "?" are allowed only in the last part of a path, not in "${excerpt(directory, PATH_LENGTH)}"`,
+      )
+      return []
     }
-    return []
+    return this.#list(directory, place)
+      .filter(name => matchesName(name, basename(pattern)))
+      .sort()
+      .map(name => this.#openListed(join(directory, name), place))
+      .filter(source => source !== undefined)
+  }
+
+  /** A listed name that cannot be found is a dangling symbolic link. */
+  #openListed(file: string, place: Place): Source | undefined {
+    const source = this.#open(file, place, 'warning')
+    if (source !== 'missing') return source
+    const message = `"${excerpt(file, PATH_LENGTH)}" is a dangling symbolic link; it is ignored`
+    this.#report({ severity: 'warning', place, message })
+    return undefined
   }
 
   /** Empty if there is no such directory. */
-  function list(directory: string, place: Place, isLast: boolean): readonly string[] {
+  #list(directory: string, place: Place): readonly string[] {
     try {
-      return io.list(directory)
+      return this.#io.list(directory)
     } catch (error) {
       const code = codeOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR') return []
-      if (code === 'EACCES' && !isLast) return []
-      fail(place, `cannot list "${excerpt(directory, pathLength)}": ${reasonOf(error)}`)
+      this.#fail(place, `cannot list "${excerpt(directory, PATH_LENGTH)}": ${reasonOf(error)}`)
       return []
     }
   }
 
-  function missing(path: string, candidates: readonly string[]): string {
-    const message = `cannot include "${excerpt(path, pathLength)}": no such file${
+  #missing(path: string, candidates: readonly string[]): string {
+    const message = `cannot include "${excerpt(path, PATH_LENGTH)}": no such file${
       candidates.length > 1
-        ? `, neither here nor as "${excerpt(candidates.at(-1) ?? '', pathLength)}"`
+        ? `, neither here nor as "${excerpt(candidates.at(-1) ?? '', PATH_LENGTH)}"`
         : ''
     }`
     if (/^(["']).*\1$/.test(path)) return `${message}; write the path without quotes`
-    if (path.trimEnd() !== path) return `${message}; the blank before ">>" belongs to the path`
+    if (path.trimEnd() !== path) return `${message}; the space before ">>" is part of the path`
     if (basename(path).length > 255) return message
     for (const candidate of candidates) {
       try {
-        const nearest = nearestName(basename(candidate), io.list(dirname(candidate)))
+        const nearest = nearestName(basename(candidate), this.#io.list(dirname(candidate)))
         if (nearest !== undefined)
           return `${message}; did you mean "${join(dirname(path), nearest)}"?`
       } catch {
-        // Only a hint is lost; that the file is missing is said anyway.
+        // Only the hint is lost; the missing file is reported anyway.
       }
     }
     return message
   }
-
-  return { files, openMain, openIncluded }
 }
 
 /** `*` any characters, `?` one; a leading dot must be written out. Linear but for one step back. */
@@ -203,5 +224,5 @@ function codeOf(error: unknown): string | undefined {
 
 function reasonOf(error: unknown): string {
   if (codeOf(error) === 'EACCES') return 'permission denied'
-  return excerpt(error instanceof Error ? error.message : String(error), pathLength)
+  return excerpt(error instanceof Error ? error.message : String(error), PATH_LENGTH)
 }

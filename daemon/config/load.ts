@@ -2,22 +2,28 @@
  * From the tree of a configuration to virtual hosts that answer.
  *
  * Collects every mistake instead of stopping at the first. What the original refuses at start is
- * `fatal` here too; what it starts with is an `error`: the daemon runs, and the part it concerns
- * counts as failed. Knows no plugin and no technology: both are given.
+ * `fatal` here too; what it starts with is an `error`: the daemon runs, and the affected part counts
+ * as failed. Knows no plugin and no technology: both are passed in.
  */
 
-import type { VirtualHost } from '../policy/answer.ts'
-import { type ChainOptions, type Link, makeChain, newTally } from '../policy/chain.ts'
-import type { Clock } from '../policy/clock.ts'
-import { describeError, LookupError } from '../policy/errors.ts'
-import { excerpt } from '../policy/excerpt.ts'
-import type { Ledger } from '../policy/ledger.ts'
-import type { Connections, Outside } from '../policy/outside.ts'
+import { type ChainOptions, type Enclosure, makeChain } from '../policy/chain.ts'
+import type { Chain, ChainContext } from '../policy/chain-context.ts'
+import { type FactNames, factNames } from '../policy/facts.ts'
+import { type Link, newTally } from '../policy/link.ts'
+import { observing } from '../policy/observing-ledger.ts'
 import type { Check, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
+import type { Ledger } from '../policy/ports/ledger.ts'
+import type { Connections, Outside } from '../policy/ports/outside.ts'
 import { error, fatal, nearestName, type Place, type Problem, warning } from '../policy/problem.ts'
+import { readPluginSettings } from '../policy/read-settings.ts'
 import type { SessionCache } from '../policy/session.ts'
-import { integer, readSettings, type Section } from '../policy/setting.ts'
+import type { Section } from '../policy/setting.ts'
+import type { VirtualHost } from '../policy/virtual-hosts.ts'
+import type { Clock } from '../system/clock.ts'
+import { describeError, LookupError } from '../system/errors.ts'
+import { excerpt } from '../text/excerpt.ts'
 import { type Globals, readGlobals } from './globals.ts'
+import { checkReferences, type UsedPlugin } from './references.ts'
 import { readConnections, readSessions, type ServiceOptions } from './services.ts'
 
 export interface LoadOptions extends ServiceOptions {
@@ -25,9 +31,13 @@ export interface LoadOptions extends ServiceOptions {
   readonly clock: Clock
   readonly ledger: Ledger
   readonly outside: Outside
+  /** Those of `plugins` that are the operator's own. */
+  readonly ownPlugins?: readonly Plugin[]
   note(level: number, message: () => string): void
   /** A plugin has failed; see ChainOptions. */
   report: ChainOptions['report']
+  /** Nothing outside may notice: plugins with an effect are not run. The ports given must not write. */
+  readonly isRehearsal?: boolean
 }
 
 /** Something a plugin does apart from requests. */
@@ -43,22 +53,28 @@ export interface Loaded {
   readonly sessions: SessionCache | undefined
   /** What plugins do once, before the first request. */
   readonly starts: readonly Work[]
-  /** What plugins do when they are told to, by name: `hourly`. */
+  /** What plugins do on request, by the name of the task: `hourly`. */
   readonly tasks: readonly (Work & { readonly task: string })[]
-  /** Does any plugin count in the ledger? */
-  readonly usesLedger: boolean
+  /** The facts a log line may have, of all plugins there are. */
+  readonly factNames: FactNames
+  /** Where plugins count; undefined: none does. */
+  readonly ledger: Ledger | undefined
 }
 
 const TOP_BLOCKS = ['VirtualHost', 'Connection', 'SessionCache']
+
+function unknownBlock(type: string): string {
+  if (type === 'Plugin') return '<Plugin> has no effect here; expected it within a <VirtualHost>'
+  const near = nearestName(type, TOP_BLOCKS)
+  return `unknown block <${type}>${near ? `; did you mean <${near}>?` : ''}`
+}
 
 export function loadConfig(root: Section, options: LoadOptions, problems: Problem[]): Loaded {
   const globals = readGlobals(root, problems)
   const timezone = readTimezone(globals, problems)
   for (const block of root.blocks) {
     if (!TOP_BLOCKS.includes(block.type)) {
-      const near = nearestName(block.type, TOP_BLOCKS)
-      const hint = near ? `; did you mean <${near}>?` : ''
-      problems.push(warning(block.place, `unknown block <${block.type}>${hint}`))
+      problems.push(warning(block.place, unknownBlock(block.type)))
     }
   }
   const connections = readConnections(root, options, problems)
@@ -69,6 +85,7 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
   if (!root.blocks.some(block => block.type === 'VirtualHost')) {
     problems.push(fatal(root.place, 'no <VirtualHost> in this configuration'))
   }
+  checkReferences(loader.used, one => options.ownPlugins?.includes(one) ?? false, problems)
   if (!globals.vhost_by_policy_context) refuseRepeatedHosts(root, problems)
   return {
     globals,
@@ -77,7 +94,8 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     starts: loader.starts,
     tasks: loader.tasks,
     sessions: readSessions(root, connections, options, problems),
-    usesLedger: loader.usesLedger,
+    factNames: factNames(options.plugins),
+    ledger: loader.usesLedger ? options.ledger : undefined,
   }
 }
 
@@ -86,8 +104,9 @@ class Loader {
   readonly starts: Work[] = []
   readonly tasks: (Work & { readonly task: string })[] = []
   usesLedger = false
+  /** All of them, in the order of the file. */
+  readonly used: UsedPlugin[] = []
   readonly #timezone: string | undefined
-  readonly #observe: boolean
   readonly #connections: Connections
   readonly #options: LoadOptions
   readonly #problems: Problem[]
@@ -101,12 +120,14 @@ class Loader {
     problems: Problem[],
   ) {
     this.#timezone = timezone
-    this.#observe = globals.mode === 'observe'
     this.#connections = connections
     this.#options = options
     this.#problems = problems
     this.#chain = {
       onFailure: globals.on_failure,
+      observe: globals.mode === 'observe',
+      runsEffects: globals.mode !== 'observe' && !options.isRehearsal,
+      refusesUnknownActions: globals.unknown_action === 'fail',
       elapsed: options.clock.elapsed,
       report: options.report,
     }
@@ -147,14 +168,24 @@ class Loader {
     return block.blocks.filter(inner => inner.type === 'Plugin')
   }
 
-  #makeLinks(blocks: readonly Section[], host: string, path: string): Link[] {
+  #makeLinks(
+    blocks: readonly Section[],
+    host: string,
+    path: string,
+    enclosure?: Enclosure,
+  ): Link[] {
     return blocks.flatMap(block => {
-      const link = this.#makeLink(block, host, path)
+      const link = this.#makeLink(block, host, path, enclosure)
       return link ? [link] : []
     })
   }
 
-  #makeLink(block: Section, host: string, outer: string): Link | undefined {
+  #makeLink(
+    block: Section,
+    host: string,
+    outer: string,
+    enclosure: Enclosure | undefined,
+  ): Link | undefined {
     const own = (name: string): string | undefined =>
       block.options.find(option => option.name === name)?.value
     if (block.name === undefined) {
@@ -165,31 +196,50 @@ class Loader {
     const heading = `<Plugin ${block.name}>`
     const plugin = this.#findPlugin(block, heading)
     if (!plugin) return undefined
+    this.used.push({ plugin, name, block, host })
+    if (plugin.isLimit && enclosure?.keepsAction) {
+      const message = `${heading} is a limit: what it refuses is refused, and not kept by the block around it`
+      this.#problems.push(warning(block.place, message))
+    }
 
     const path = `${outer}/${name}`
     const inner = this.#pluginBlocks(block, heading, plugin.blocks)
     if (inner.length > 0 && !plugin.nests) {
       const place = inner[0]?.place ?? block.place
-      const message = `${plugin.name} runs no blocks inside it: <Plugin ${inner[0]?.name}> is dead`
+      const message = `${plugin.name} does not run nested plugins; <Plugin ${inner[0]?.name}> is ignored`
       this.#problems.push(warning(place, message))
     }
-    const nestedLinks = plugin.nests ? this.#makeLinks(inner, host, path) : []
-    const settings = readSettings(plugin.settings, block, this.#problems)
-    const noteLevel = this.#commonLevel(block)
+    const within: Enclosure = {
+      outermost: enclosure?.outermost ?? name,
+      keepsAction: enclosure?.keepsAction || plugin.keepsAction === true,
+    }
+    const nestedLinks = plugin.nests ? this.#makeLinks(inner, host, path, within) : []
+    const nested = makeChain(nestedLinks, this.#chain, within)
+    const settings = readPluginSettings(plugin.settings, block, this.#problems)
     if (!settings) return undefined
+    const { own: values, common } = settings
 
     let ahead: Link['ahead']
-    const surroundings = this.#surroundings(block, name, path, noteLevel, nestedLinks, ask => {
-      ahead = ask
-    })
-    if (plugin.usesLedger) this.usesLedger = true
-    const check = this.#create(plugin, settings, surroundings)
+    const surroundings = this.#surroundings(
+      block,
+      name,
+      path,
+      common.log_level,
+      inner.length > 0 ? nested : undefined,
+      ask => {
+        ahead = ask
+      },
+    )
+    if (plugin.isLimit) this.usesLedger = true
+    const check = this.#create(plugin, values, surroundings)
     const link: Link = {
       name,
       module: plugin.name,
       check,
       ahead,
-      onError: own('on_error') === 'continue' ? 'continue' : 'fail',
+      onError: common.on_error,
+      hasEffects: plugin.hasEffects ?? false,
+      isLimit: plugin.isLimit ?? false,
       tally: newTally(),
     }
     this.links.push({ host, path, link })
@@ -216,20 +266,6 @@ class Loader {
     return plugin
   }
 
-  /** The level of the plugin's own notes. A wrong one is refused, as the original does. */
-  #commonLevel(block: Section): number {
-    const common = { log_level: integer({ doc: 'Level of its notes.', fallback: 4 }) }
-    const options = block.options.filter(option => option.name === 'log_level')
-    // log_level is an option of every plugin, which readSettings passes over for that reason.
-    const parsed = options[0] && common.log_level.parse(options[0].value)
-    if (options[0] && !parsed) {
-      this.#problems.push(
-        fatal(options[0].valuePlace, `"log_level": expected ${common.log_level.expected}`),
-      )
-    }
-    return parsed ? parsed.value : 4
-  }
-
   #create(
     plugin: Plugin,
     settings: Parameters<Plugin['create']>[0],
@@ -250,12 +286,11 @@ class Loader {
     name: string,
     path: string,
     noteLevel: number,
-    nestedLinks: readonly Link[],
+    nested: Chain | undefined,
     ahead: Surroundings['ahead'],
   ): Surroundings {
     const problems = this.#problems
     const options = this.#options
-    const chain = makeChain(nestedLinks, this.#chain)
     const placeOf = (option: string | undefined): Place =>
       block.options.find(one => one.name === option)?.valuePlace ?? block.place
     const text = (message: string, option: string | undefined): string =>
@@ -267,19 +302,18 @@ class Loader {
       path,
       section: block,
       clock: options.clock,
-      ledger: options.ledger,
+      ledger: this.#chain.observe ? observing(options.ledger) : options.ledger,
       ahead,
       nested:
-        nestedLinks.length === 0
-          ? undefined
-          : (request, context) => {
-              const decision = chain(request, context)
-              return decision instanceof Promise
-                ? decision.then(decided => decided?.action)
-                : decision?.action
-            },
+        nested &&
+        ((request, context) => {
+          // A plugin passes on the context that it was given by its chain.
+          const decision = nested(request, context as ChainContext)
+          return decision instanceof Promise
+            ? decision.then(decided => decided?.action)
+            : decision?.action
+        }),
       timezone: this.#timezone,
-      observe: this.#observe,
       note: message => options.note(noteLevel, () => `${path}: ${message()}`),
       atStart: run => this.starts.push({ path, run }),
       atTask: (task, run) => this.tasks.push({ task, path, run }),
@@ -291,7 +325,7 @@ class Loader {
   }
 }
 
-/** Two virtual hosts of one port can only be told apart by policy_context. */
+/** Only policy_context can tell two virtual hosts of one port apart. */
 function refuseRepeatedHosts(root: Section, problems: Problem[]): void {
   const seen = new Map<string, Place>()
   for (const block of root.blocks) {
@@ -305,7 +339,7 @@ function refuseRepeatedHosts(root: Section, problems: Problem[]): void {
   }
 }
 
-/** Undefined: the host's, also where what is written is none, which has been said then. */
+/** Undefined: the host's time zone, also if the configured one is unknown, which is reported. */
 function readTimezone({ timezone, placeOf }: Globals, problems: Problem[]): string | undefined {
   if (timezone === undefined || timezone === '') return undefined
   try {

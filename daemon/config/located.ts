@@ -1,17 +1,17 @@
 /**
  * Text that remembers where each of its parts stood.
  *
- * A logical line is put together from pieces: a comment is cut out of its middle, the next line is
- * joined to it. Cutting and joining goes through here, so that the column of the third option word
- * is still right afterwards. Also home of the dialect's idea of a blank: Perl's `\s` on bytes, which
- * is narrower than JavaScript's (a no-break space is text).
+ * A logical line is assembled from pieces: a comment is cut out of its middle, the next line is
+ * joined to it. Cutting and joining happen here, so that columns are still right afterwards. What
+ * the dialect takes for white space is defined here, too: Perl's `\s` on bytes, which is narrower than JavaScript's
+ * (a no-break space is text).
  */
 
 import type { Place } from '../policy/problem.ts'
 
 export interface Located {
   readonly text: string
-  /** Ascending; the first is at offset 0. */
+  /** In ascending order; the first is at offset 0. */
   readonly origins: readonly { readonly offset: number; readonly place: Place }[]
 }
 
@@ -55,14 +55,14 @@ export function isBlank(character: string | undefined): boolean {
   return character !== undefined && character !== '' && ' \t\n\r\f\v'.includes(character)
 }
 
-/** The first index at or after `from` that is not a blank. */
+/** The first index at or after `from` that is not white space. */
 export function skipBlanks(text: string, from = 0): number {
   let index = from
   while (index < text.length && isBlank(text[index])) index++
   return index
 }
 
-/** The index after the last character that is not a blank, before `to`. */
+/** The index after the last character that is not white space, before `to`. */
 export function skipBlanksBack(text: string, to = text.length): number {
   let index = to
   while (index > 0 && isBlank(text[index - 1])) index--

@@ -1,18 +1,18 @@
 /**
  * Configuration files → tree, with every mistake at its place.
  *
- * Promises: never throws on what a file holds; goes on after a mistake; refuses (`fatal`) what the
- * original refuses: tags that do not pair up, anything that occurs more than once. End tags are
+ * Never throws because of what a file contains; continues after a mistake; refuses (`fatal`) what
+ * the original refuses: tags that do not pair up, anything that occurs more than once. End tags are
  * counted and not compared, as in the original, as long as the count is right; if it is wrong,
- * their names are used to say which tag is missing or too many.
+ * their names tell which tag is missing or superfluous.
  *
- * Which options and blocks exist, and what values mean, is the loader's business.
+ * Which options and blocks exist, and what values mean, is up to the loader.
  */
 
-import { excerpt } from '../policy/excerpt.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
+import { excerpt } from '../text/excerpt.ts'
 import type { ConfigIo } from './include.ts'
-import { type LogicalLine, lexConfig } from './lexer.ts'
+import { type Include, type LogicalLine, lexConfig } from './lexer.ts'
 import { placeAt } from './located.ts'
 import { findRepeated, type Repeatable } from './repeated.ts'
 import { plainValue, readStatement, type Statement, type Tag } from './tag.ts'
@@ -23,15 +23,16 @@ export interface Parsed {
   /** By file (as opened), line and column; the first thousand. */
   readonly problems: readonly Problem[]
   readonly files: readonly string[]
+  readonly includes: readonly Include[]
 }
 
-/** Deep enough for any chain, and no danger to those who walk the tree by recursion. */
-const maxDepth = 200
+/** Deep enough for any chain, and safe for code that walks the tree recursively. */
+const MOST_DEPTH = 200
 
-/** In a file that is no configuration at all every line is one. */
-const maxProblems = 1000
+/** In a file that is not a configuration at all, every line is a problem. */
+const MOST_PROBLEMS = 1000
 
-const openQuote =
+const OPEN_QUOTE =
   'the value begins with a double quote and does not end with one: the quote becomes part of it'
 
 /** A block being filled. */
@@ -48,9 +49,9 @@ type Token = { readonly place: Place } & (
 )
 
 export function parseConfig(file: string, io: ConfigIo, options: Repeatable = {}): Parsed {
-  const { lines, files, problems: lexed, swallowed } = lexConfig(file, io)
+  const { lines, files, includes, problems: lexed, swallowed } = lexConfig(file, io)
   const { root, problems: built, unclosed } = buildTree(lines.map(readToken), start(file))
-  // The end tags went with what swallowed the rest of the file: that is the one mistake to show.
+  // What swallowed the rest of the file took the end tags with it: only that mistake is shown.
   const blamed = unclosed.length > 0 ? swallowed : new Set()
   // A quote whose other half a comment took has been explained where the comment begins.
   const explained = new Set(lexed.map(({ place }) => `${place.line}:${place.file}`))
@@ -61,11 +62,11 @@ export function parseConfig(file: string, io: ConfigIo, options: Repeatable = {}
     ...(blamed.size > 0 ? [] : unclosed),
     ...built.filter(
       ({ message, place }) =>
-        message !== openQuote || !explained.has(`${place.line}:${place.file}`),
+        message !== OPEN_QUOTE || !explained.has(`${place.line}:${place.file}`),
     ),
     ...findRepeated(root, options),
   ]
-  return { root, problems: inOrder(problems, files), files }
+  return { root, problems: inOrder(problems, files), files, includes }
 }
 
 function start(file: string): Place {
@@ -105,68 +106,82 @@ function isBrokenTag(token: Token): boolean {
   return token.statement.fault?.severity === 'fatal'
 }
 
-function buildTree(tokens: readonly Token[], place: Place) {
-  const problems: Problem[] = []
-  /** About blocks that the end of the input found open. */
-  const unclosed: Problem[] = []
-  const root = grow({ type: '', name: undefined }, place)
-  const open: Growing[] = []
-  // Where a tag is broken the file is refused anyway, and the count means little.
-  const byName = tokens.some(isBrokenTag) || !isBalanced(tokens)
-  /** Their tags are a mistake that has been reported; whether they end is not worth another. */
-  const faulty = new Set<Block>()
-  let tooDeep = false
+function buildTree(tokens: readonly Token[], place: Place): TreeBuilder {
+  const builder = new TreeBuilder(tokens, place)
+  for (const token of tokens) builder.take(token)
+  builder.end()
+  return builder
+}
 
-  const report = (severity: Problem['severity'], place: Place, message: string) =>
-    problems.push({ severity, place, message })
+class TreeBuilder {
+  readonly root: Growing
+  readonly problems: Problem[] = []
+  /** About blocks that are open at the end of the input. */
+  readonly unclosed: Problem[] = []
+  readonly #open: Growing[] = []
+  readonly #byName: boolean
+  /** Their tags have been reported as mistakes; a missing end is not reported as well. */
+  readonly #faulty = new Set<Block>()
+  #tooDeep = false
 
-  function add(entry: Entry): void {
-    const parent = open.at(-1) ?? root
+  constructor(tokens: readonly Token[], place: Place) {
+    this.root = grow({ type: '', name: undefined }, place)
+    // With a broken tag the file is refused anyway, and the count means little.
+    this.#byName = tokens.some(isBrokenTag) || !isBalanced(tokens)
+  }
+
+  #report(severity: Problem['severity'], place: Place, message: string): void {
+    this.problems.push({ severity, place, message })
+  }
+
+  #add(entry: Entry): void {
+    const parent = this.#open.at(-1) ?? this.root
     parent.entries.push(entry)
     if (entry.kind === 'option') parent.options.push(entry)
     else parent.blocks.push(entry)
   }
 
-  function openBlock(tag: Tag, place: Place): Block {
+  #openBlock(tag: Tag, place: Place): Block {
     const block = grow(tag, place)
-    if (open.length < maxDepth) add(block)
-    else if (!tooDeep) {
-      tooDeep = true
-      report('fatal', place, `blocks are nested more than ${maxDepth} deep here`)
+    if (this.#open.length < MOST_DEPTH) this.#add(block)
+    else if (!this.#tooDeep) {
+      this.#tooDeep = true
+      this.#report('fatal', place, `blocks are nested more than ${MOST_DEPTH} deep here`)
     }
-    open.push(block)
+    this.#open.push(block)
     return block
   }
 
-  function closeBlock(tag: Extract<Statement, { kind: 'close' }>, place: Place): void {
-    const innermost = open.at(-1)
+  #closeBlock(tag: Extract<Statement, { kind: 'close' }>, place: Place): void {
+    const innermost = this.#open.at(-1)
     if (!innermost) {
-      if (!tag.fault) report('fatal', place, `${tag.written} ends nothing: no block is open here`)
+      if (!tag.fault)
+        this.#report('fatal', place, `${tag.written} closes nothing: no block is open here`)
       return
     }
     if (tag.fault || endsWell(tag, innermost)) {
-      open.pop()
+      this.#open.pop()
       return
     }
-    const ofThatType = open.some(block => block.type === tag.type)
+    const ofThatType = this.#open.some(block => block.type === tag.type)
     const meant = ofThatType ? innermost.type === tag.type : isNear(tag.type, innermost.type)
-    if (!byName || meant) {
+    if (!this.#byName || meant) {
       const where = lineText(innermost.place, place)
-      const message = `${tag.written} ends ${tagOf(innermost)}, opened ${where}; expected </${excerpt(innermost.type)}>`
-      report('warning', place, message)
-      open.pop()
+      const message = `${tag.written} closes ${tagOf(innermost)}, opened ${where}; expected </${excerpt(innermost.type)}>`
+      this.#report('warning', place, message)
+      this.#open.pop()
       return
     }
     if (!ofThatType) {
       const where = lineText(innermost.place, place)
-      const message = `${tag.written} ends nothing: the innermost open block is ${tagOf(innermost)}, opened ${where}`
-      report('fatal', place, message)
+      const message = `${tag.written} closes nothing: the innermost open block is ${tagOf(innermost)}, opened ${where}`
+      this.#report('fatal', place, message)
       return
     }
-    for (let block = open.pop(); block && block.type !== tag.type; block = open.pop()) {
-      if (faulty.has(block)) continue
+    for (let block = this.#open.pop(); block && block.type !== tag.type; block = this.#open.pop()) {
+      if (this.#faulty.has(block)) continue
       const before = `before ${tag.written} ${lineText(place, block.place)}`
-      report(
+      this.#report(
         'fatal',
         block.place,
         `${tagOf(block)} has no end tag: expected </${excerpt(block.type)}> ${before}`,
@@ -174,35 +189,37 @@ function buildTree(tokens: readonly Token[], place: Place) {
     }
   }
 
-  for (const token of tokens) {
-    if ('option' in token) add(token.option)
+  take(token: Token): void {
+    if ('option' in token) this.#add(token.option)
     else if ('empty' in token) {
-      if (token.fault) report(token.fault.severity, token.place, token.fault.message)
-      openBlock(token.empty, token.place)
-      open.pop()
+      if (token.fault) this.#report(token.fault.severity, token.place, token.fault.message)
+      this.#openBlock(token.empty, token.place)
+      this.#open.pop()
     } else {
       const { statement, place, line } = token
-      if (statement.fault) report(statement.fault.severity, place, statement.fault.message)
+      if (statement.fault) this.#report(statement.fault.severity, place, statement.fault.message)
       if (statement.kind === 'open') {
-        const block = openBlock(statement, place)
-        if (statement.fault?.severity === 'fatal') faulty.add(block)
-      } else if (statement.kind === 'close') closeBlock(statement, place)
+        const block = this.#openBlock(statement, place)
+        if (statement.fault?.severity === 'fatal') this.#faulty.add(block)
+      } else if (statement.kind === 'close') this.#closeBlock(statement, place)
       else if (!statement.fault) {
         const { name, value: written, valueAt } = statement
         const valuePlace = written === undefined ? place : placeAt(line.text, valueAt)
-        if (written !== undefined) warnOfLoneQuote(written, valuePlace, problems)
+        if (written !== undefined) warnOfLoneQuote(written, valuePlace, this.problems)
         const value = written === undefined ? undefined : plainValue(written)
-        add({ kind: 'option', name, value, place, valuePlace })
+        this.#add({ kind: 'option', name, value, place, valuePlace })
       }
     }
   }
-  for (const block of open) {
-    if (faulty.has(block)) continue
-    const { type, place } = block
-    const message = `${tagOf(block)} has no end tag: expected </${excerpt(type)}> before the end of the file`
-    unclosed.push({ severity: 'fatal', place, message })
+
+  end(): void {
+    for (const block of this.#open) {
+      if (this.#faulty.has(block)) continue
+      const { type, place } = block
+      const message = `${tagOf(block)} has no end tag: expected </${excerpt(type)}> before the end of the file`
+      this.unclosed.push({ severity: 'fatal', place, message })
+    }
   }
-  return { root, problems, unclosed }
 }
 
 function grow({ type, name }: Tag, place: Place): Growing {
@@ -214,7 +231,7 @@ function endsWell(end: Tag, block: Block): boolean {
   return end.type === block.type && (end.name === undefined || end.name === block.name)
 }
 
-/** A slip of the pen. */
+/** A typing error. */
 function isNear(a: string, b: string): boolean {
   return a.length <= 60 && b.length <= 60 && nearestName(a, [b]) !== undefined
 }
@@ -224,25 +241,25 @@ function warnOfLoneQuote(written: string, place: Place, problems: Problem[]): vo
   const message =
     written === '"'
       ? 'a single double quote is read as the empty text; write "" for that'
-      : openQuote
+      : OPEN_QUOTE
   problems.push({ severity: 'warning', place, message })
 }
 
-/** By place; of more than anybody reads, the worst, and how many there are. */
+/** By place. If there are too many, the worst of them and the number of the others. */
 function inOrder(problems: readonly Problem[], files: readonly string[]): Problem[] {
   const order = new Map(files.map((file, index) => [file, index]))
   const worst = ['fatal', 'error', 'warning'].flatMap(severity =>
     problems.filter(problem => problem.severity === severity),
   )
   const shown = worst
-    .slice(0, maxProblems)
+    .slice(0, MOST_PROBLEMS)
     .sort(
       ({ place: a }, { place: b }) =>
         (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) ||
         a.line - b.line ||
         a.column - b.column,
     )
-  const next = worst[maxProblems]
-  if (next) shown.push({ ...next, message: `and ${worst.length - maxProblems} problems more` })
+  const next = worst[MOST_PROBLEMS]
+  if (next) shown.push({ ...next, message: `and ${worst.length - MOST_PROBLEMS} more problems` })
   return shown
 }

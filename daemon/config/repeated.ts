@@ -2,11 +2,11 @@
  * What occurs more than once in a tree and may not.
  *
  * On one level a name is one thing: an option, an unnamed block, or named blocks of one type and
- * different names. What may be repeated all the same is the caller's word, not the grammar's.
+ * different names. Exceptions are up to the caller, not to the grammar.
  */
 
-import { excerpt } from '../policy/excerpt.ts'
 import type { Problem } from '../policy/problem.ts'
+import { excerpt } from '../text/excerpt.ts'
 import { type Block, type Entry, lineText, tagOf } from './tree.ts'
 
 export interface Repeatable {

@@ -1,12 +1,12 @@
 /**
  * What a logical line says: an opening tag, an end tag, or an option.
  *
- * Lines that begin with `<` but are no tag are mended into what was most likely meant, with a
- * `fault` that says what is wrong, so that one missing `>` is one message and not ten.
+ * Lines that begin with `<` but are not tags are read as what was most likely meant, with a `fault`
+ * that describes the mistake, so that one missing `>` is one message and not ten.
  */
 
-import { excerpt } from '../policy/excerpt.ts'
 import type { Problem } from '../policy/problem.ts'
+import { excerpt } from '../text/excerpt.ts'
 import { isBlank, type Located, skipBlanks } from './located.ts'
 
 export interface Tag {
@@ -21,7 +21,7 @@ interface Fault {
 
 export type Statement =
   | ({ readonly kind: 'open'; readonly fault: Fault | undefined } & Tag)
-  /** `written`: the tag as it stands there. */
+  /** `written`: the tag as it is in the file. */
   | ({ readonly kind: 'close'; readonly fault: Fault | undefined; readonly written: string } & Tag)
   | ({ readonly kind: 'option'; readonly fault: Fault | undefined } & SplitOption)
 
@@ -32,14 +32,14 @@ interface SplitOption {
   readonly valueAt: number
 }
 
-/** A line without blanks around it. */
+/** A line without white space around it. */
 export function readStatement({ text }: Located): Statement {
   if (!text.startsWith('<')) return option(text)
   if (text.startsWith('<<')) return option(text, includeFault(text))
   if (text.startsWith('</')) return readEndTag(text)
   const end = text.indexOf('>')
   if (text === '<' || end === 1) {
-    return option(text, fatal(`"${excerpt(text)}" is no tag: expected <Type> or <Type name>`))
+    return option(text, fatal(`"${excerpt(text)}" is not a tag: expected <Type> or <Type name>`))
   }
   const tag = readTag(text.slice(1, text.endsWith('>') ? -1 : end < 0 ? undefined : end))
   return { kind: 'open', ...tag, fault: openFault(text, end) }
@@ -55,7 +55,7 @@ function readEndTag(text: string): Statement {
   return { kind: 'close', ...readTag(inner), written: excerpt(text), fault }
 }
 
-/** Type and name may each be quoted; an unquoted name runs to the end, its last blanks included. */
+/** Type and name may each be quoted; an unquoted name runs to the end, trailing white space included. */
 function readTag(inner: string): Tag {
   const quotedType = /^"([^"]+)"(?=[ \t\r\f\v]|$)/.exec(inner)
   const typeEnd = quotedType?.[0].length ?? inner.search(/[ \t\r\f\v]|$/)
@@ -71,16 +71,16 @@ function openFault(text: string, end: number): Fault | undefined {
   if (fault) return fault
   if (isBlank(text[1])) {
     const better = excerpt(`<${text.slice(skipBlanks(text, 1))}`)
-    return warning(`the blank after "<" becomes part of the block's type; write "${better}"`)
+    return warning(`the space after "<" becomes part of the block's type; write "${better}"`)
   }
   if (isBlank(text.at(-2)) && readTag(text.slice(1, -1)).name !== undefined) {
-    return warning('the blank at the end of the tag becomes part of the name; leave it out')
+    return warning('the space at the end of the tag becomes part of the name; remove it')
   }
   return undefined
 }
 
 function unfinishedTag(text: string, end: number): Fault | undefined {
-  if (end < 0) return fatal(`the tag "${excerpt(text)}" lacks its ">" at the end of the line`)
+  if (end < 0) return fatal(`the tag "${excerpt(text)}" has no ">" at the end of the line`)
   if (text.endsWith('>')) return undefined
   const rest = excerpt(text.slice(skipBlanks(text, end + 1)))
   return fatal(`nothing may follow a tag on its line; found "${rest}"`)
@@ -89,9 +89,9 @@ function unfinishedTag(text: string, end: number): Fault | undefined {
 function includeFault(text: string): Fault {
   const path = /^<<\s*include\s+([^>]+)/i.exec(text)?.[1]?.trim()
   const expected = path === undefined ? '<<include PATH>>' : `<<include ${path}>>`
-  // Without ">" the original takes it for an option that nobody asks for, and starts.
+  // Without ">" the original reads it as an unknown option, and starts.
   const severity = text.endsWith('>') ? 'fatal' : 'error'
-  const message = `"${excerpt(text)}" is neither a tag nor an include; a file is included by ${excerpt(expected)}, alone on its line`
+  const message = `"${excerpt(text)}" is neither a tag nor an include; to include a file, write ${excerpt(expected)} on a line of its own`
   return { severity, message }
 }
 
@@ -99,7 +99,7 @@ function option(text: string, fault?: Fault): Statement {
   return { kind: 'option', fault, ...splitOption(text) }
 }
 
-/** At the first `=` or the first run of blanks, whichever comes first; blanks around `=` go. */
+/** Splits at the first `=` or white space, whichever comes first; white space around `=` is dropped. */
 function splitOption(text: string): SplitOption {
   const nameEnd = text.search(/[= \t\r\f\v]/)
   if (nameEnd < 0) return { name: text, value: undefined, valueAt: 0 }

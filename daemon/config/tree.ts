@@ -1,5 +1,5 @@
 /**
- * The tree a configuration file is read into, and questions to it.
+ * The tree that a configuration file is parsed into.
  *
  * Options and blocks keep the order of the file (`entries`), because the order of plugins is the
  * order in which they run, and their places, because every later complaint names one. Nothing here
@@ -7,17 +7,17 @@
  * without its quotes and escapes.
  */
 
-import { excerpt } from '../policy/excerpt.ts'
 import type { Place } from '../policy/problem.ts'
+import { excerpt } from '../text/excerpt.ts'
 
 export interface Option {
   readonly kind: 'option'
   readonly name: string
-  /** Undefined: the name stood alone. `name =` has the empty text. */
+  /** Undefined: the name is alone on its line. `name =` has the empty text. */
   readonly value: string | undefined
-  /** Of the name. */
+  /** The place of the name. */
   readonly place: Place
-  /** Of the value's first character (a quote, if quoted; `<<` of a here-document), else the name's. */
+  /** The place of the value's first character (its quote, or the `<<` of a here-document), else of the name. */
   readonly valuePlace: Place
 }
 
@@ -26,11 +26,11 @@ export interface Block {
   /** Empty for the root. */
   readonly type: string
   readonly name: string | undefined
-  /** Of the `<`. */
+  /** The place of the `<`. */
   readonly place: Place
   readonly options: readonly Option[]
   readonly blocks: readonly Block[]
-  /** Options and blocks as they stand in the file. */
+  /** Options and blocks in the order of the file. */
   readonly entries: readonly Entry[]
 }
 
@@ -39,16 +39,6 @@ export type Entry = Option | Block
 /** The (first) option of that name. */
 export function findOption(block: Block, name: string): Option | undefined {
   return block.options.find(option => option.name === name)
-}
-
-/** All options of that name, for those that may be repeated. */
-export function findOptions(block: Block, name: string): Option[] {
-  return block.options.filter(option => option.name === name)
-}
-
-/** All blocks of that type, in file order. */
-export function findBlocks(block: Block, type: string): Block[] {
-  return block.blocks.filter(inner => inner.type === type)
 }
 
 /** `<Plugin greylist>`, as messages name a block. */

@@ -1,11 +1,11 @@
 /**
- * Lines on their way to the log, as bytes, put together piece by piece.
+ * Lines on their way to the log, as bytes, composed piece by piece.
  *
- * Put together as a text, a line would be a tree of its pieces, then one text, then its bytes; and
- * as long as it waited, it would keep all of the request that its pieces are of.
+ * Composed as a string, a line would be a tree of its pieces, then a flat string, then bytes; and while it
+ * waited, it would keep the whole request alive that its pieces are slices of.
  */
 
-import { MOST_BYTES_EACH } from '../policy/name.ts'
+import { MOST_BYTES_EACH } from '../memory/name.ts'
 
 const [ZERO, POINT] = [48, 46]
 const ASCII = new Uint8Array(128).fill(1)
@@ -14,7 +14,7 @@ export class LineBuffer {
   #bytes: Buffer
   #length = 0
 
-  /** `bytes`: how much room there is before it must grow. */
+  /** `bytes`: initial size; it grows when needed. */
   constructor(bytes: number) {
     this.#bytes = Buffer.allocUnsafeSlow(bytes)
   }
@@ -23,12 +23,12 @@ export class LineBuffer {
     return this.#length
   }
 
-  /** What was added, valid until anything else is, and behind it anything. */
+  /** What has been added, up to `length`; valid until more is added. */
   get bytes(): Buffer {
     return this.#bytes
   }
 
-  /** Forgets all but the first `length` bytes, and keeps the room. */
+  /** Drops everything after the first `length` bytes; the memory is kept. */
   cutTo(length: number): void {
     this.#length = length
   }
@@ -72,7 +72,7 @@ export class LineBuffer {
     this.#digits(microseconds % 1000, 3)
   }
 
-  /** Adds a whole number below a thousand million, with so many digits at least. */
+  /** Adds a whole number below a thousand million, with at least `least` digits. */
   #digits(value: number, least: number): void {
     let digits = least
     for (let bound = 10 ** least; bound <= value; bound *= 10) digits++

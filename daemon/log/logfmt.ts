@@ -1,12 +1,14 @@
 /**
  * logfmt: `key=value` pairs on one line, for people and for grep.
  *
- * A value is quoted if it is empty or has a blank, a quote, an equals sign or anything that is not
+ * A value is quoted if it is empty or has a space, a quote, an equals sign or anything that is not
  * printable; inside quotes `"` and `\` are escaped and control characters become \xHH, so no value
  * can look like another field or another line.
  */
 
-import type { Fields, VerdictFields } from '../policy/log.ts'
+import type { FactValue } from '../policy/facts.ts'
+import type { Fields } from '../policy/ports/log.ts'
+import type { VerdictRecord } from '../policy/verdict-record.ts'
 import type { LineBuffer } from './line-buffer.ts'
 
 /** Most values: printable ASCII without quote, equals sign and backslash. */
@@ -46,26 +48,33 @@ const SIMPLE_CHARACTERS = Uint8Array.from({ length: 128 }, (_, code) =>
 )
 
 /** As `logfmtFields`, for the line that nearly every request makes. */
-export function addVerdict(line: LineBuffer, fields: VerdictFields): void {
-  const { instance, user, client, country, rcpt, size, verdict, observed, by, used, limit, ms } =
-    fields
-  addValue(line, 'instance=', instance)
-  addValue(line, ' user=', user)
-  addValue(line, ' client=', client)
-  if (country !== undefined) addValue(line, ' country=', country)
-  addValue(line, ' rcpt=', rcpt)
-  addValue(line, ' size=', size)
-  addValue(line, ' verdict=', verdict)
-  if (observed !== undefined) addValue(line, ' observed=', observed)
-  addValue(line, ' by=', by)
-  if (used !== undefined) addValue(line, ' used=', used)
-  if (limit !== undefined) addValue(line, ' limit=', limit)
+export function addVerdict(line: LineBuffer, record: VerdictRecord): void {
+  const { facts, factNames, sent, why, decided, objections } = record
+  addValue(line, 'instance=', record.instance)
+  addValue(line, ' user=', record.user)
+  addValue(line, ' client=', record.client)
+  for (const { name, head } of factNames.client) addFact(line, head, facts[name])
+  addValue(line, ' rcpt=', record.recipients)
+  addValue(line, ' size=', record.size)
+  if (sent !== undefined) addValue(line, ' verdict=', sent)
+  if (why !== 'decided' && why !== 'observed') {
+    addValue(line, ' why=', why)
+    if (decided && decided.action !== sent) addValue(line, ' decided=', decided.action)
+  }
+  const [objection] = objections
+  if (objection) addValue(line, ' observed=', objection.action)
+  addValue(line, ' by=', record.by)
+  for (const { name, head } of factNames.decision) addFact(line, head, facts[name])
   line.text(' ms=')
-  line.milliseconds(ms)
+  line.milliseconds(record.milliseconds)
+}
+
+function addFact(line: LineBuffer, head: string, value: FactValue | undefined): void {
+  if (value !== undefined) addValue(line, head, value)
 }
 
 /** A plugin of the operator's own may have noted anything. */
-function addValue(line: LineBuffer, head: string, value: string | number): void {
+function addValue(line: LineBuffer, head: string, value: FactValue): void {
   line.text(head)
   if (typeof value === 'number') line.number(value)
   else if (

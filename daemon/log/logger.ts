@@ -6,15 +6,24 @@
  */
 
 import type { Logger } from 'pino'
-import type { Fields, Log, VerdictFields } from '../policy/log.ts'
+import type { Fields, Log } from '../policy/ports/log.ts'
 import { oneLine } from '../policy/verdict.ts'
+import { type VerdictRecord, type VerdictSink, verdictFields } from '../policy/verdict-record.ts'
 import type { Destination } from './destination.ts'
 import { addVerdict, logfmtFields } from './logfmt.ts'
 
 export type LogFormat = 'logfmt' | 'json'
 
 /** syslog(3) priorities. */
-const PRIORITY = { error: 3, warning: 4, notice: 5, verdict: 6, connection: 6, trace: 7 } as const
+const PRIORITY = {
+  error: 3,
+  warning: 4,
+  notice: 5,
+  verdict: 6,
+  event: 6,
+  connection: 6,
+  trace: 7,
+} as const
 type Kind = keyof typeof PRIORITY
 
 /** The `debug` level from which a kind is written. */
@@ -22,6 +31,7 @@ const THRESHOLD: Readonly<Record<Kind, number>> = {
   error: 0,
   warning: 0,
   verdict: 1,
+  event: 1,
   notice: 2,
   connection: 3,
   trace: 4,
@@ -34,12 +44,18 @@ export interface LogOptions {
   readonly priorities: boolean
 }
 
+/** A log, the sink that writes a line for each verdict, and lines that are as important as those. */
+export interface OpenLog extends Log {
+  readonly verdict: VerdictSink
+  event(message: string, fields?: Fields): void
+}
+
 /** @param now wall clock, milliseconds. */
 export async function openLog(
   destination: Destination,
   options: LogOptions,
   now: () => number,
-): Promise<Log> {
+): Promise<OpenLog> {
   const writer =
     options.format === 'json'
       ? jsonWriter(await openPino(destination))
@@ -55,17 +71,18 @@ export async function openLog(
     error: at('error'),
     warning: at('warning'),
     notice: at('notice'),
+    event: at('event'),
     connection: at('connection'),
     trace: at('trace'),
-    verdict(fields) {
-      if (options.debug >= THRESHOLD.verdict) writer.verdict(fields)
+    verdict(record) {
+      if (options.debug >= THRESHOLD.verdict) writer.verdict(record)
     },
   }
 }
 
 interface Writer {
   line(kind: Kind, message: string, fields: Fields): void
-  verdict(fields: VerdictFields): void
+  verdict(record: VerdictRecord): void
 }
 
 function logfmtWriter(destination: Destination, priorities: boolean, now: () => number): Writer {
@@ -85,14 +102,14 @@ function logfmtWriter(destination: Destination, priorities: boolean, now: () => 
     line(kind, message, fields) {
       const word = kind === 'error' || kind === 'warning' ? `${kind}: ` : ''
       const pairs = logfmtFields(fields)
-      // What a server or a stranger has said may be in it.
+      // It may contain text from a server or a client.
       const text = `${word}${oneLine(message)}${pairs === '' ? '' : ' '}${pairs}`
       destination.write(`${prefix(kind)}${text}\n`)
     },
-    verdict(fields) {
+    verdict(record) {
       destination.compose(line => {
         line.text(prefix('verdict'))
-        addVerdict(line, fields)
+        addVerdict(line, record)
         line.text('\n')
       })
     },
@@ -124,8 +141,8 @@ function jsonWriter(logger: Logger): Writer {
           logger.info({ event: kind, ...fields }, message)
       }
     },
-    verdict(fields) {
-      logger.info({ event: 'verdict', ...fields })
+    verdict(record) {
+      logger.info({ event: 'verdict', ...verdictFields(record) })
     },
   }
 }

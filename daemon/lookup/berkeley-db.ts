@@ -3,15 +3,15 @@
  *
  * Pages of 512 bytes to 64 KiB in either byte order, items that outgrew their page ("overflow"),
  * pages with checksums (which are not verified). The layout is that of libdb's `dbinc/db_page.h`;
- * all numbers below are from there. Keys compare as bytes. Not read, and said so: encrypted or
- * partitioned files, several databases in one file, duplicates outside their page, records by
- * number, compression, the old format 1.85.
+ * all numbers below are from there. Keys are compared as bytes. Not supported, with an error that
+ * says so: encrypted or partitioned files, several databases in one file, duplicates outside their
+ * page, records by number, compression, the old format 1.85.
  *
- * Nothing is believed: a page says its own number and kind, an offset that points outside is an
- * error, every loop has an end. Throws only LookupError.
+ * Nothing in the file is trusted: each page must have the expected number and kind, an offset that
+ * points outside is an error, every loop is bounded. Throws only LookupError.
  */
 
-import { LookupError } from '../policy/errors.ts'
+import { LookupError } from '../system/errors.ts'
 import { type Bytes, damaged, type Find } from './bytes.ts'
 
 const HASH_MAGIC = 0x061561
@@ -35,9 +35,9 @@ const BTREE_PLAIN = 1
 const BTREE_OFF_PAGE = 3
 const BTREE_DELETED = 0x80
 
-/** A bucket or an item that goes on over more pages than this belongs to no real file. */
+/** No real file has a bucket or an item that spans more pages than this. */
 const MOST_PAGES = 4096
-/** Far above any value of a map. */
+/** Far more than any value of a map. */
 const LARGEST_ITEM = 2 ** 20
 
 export interface BerkeleyDb {
@@ -58,7 +58,7 @@ export function openBerkeleyDb(file: Bytes): BerkeleyDb {
   }
 }
 
-/** Reading a number where none can be is how damage within a page shows. */
+/** Damage within a page shows as a number that would have to be read outside of it. */
 function guarded<T>(read: () => T): T {
   try {
     return read()
@@ -70,12 +70,12 @@ function guarded<T>(read: () => T): T {
 
 interface Pages {
   readonly magic: number
-  /** The first page, as far as it describes the file. */
+  /** The part of the first page that describes the file. */
   readonly meta: Buffer
   readonly size: number
   /** Number of the last page. */
   readonly last: number
-  /** Bytes before the table of items. */
+  /** Size of a page's header; the table of items follows it. */
   readonly header: number
   u16(page: Buffer, at: number): number
   u32(page: Buffer, at: number): number
@@ -88,7 +88,7 @@ interface Pages {
 }
 
 function openPages(file: Bytes): Pages {
-  if (file.size < 512) throw damaged('no Berkeley DB file is shorter than 512 bytes')
+  if (file.size < 512) throw damaged('shorter than 512 bytes, the smallest Berkeley DB file')
   const meta = file.read(0, 512)
   const isKnown = (magic: number): boolean => magic === HASH_MAGIC || magic === BTREE_MAGIC
   const isLittle = isKnown(meta.readUInt32LE(12))
@@ -96,7 +96,7 @@ function openPages(file: Bytes): Pages {
     const isOld = isKnown(meta.readUInt32LE(0)) || isKnown(meta.readUInt32BE(0))
     throw new LookupError(
       isOld
-        ? 'a Berkeley DB file of version 1.85; make it anew'
+        ? 'a Berkeley DB file of version 1.85; create it again'
         : 'not a Berkeley DB file of hashes or a btree',
     )
   }
@@ -107,7 +107,7 @@ function openPages(file: Bytes): Pages {
 
   const version = u32(meta, 16)
   if (version < OLDEST_VERSION || version > NEWEST_VERSION) {
-    throw new LookupError(`version ${version} of Berkeley DB's format; make it anew`)
+    throw new LookupError(`version ${version} of Berkeley DB's format; create it again`)
   }
   const size = u32(meta, 20)
   if (size < 512 || size > 65_536 || (size & (size - 1)) !== 0) throw damaged(`pages of ${size}`)
@@ -147,14 +147,14 @@ function openPages(file: Bytes): Pages {
       const parts: Buffer[] = []
       let have = 0
       for (let next = number; next !== 0; ) {
-        if (parts.length === MOST_PAGES) throw damaged('an item without an end')
+        if (parts.length === MOST_PAGES) throw damaged('an item that does not end')
         const page = pages.read(next, OVERFLOW)
         const part = cut(page, header, u16(page, 22))
         parts.push(part)
         have += part.length
         next = u32(page, 16)
       }
-      if (have !== length) throw damaged('an item is not as long as it should be')
+      if (have !== length) throw damaged('an item does not have the length it should have')
       return Buffer.concat(parts)
     },
   }
@@ -179,7 +179,7 @@ function openHash(pages: Pages): Opened {
   const lastBucket = u32(meta, 72)
   const highMask = u32(meta, 76)
   const lowMask = u32(meta, 80)
-  // The hash of a text known to both sides: was the file made with this very function?
+  // The hash of a text that libdb knows too, to see whether the file was made with this function.
   if (fnv(Buffer.from('%$sniglet^&\0')) !== u32(meta, 92)) {
     throw new LookupError('its hash function is not the usual one')
   }
@@ -194,7 +194,7 @@ function openHash(pages: Pages): Opened {
   function walk<T>(bucket: number, pick: (page: Buffer, pair: number) => T | undefined) {
     let next = pageOf(bucket)
     for (let count = 0; next !== 0; count++) {
-      if (count === MOST_PAGES) throw damaged('a bucket without an end')
+      if (count === MOST_PAGES) throw damaged('a bucket that does not end')
       const page = pages.read(next, HASH, HASH_UNSORTED, UNWRITTEN)
       const entries = u16(page, 20)
       for (let pair = 0; pair + 1 < entries; pair += 2) {
@@ -206,7 +206,7 @@ function openHash(pages: Pages): Opened {
     return undefined
   }
 
-  /** Items fill the page from its end: one ends where the one before begins. */
+  /** Items fill the page from its end: each one ends where the previous one begins. */
   function endOf(page: Buffer, index: number): number {
     return index === 0 ? pages.size : item(page, index - 1)
   }
@@ -232,7 +232,7 @@ function openHash(pages: Pages): Opened {
     const kind = page.readUInt8(at)
     if (kind === HASH_PLAIN) return cut(page, at + 1, end - at - 1)
     if (kind === HASH_OFF_PAGE) return offPage(page, at)
-    // Of several values the first; each has its length before and after it.
+    // The first of several values; each has its length before and after it.
     if (kind === HASH_DUPLICATES) return cut(page, at + 3, u16(page, at + 1))
     throw new LookupError('it has keys with very many values')
   }
@@ -247,7 +247,7 @@ function openHash(pages: Pages): Opened {
       )
     },
     isEmpty() {
-      // Buckets are added as entries come; a file with many cannot be empty.
+      // Buckets are added along with entries; a file with many cannot be empty.
       for (let bucket = 0; bucket <= lastBucket; bucket++) {
         if (bucket === MOST_PAGES || walk(bucket, () => true)) return false
       }
@@ -314,7 +314,7 @@ function openBtree(pages: Pages): Opened {
       while (page.readUInt8(25) === BTREE_INTERNAL) {
         const level = page.readUInt8(24)
         page = pages.read(childFor(page, key), BTREE_INTERNAL, BTREE_LEAF)
-        if (page.readUInt8(24) >= level) throw damaged('its tree runs in circles')
+        if (page.readUInt8(24) >= level) throw damaged('its tree has a cycle')
       }
       return inLeaf(page, key)
     },

@@ -1,20 +1,20 @@
 /**
- * The bytes of a file at random: all of it in memory, or read from the disk when asked for.
+ * Random access to the bytes of a file: held in memory, or read from disk on demand.
  *
- * What lies outside the file is a LookupError, so a reader of a format can follow whatever a
- * damaged file says and come to no harm.
+ * Reading outside the file throws LookupError, so the reader of a format can safely follow whatever
+ * a damaged file says.
  */
 
 import { fstatSync, readSync } from 'node:fs'
-import { LookupError } from '../policy/errors.ts'
+import { LookupError } from '../system/errors.ts'
 
 export interface Bytes {
   readonly size: number
-  /** Exactly so many bytes. */
+  /** Exactly `length` bytes. */
   read(offset: number, length: number): Buffer
 }
 
-/** Finds the value of a key in a file; undefined: it has none. Throws LookupError if it is damaged. */
+/** Finds the value of a key in a file, undefined if there is none. Throws LookupError for a damaged file. */
 export type Find = (key: Buffer) => Buffer | undefined
 
 export function bytesInMemory(content: Buffer): Bytes {
@@ -27,7 +27,7 @@ export function bytesInMemory(content: Buffer): Bytes {
   }
 }
 
-/** The descriptor stays the caller's. */
+/** Does not close the descriptor. */
 export function bytesOnDisk(descriptor: number): Bytes {
   const { size } = fstatSync(descriptor)
   return {
@@ -50,5 +50,5 @@ function checkRange(offset: number, length: number, size: number): void {
 }
 
 export function damaged(what: string): LookupError {
-  return new LookupError(`damaged, or just being written: ${what}`)
+  return new LookupError(`damaged, or being written: ${what}`)
 }

@@ -1,16 +1,16 @@
 /**
  * Constant databases, read only (D. J. Bernstein's cdb: https://cr.yp.to/cdb/cdb.txt).
  *
- * 256 tables of (hash, position) pairs whose places stand at the file's beginning; a position has
- * the lengths of key and value, then both. All numbers are 32 bits, little endian, so no file has
- * more than 4 GiB. Throws only LookupError.
+ * 256 tables of (hash, position) pairs, whose offsets are at the beginning of the file; at each
+ * position are the lengths of key and value, then both. All numbers have 32 bits, little endian, so
+ * no file is larger than 4 GiB. Throws only LookupError.
  */
 
 import { type Bytes, damaged, type Find } from './bytes.ts'
 
-/** The first 2048 bytes say where the tables are. */
+/** The first 2048 bytes: offset and length of each table. */
 const HEADER = 2048
-/** Tables are at least half empty: a search this long meets no real file. */
+/** Tables are at least half empty, so no real file needs a longer search. */
 const MOST_STEPS = 10_000
 
 export function openCdb(file: Bytes): Find {

@@ -1,6 +1,6 @@
 /**
  * Country databases shared by path: a reload that names the same file does not read it again, and
- * two plugins with one file hold it once. A database is closed when its last user has let it go.
+ * two plugins with one file share it. A database is closed when its last user has released it.
  */
 
 import { type CountryDatabase, type CountryDatabaseOptions, openCountryDatabase } from './geoip.ts'

@@ -1,8 +1,8 @@
 /**
  * What the readers of both GeoIP formats hand to geoip.ts: one loaded, verified, immutable table.
  *
- * A reader throws an Error that says what is wrong with the file, or returns a table of which
- * every part has been looked at. `country` takes canonical addresses only (policy/address.ts).
+ * A reader either throws an Error that says what is wrong with the file, or returns a table that
+ * has been checked completely. `country` takes canonical addresses only (net/address.ts).
  */
 
 export interface CountryTable {
@@ -15,8 +15,8 @@ export interface CountryTable {
 }
 
 /**
- * Two characters in the shape of a country code, else undefined. Whether a country of that code
- * exists is not asked: EU, AP, A1 and ?? are in use and mean something to whoever judges.
+ * Two characters that look like a country code, else undefined. Whether such a country exists is
+ * not checked: EU, AP, A1 and ?? are in use, and it is up to the caller what they mean.
  */
 export function countryCode(value: unknown): string | undefined {
   return typeof value === 'string' && /^(?:[A-Za-z][A-Za-z0-9]|\?\?)$/.test(value)

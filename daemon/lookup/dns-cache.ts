@@ -1,6 +1,6 @@
 /**
- * Answers that may be given again, of one record type, by name. Bounded in number and in size;
- * the oldest go first. Times are monotonic milliseconds.
+ * Cached answers of one record type, by name. Bounded in number and in size; the oldest are deleted
+ * first. Times are monotonic milliseconds.
  */
 
 interface Entry<A> {
@@ -11,7 +11,7 @@ interface Entry<A> {
 
 const MOST_ANSWERS = 20_000
 const MOST_BYTES = 4 * 1024 * 1024
-/** What an entry costs besides its text. */
+/** Size of an entry without its text. */
 const ENTRY_BYTES = 100
 
 export class DnsCache<A> {
@@ -27,20 +27,20 @@ export class DnsCache<A> {
     return entry !== undefined && entry.until > now ? entry.answer : undefined
   }
 
-  /** @param bytes size of the answer as it came. */
+  /** @param bytes size of the answer as received. */
   set(name: string, answer: A, until: number, bytes: number): void {
-    this.#forget(name)
+    this.#delete(name)
     const entry = { answer, until, bytes: bytes + name.length + ENTRY_BYTES }
     this.#entries.set(name, entry)
     this.#bytes += entry.bytes
-    // A map is walked in the order in which its entries came.
+    // A map is iterated in insertion order.
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= MOST_ANSWERS && this.#bytes <= MOST_BYTES) break
-      this.#forget(oldest)
+      this.#delete(oldest)
     }
   }
 
-  #forget(name: string): void {
+  #delete(name: string): void {
     const entry = this.#entries.get(name)
     if (entry === undefined) return
     this.#entries.delete(name)

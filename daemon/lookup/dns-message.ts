@@ -1,9 +1,9 @@
 /**
- * Questions and answers of the DNS as bytes (RFC 1035, EDNS0 of RFC 6891), for one question each.
+ * Queries and answers of the DNS as bytes (RFC 1035, EDNS0 of RFC 6891), each with a single entry in the question section.
  *
- * What comes back is not trusted: whatever the bytes are, reading them ends at once, says what it
- * makes of them and throws nothing. The resolver asked is believed about its own question only:
- * records of other names count as far as CNAMEs lead there.
+ * Answers are not trusted: whatever the bytes are, reading them is bounded, yields a Reading and
+ * never throws. A name server is believed only about the name in question: records of other names
+ * count if CNAMEs lead there.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -15,41 +15,51 @@ import {
   RECURSION_DESIRED,
   type RecordType,
 } from 'dns-packet'
-import { formatIPv6, parseIPv4, parseIPv6 } from '../policy/address.ts'
-import type { DnsAnswer, DnsRecords, DnsType } from '../policy/dns.ts'
+import { formatIPv6, parseIPv4, parseIPv6 } from '../net/address.ts'
+import type { DnsAnswer, DnsRecords, DnsType } from '../policy/ports/dns.ts'
+import { type Sifted, sift } from './dns-sift.ts'
 
 export interface DnsQuestion<T extends DnsType = DnsType> {
-  /** As questionName makes it. */
+  /** A result of questionName. */
   readonly name: string
   readonly type: T
 }
 
-/** What a message means for the question it should answer. */
+/** What a message means as the answer to a query. */
 export type Reading<T extends DnsType = DnsType> =
-  /** Not ours: forged, late, or nobody's. */
+  /** Not an answer to this query: forged, late or nonsense. */
   | { readonly kind: 'stray' }
   /** Too long for UDP. */
   | { readonly kind: 'truncated' }
-  /** The server will not or cannot say. */
+  /** The server refuses or fails to answer. */
   | { readonly kind: 'refused'; readonly problem: string; readonly knowsEdns: boolean }
-  /** `ttl` in seconds as the server says it; undefined: it says nothing. */
+  /** `ttl` in seconds, undefined if the server does not state one. */
   | { readonly kind: 'answer'; readonly answer: DnsAnswer<T>; readonly ttl: number | undefined }
 
-/** Bytes that go through every network in one piece. */
+/** The largest message that no network fragments (DNS flag day 2020). */
 const UDP_BYTES = 1232
 const HEADER_BYTES = 12
-const SHORTEST_QUESTION_BYTES = 5
-const SHORTEST_RECORD_BYTES = 11
 const MOST_CNAMES = 16
 const MOST_RECORDS = 256
 const LONGEST_LABEL = 63
 const LONGEST_NAME = 253
 
-/** Response codes (RFC 1035, 4.1.1) by number. */
-const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
-const NXDOMAIN = 3
+const TRUNCATED = 0x0200
 
-/** The library knows type 61 by its number only, and its types do not know that. */
+/** Response codes (RFC 1035, 4.1.1; RFC 6891, 9) by number. */
+const RCODES: Readonly<Record<number, string>> = {
+  1: 'FORMERR',
+  2: 'SERVFAIL',
+  3: 'NXDOMAIN',
+  4: 'NOTIMP',
+  5: 'REFUSED',
+  16: 'BADVERS',
+}
+const NXDOMAIN = 3
+/** FORMERR and NOTIMP come from servers older than EDNS, BADVERS from one without our version of it. */
+const WITHOUT_EDNS: readonly number[] = [1, 4, 16]
+
+/** The library has no name for type 61, and its types do not allow a number. */
 const OPENPGPKEY = 'UNKNOWN_61' as RecordType
 const ASKED_AS: Readonly<Record<DnsType, RecordType>> = {
   A: 'A',
@@ -61,10 +71,22 @@ const ASKED_AS: Readonly<Record<DnsType, RecordType>> = {
   OPENPGPKEY,
 }
 
+const TYPE_NUMBERS: Readonly<Record<DnsType, number>> = {
+  A: 1,
+  AAAA: 28,
+  MX: 15,
+  PTR: 12,
+  TXT: 16,
+  TLSA: 52,
+  OPENPGPKEY: 61,
+}
+const CNAME = 5
+const SOA = 6
+
 /**
- * The one spelling of a name, lower case and without the final dot; undefined for what no name
- * server could be asked for. Any visible ASCII may stand in a label: block lists are asked for
- * what strangers send.
+ * The canonical spelling of a name: lower case, without the final dot. Undefined for a name that
+ * cannot be put into a query. Labels may have any visible ASCII character: block lists are queried
+ * for whatever a client sends.
  */
 export function questionName(name: string): string | undefined {
   const bare = name.endsWith('.') ? name.slice(0, -1) : name
@@ -111,40 +133,52 @@ export function readReply<T extends DnsType>(
   if ((flags & 0x8000) === 0) return { kind: 'stray' }
   const rcode = flags & 0xf
   if (bytes.readUInt16BE(4) === 0) {
-    // A server that did not understand the question need not repeat it.
-    return rcode === 0 ? { kind: 'stray' } : refused(RCODES[rcode] ?? `code ${rcode}`, rcode)
+    // A server that did not understand the query need not repeat the question section.
+    const sifted = sift(bytes, [])
+    const code = upperBits(sifted) + rcode
+    return code === 0 ? { kind: 'stray' } : refused(code, sifted)
   }
   if (!repeats(bytes, question)) return { kind: 'stray' }
-  const message = decoded(bytes)
-  if (message === undefined) return refused('an answer that cannot be read')
-  if (message.flag_tc) return { kind: 'truncated' }
-  if (rcode === NXDOMAIN) {
+  // A message that was cut need not be readable.
+  if ((flags & TRUNCATED) !== 0) return { kind: 'truncated' }
+  const sifted = sift(bytes, [TYPE_NUMBERS[question.type], CNAME, SOA])
+  const message = sifted && decoded(sifted.bytes)
+  const code = upperBits(sifted) + rcode
+  if (code === NXDOMAIN) {
     const answer = { outcome: 'empty', records: [], exists: false } as const
-    return { kind: 'answer', answer, ttl: negativeTtl(message) }
+    return { kind: 'answer', answer, ttl: message && negativeTtl(message) }
   }
-  if (rcode !== 0) return refused(RCODES[rcode] ?? `code ${rcode}`, rcode)
-  return readAnswer(message, question)
+  if (code !== 0) return refused(code, sifted)
+  return message ? readAnswer(message, question) : unreadable
 }
 
-/** Is it about this question? Before anything else is read: strangers may send much. */
+function upperBits(sifted: Sifted | undefined): number {
+  return (sifted?.upperRcode ?? 0) * 16
+}
+
+/** Does it repeat our question section? Checked before anything else is read: anybody may send anything. */
 function repeats(bytes: Buffer, question: DnsQuestion): boolean {
   if (bytes.readUInt16BE(4) !== 1) return false
   const ours = questionBytes(question, 0, false).subarray(HEADER_BYTES)
   const theirs = bytes.subarray(HEADER_BYTES, HEADER_BYTES + ours.length)
-  // Lengths of labels and numbers of types are no capital letters.
+  // The lengths of labels and the numbers of types are not capital letters.
   return theirs.toString('latin1').toLowerCase() === ours.toString('latin1').toLowerCase()
 }
 
-function refused(problem: string, rcode = 0): Reading<never> {
-  // FORMERR and NOTIMP: servers from before EDNS (RFC 6891, 7).
-  return { kind: 'refused', problem, knowsEdns: rcode !== 1 && rcode !== 4 }
+function refused(rcode: number, sifted: Sifted | undefined): Reading<never> {
+  const problem = RCODES[rcode] ?? `code ${rcode}`
+  const knowsEdns = sifted?.upperRcode !== undefined && !WITHOUT_EDNS.includes(rcode)
+  return { kind: 'refused', problem, knowsEdns }
 }
 
-/** Undefined if it is no message. The counts are looked at first: the library believes them. */
+const unreadable: Reading<never> = {
+  kind: 'refused',
+  problem: 'an answer that cannot be read',
+  knowsEdns: true,
+}
+
+/** Undefined if it is not a message. */
 function decoded(bytes: Buffer): DecodedPacket | undefined {
-  const records = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10)
-  const least = bytes.readUInt16BE(4) * SHORTEST_QUESTION_BYTES + records * SHORTEST_RECORD_BYTES
-  if (least > bytes.length - HEADER_BYTES) return undefined
   try {
     return decode(bytes)
   } catch {
@@ -186,14 +220,14 @@ function readAnswer<T extends DnsType>(
       }
 }
 
-/** How long "there is none" may be kept (RFC 2308, 5). */
+/** How long a negative answer may be cached (RFC 2308, 5). */
 function negativeTtl(message: DecodedPacket): number | undefined {
   const soa = message.authorities?.find(record => record.type === 'SOA')
   if (soa?.type !== 'SOA') return undefined
   return Math.min(soa.ttl ?? 0, soa.data.minimum ?? 0)
 }
 
-/** One record; undefined for what only pretends to be one. */
+/** The value of a record; undefined if it is malformed. */
 const READERS: { readonly [T in DnsType]: (record: Answer) => DnsRecords[T] | undefined } = {
   A: record =>
     record.type === 'A' && parseIPv4(record.data) !== undefined ? record.data : undefined,

@@ -1,9 +1,10 @@
 /**
- * Which name servers are asked, and for how long at most.
+ * Which name servers are queried, and for how long at most.
  *
- * As the resolver of mtpolicyd: RES_NAMESERVERS (addresses, with blanks or commas) and RES_OPTIONS
- * (`port:N retry:N retrans:N`) of the environment come first. Then /etc/resolv.conf, read again
- * when it has changed: its `nameserver` lines, no others. Then this host.
+ * As with the resolver of mtpolicyd, RES_NAMESERVERS (addresses separated by spaces or commas) and
+ * RES_OPTIONS (`port:N retry:N retrans:N`) in the environment take precedence. Next are the
+ * `nameserver` lines of /etc/resolv.conf, which is read again when it changes; its other lines are
+ * ignored. The last resort is this host.
  */
 
 import { readFileSync, statSync } from 'node:fs'
@@ -15,9 +16,9 @@ export interface NameServer {
 }
 
 export interface NameServers {
-  /** At least one. Looks at the file now and then. */
+  /** At least one. Checks the file for changes now and then. */
   current(): readonly NameServer[]
-  /** Milliseconds that RES_OPTIONS allow for a question. */
+  /** Milliseconds that RES_OPTIONS allow for a query. */
   readonly mostMilliseconds: number
 }
 
@@ -29,10 +30,10 @@ export interface NameServerOptions {
 }
 
 const DNS_PORT = 53
-/** More are not read (resolv.conf(5) takes 3). */
+/** Further ones are ignored (resolv.conf(5) allows 3). */
 const MOST_SERVERS = 8
 const LOOK_AGAIN_MILLISECONDS = 5000
-/** What Net::DNS takes where RES_OPTIONS names only one of the two; seconds. */
+/** The defaults of Net::DNS where RES_OPTIONS sets only one of the two; seconds. */
 const RETRANS = 5
 const RETRY = 4
 
@@ -54,7 +55,7 @@ export function nameServers({ env, elapsed, file }: NameServerOptions): NameServ
       fromFile = usable(nameserverLines(readFileSync(file, 'utf8')), port)
       seen = state
     } catch {
-      // Being replaced at this moment, or not there: the servers known so far are asked.
+      // Being replaced, or missing: the servers known so far stay in use.
     }
   }
 
@@ -71,13 +72,13 @@ export function nameServers({ env, elapsed, file }: NameServerOptions): NameServ
   }
 }
 
-/** `NAME:NUMBER`, separated by blanks; anything else is passed over. */
+/** `NAME:NUMBER`, separated by spaces; anything else is ignored. */
 function numbersOf(text: string): ReadonlyMap<string, number> {
   const found = [...text.matchAll(/(?<!\S)(\w+):(\d+)(?!\S)/g)]
   return new Map(found.map(([, name = '', digits]) => [name, Number(digits)]))
 }
 
-/** Net::DNS doubles its wait with each of `retry` rounds. */
+/** Net::DNS doubles its timeout with each of `retry` rounds. */
 function waitOf(options: ReadonlyMap<string, number>): number {
   const retrans = options.get('retrans')
   const retry = options.get('retry')

@@ -1,25 +1,30 @@
 /**
- * One question to the name servers, over the network.
+ * One query to the name servers, over the network.
  *
- * Each attempt has a socket of its own, connected to the one server, with the kernel's random port
- * and a random id (RFC 5452): what is not the answer to this question is not looked at. No answer
- * after a third of the time: the next server is asked as well, and whoever answers first counts.
- * A server that refuses or talks nonsense is followed by the next at once. An answer too long for
- * UDP is fetched over TCP.
+ * Each attempt has a socket of its own, connected to one server, with the kernel's random port and
+ * a random id (RFC 5452): anything but the answer to this query is ignored. If there is no answer
+ * after a third of the time, the next server is queried as well, and the first answer counts. The
+ * last attempt goes without EDNS, because some firewalls drop every packet that has it. A server
+ * that refuses or sends nonsense is followed by the next at once. An answer too long for UDP is
+ * fetched over TCP.
  */
 
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
-import type { DnsAnswer, DnsType } from '../policy/dns.ts'
-import { describeError } from '../policy/errors.ts'
+import type { DnsAnswer, DnsType } from '../policy/ports/dns.ts'
+import type { Cancel, Clock } from '../system/clock.ts'
+import { describeError } from '../system/errors.ts'
 import { type DnsQuestion, questionBytes, type Reading, readReply } from './dns-message.ts'
 import type { NameServer } from './dns-servers.ts'
 
 export interface Inquiry<T extends DnsType> {
   readonly question: DnsQuestion<T>
-  /** In the order in which they are asked; at least one. */
+  /** In the order in which they are queried; at least one. */
   readonly servers: readonly NameServer[]
+  /** Is this server to be queried without EDNS from the start? */
+  readonly withoutEdns: (server: NameServer) => boolean
   readonly milliseconds: number
+  readonly after: Clock['after']
   /** Called once, never before `inquire` has returned. */
   readonly done: (result: InquiryResult<T>) => void
 }
@@ -31,6 +36,8 @@ export type InquiryResult<T extends DnsType> =
       readonly ttl: number | undefined
       readonly bytes: number
       readonly server: NameServer
+      /** Was the query it answered sent with EDNS? */
+      readonly edns: boolean
     }
   | { readonly kind: 'silent' }
   /** All servers refuse. */
@@ -40,28 +47,28 @@ const IDS = 65_536
 const ATTEMPTS = 3
 const MOST_UDP_BYTES = 16 * 1024
 
-/** Cancels the question: `done` is not called any more. */
-export type Cancel = () => void
-
+/** @returns cancels the query: `done` is no longer called */
 export function inquire<T extends DnsType>({
   question,
   servers,
+  withoutEdns,
   milliseconds,
+  after,
   done,
 }: Inquiry<T>): Cancel {
   const { randomInt } = process.getBuiltinModule('node:crypto')
   const closers = new Set<() => void>()
-  /** Servers of which nothing more is to be expected. */
+  /** Servers from which no answer is to be expected any more. */
   const lost = new Set<NameServer>()
   let next = 0
   let attempts = 0
   let isOver = false
-  let timer = setTimeout(again, milliseconds / ATTEMPTS)
+  let stopTimer = after(milliseconds / ATTEMPTS, again)
   askNext()
 
   function close(): void {
     isOver = true
-    clearTimeout(timer)
+    stopTimer()
     for (const closeOne of closers) closeOne()
   }
 
@@ -76,7 +83,7 @@ export function inquire<T extends DnsType>({
       finish({ kind: 'silent' })
       return
     }
-    timer = setTimeout(again, milliseconds / ATTEMPTS)
+    stopTimer = after(milliseconds / ATTEMPTS, again)
     askNext()
   }
 
@@ -84,7 +91,7 @@ export function inquire<T extends DnsType>({
     for (const _ of servers) {
       const server = servers[next++ % servers.length]
       if (!server || lost.has(server)) continue
-      overUdp(server, true)
+      overUdp(server, attempts < ATTEMPTS - 1 && !withoutEdns(server))
       return
     }
   }
@@ -96,9 +103,9 @@ export function inquire<T extends DnsType>({
     else askNext()
   }
 
-  function take(reading: Reading<T>, bytes: number, server: NameServer): void {
+  function take(reading: Reading<T>, bytes: number, server: NameServer, edns: boolean): void {
     if (reading.kind === 'answer') {
-      finish({ kind: 'answer', answer: reading.answer, ttl: reading.ttl, bytes, server })
+      finish({ kind: 'answer', answer: reading.answer, ttl: reading.ttl, bytes, server, edns })
     } else if (reading.kind === 'refused') lose(server, reading.problem)
   }
 
@@ -123,7 +130,7 @@ export function inquire<T extends DnsType>({
       closeSocket()
       if (reading.kind === 'truncated') overTcp(server, edns)
       else if (reading.kind === 'refused' && !reading.knowsEdns && edns) overUdp(server, false)
-      else take(reading, bytes.length, server)
+      else take(reading, bytes.length, server, edns)
     })
     // As a listener: a callback of connect() would be given its error as well.
     socket.once('connect', () => {
@@ -165,8 +172,8 @@ export function inquire<T extends DnsType>({
       closeSocket()
       const reading = readReply(Buffer.concat(chunks).subarray(2, end), question, id)
       if (reading.kind === 'truncated' || reading.kind === 'stray') {
-        lose(server, 'an answer over TCP that is none')
-      } else take(reading, end, server)
+        lose(server, 'a reply over TCP that is not an answer')
+      } else take(reading, end, server, edns)
     })
   }
 

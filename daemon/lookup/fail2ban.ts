@@ -1,18 +1,19 @@
 /**
- * fail2ban-server, asked through its socket as fail2ban-client does: a pickled list of words and
- * an end mark, answered by a pickled pair of 0 or 1 and a result.
+ * A client of fail2ban-server that speaks as fail2ban-client does, through a socket: a pickled list of
+ * words and an end mark, answered by a pickled pair of 0 or 1 and a result.
  *
- * One ban after the other, each on a connection of its own: fail2ban lets only a few wait at its
- * socket, and its restart is nothing special. Only as much of pickle is known here as is needed.
+ * Bans are sent one after the other, each over a connection of its own: the backlog of fail2ban's
+ * socket is short, and a restart of it needs no special treatment. Only as much of pickle is
+ * implemented as is needed.
  */
 
-import { LookupError } from '../policy/errors.ts'
-import type { Jailer } from '../policy/peers.ts'
-import { PeerConnection } from './peer-connection.ts'
+import { PeerConnection } from '../net/peer-connection.ts'
+import type { Jailer } from '../policy/ports/peers.ts'
+import { LookupError } from '../system/errors.ts'
 
 const END_MARK = '<F2B_END_COMMAND>'
 const END_OF_REPLY = new RegExp(END_MARK)
-/** From the call on, so that a silent server holds up nobody twice. */
+/** Counted from the call, so that bans do not add up their waits for a silent server. */
 const LONGEST_MS = 2000
 const MOST_WAITING = 1000
 
@@ -61,12 +62,12 @@ function pickle(words: readonly string[]): string {
   return `\x80\x02]q\0(${items.join('')}e.`
 }
 
-/** A pickled tuple or list that begins with the number 0; a frame is protocol 4's. */
+/** A pickled tuple or list that begins with the number 0; protocol 4 has a frame around it. */
 function isSuccess(reply: string): boolean {
   return /^\x80.(?:\x95.{8})?(?:\]\x94)?\(?K\0/s.test(reply)
 }
 
-/** An exception of Python's is pickled as its names and texts: enough for an operator. */
+/** A pickled Python exception has its names and texts in plain view: enough for an operator. */
 function readableParts(reply: string): string {
   const parts = reply.replace(END_MARK, '').match(/[\x20-\x7e]{4,}/g) ?? ['refused']
   return parts.join(' ').slice(0, 200)

@@ -3,24 +3,24 @@
  * configurations that come from the original daemon.
  *
  * The file is a binary trie of nodes with two little-endian 3-byte records, from the highest bit
- * of the address down; a record from 16776960 on is a leaf, and what it exceeds that by an index
- * into a fixed table of codes. Behind the trie: a text with the date, and the edition. All
- * reachable nodes are checked at load. The format has been dead since 2019, and rebuilt files carry
- * the date of their rebuild: do not take `builtAt` for the age of the data.
+ * of the address down; a record of 16776960 or more is a leaf, and the excess is an index into a
+ * fixed table of codes. The trie is followed by a text with the date, and by the edition. All
+ * reachable nodes are checked at load. The format has been dead since 2019, and rebuilt files have
+ * the date of their rebuild: `builtAt` does not tell the age of the data.
  */
 
-import { parseIPv4, parseIPv6 } from '../policy/address.ts'
+import { parseIPv4, parseIPv6 } from '../net/address.ts'
 import type { CountryTable } from './country-table.ts'
 
 const COUNTRY_BEGIN = 16776960
 const NODE_BYTES = 6
 const EDITION_COUNTRY = 1
 const EDITION_COUNTRY_V6 = 12
-/** How far from the end the edition and the text may stand. */
+/** How far from the end the edition and the text may be. */
 const EDITION_WITHIN = 20
 const TEXT_WITHIN = 120
 
-/** MaxMind's order, which is the format. `--` is "no country". */
+/** In MaxMind's order, which is part of the format. `--` is "no country". */
 const CODES = (
   '-- AP EU AD AE AF AG AI AL AM CW AO AQ AR AS AT AU AW AZ BA BB BD BE BF BG BH BI BJ BM BN BO BR ' +
   'BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CX CY CZ DE DJ DK DM DO DZ EC EE ' +
@@ -72,7 +72,7 @@ export function readDat(file: Buffer): CountryTable {
   }
 }
 
-/** Three bytes 0xff, then the edition (of old 105 higher). Files without are of the country edition. */
+/** Three bytes 0xff, then the edition (105 higher in old files). Files without one are country editions. */
 function editionOf(file: Buffer): number | undefined {
   for (let back = 4; back <= EDITION_WITHIN && back <= file.length; back++) {
     const at = file.length - back
@@ -100,7 +100,7 @@ function textOf(
   }
 }
 
-/** Every node an address can reach lies inside the file. Leaves cannot miss the table: 256 codes, 256 values. */
+/** Checks that every node an address can reach is inside the file. Leaves always are in the table: 256 codes, 256 values. */
 function checkTree(file: Buffer, treeEnd: number, bits: number): void {
   const nodes = Math.floor(treeEnd / NODE_BYTES)
   const seen = new Uint8Array(nodes)

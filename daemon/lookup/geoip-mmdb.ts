@@ -1,9 +1,9 @@
 /**
- * Countries from a MaxMind DB file (.mmdb), whoever made it.
+ * Countries from a MaxMind DB file (.mmdb) of any maker.
  *
- * The library reads; mmdb-check.ts makes sure before that there is nothing in the file on which
- * it could throw or hang, for the one we ship when it is made. A file none of whose records holds a
- * country (an ASN database) is refused. Understood records: `{country:{iso_code}}`,
+ * A library reads the file, after mmdb-check.ts has made sure that nothing in it makes the library
+ * throw or hang; the file we ship is checked when it is built. A file without any country in its
+ * records (an ASN database) is refused. Supported records: `{country:{iso_code}}`,
  * `{registered_country:{iso_code}}`, `{country_code}` and `{country: "DE"}`, in this order.
  */
 
@@ -13,16 +13,16 @@ import { checkMetadata, checkTree, isSealed, sampleAddresses } from './mmdb-chec
 
 export { isMmdb } from './mmdb-check.ts'
 
-/** Decoded records kept; a country database has a few hundred, a city database a million. */
+/** Decoded records that are cached; a country database has a few hundred, a city database a million. */
 const CACHED_RECORDS = 4096
 
-/** Pauses now and then, so that it can be done between other work. Throws what is wrong with the file. */
+/** Yields now and then, so that other work can be done in between. Throws what is wrong with the file. */
 export function* readMmdb(file: Buffer): Generator<void, CountryTable> {
   const markerOffset = checkMetadata(file)
   const reader = new Reader<Response>(file, { cache: recordCache() })
   const { ipVersion, buildEpoch, databaseType, description } = reader.metadata
 
-  // The type of the library promises MaxMind's own records; other makers' differ.
+  // The library's type describes MaxMind's own records; those of other makers differ.
   const recordOf = (address: string): unknown => reader.get(address)
 
   if (!isSealed(file)) {
@@ -44,7 +44,7 @@ export function* readMmdb(file: Buffer): Generator<void, CountryTable> {
     builtAt: Number.isFinite(buildEpoch.getTime()) ? buildEpoch : undefined,
     description: [databaseType, texts[0]].filter(text => typeof text === 'string').join(': '),
     country(address) {
-      // The library would look the first 32 bits of an IPv6 address up in a tree of IPv4.
+      // The library would look up the first 32 bits of an IPv6 address in a tree of IPv4.
       if (ipVersion === 4 && address.includes(':')) return undefined
       return countryIn(recordOf(address))
     },
@@ -75,7 +75,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
 
-/** Full means full: which records come first hardly matters, evicting would cost more than decoding. */
+/** Never evicts: that would cost more than decoding, and it hardly matters which records are cached. */
 function recordCache() {
   const records = new Map<string | number, unknown>()
   return {

@@ -1,32 +1,34 @@
 /**
- * Which country is an address in, from a file that may change under us.
+ * The country of an address, from a file that may change at any time.
  *
- * The file (.mmdb, or MaxMind's legacy .dat; told apart by content) is read whole, verified, and
- * only then put in place of the one before. A file that is damaged, of another type or gone is
- * refused with one log line, and what was loaded stays in use: `state` says so. A file that was never
- * readable makes every lookup a LookupError until a good one appears, so that a plugin fails
- * aloud and the chain goes on.
+ * The file (.mmdb, or MaxMind's legacy .dat; told apart by content) is read completely and verified
+ * before it replaces the previous one. A file that is damaged, of another type or missing is refused
+ * with one log line, and the previous one stays in use, which `state` reports. As long as there has
+ * not been a readable file, every lookup throws LookupError, so that a plugin fails visibly and the
+ * chain continues.
  *
- * Changes are found by polling identity, size and time of the file, which survives every way of
- * replacing it; `reload()` looks at once. Verifying takes some 20 ms per 8 MB; while the daemon is
- * at work that is done in small steps.
- * Any number of databases can be open side by side; nothing is shared.
+ * Changes are detected by polling identity, size and time of the file, which works for every way of
+ * replacing it; `reload()` does not wait for that. Verifying takes some 20 ms per 8 MB; in a running
+ * daemon it is done in small steps.
+ *
+ * An IPv6 address that carries an IPv4 address (6to4, Teredo, NAT64) is in the country of that
+ * address, whatever the database says about the prefix of the relay or translator.
  */
 
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { canonicalAddress, parseIPv4 } from '../policy/address.ts'
-import { describeError, LookupError } from '../policy/errors.ts'
-import { ownText } from '../policy/own-text.ts'
+import { ownText } from '../memory/own-text.ts'
+import { canonicalAddress, embeddedIPv4, parseIPv4 } from '../net/address.ts'
+import { describeError, LookupError } from '../system/errors.ts'
 import type { CountryTable } from './country-table.ts'
 import { isDat, readDat } from './geoip-dat.ts'
 import { isMmdb, readMmdb, readMmdbAtOnce } from './geoip-mmdb.ts'
 
 const POLL_MILLISECONDS = 2000
-/** Far above any database sold; a mistaken path must not fill the memory. */
+/** Far more than any database on sale; a wrong path must not exhaust memory. */
 const LARGEST_BYTES = 1024 ** 3
 const DAY_MILLISECONDS = 86_400_000
-/** Addresses whose country is kept: whoever sends mail sends more than one. */
+/** Addresses whose country is cached: clients send more than one mail. */
 const MOST_KNOWN = 10_000
 
 export interface CountryDatabaseOptions {
@@ -37,11 +39,12 @@ export interface CountryDatabaseOptions {
 }
 
 export interface CountryDatabaseState {
-  /** `current`: the file as it lies there; `stale`: an older one, see `problem`; `absent`: none was ever readable. */
+  /** `current`: the file as it is on disk; `stale`: an older one, see `problem`; `absent`: none was readable so far. */
   readonly status: 'current' | 'stale' | 'absent'
   readonly problem: string | undefined
   readonly format: 'mmdb' | 'dat' | undefined
   readonly description: string | undefined
+  /** Lookups that failed since the file was loaded. */
   readonly failedLookups: number
 }
 
@@ -50,7 +53,7 @@ export interface CountryDatabase {
   /** The date of the data in use; undefined if nothing is loaded or the file states none. */
   readonly builtAt: Date | undefined
   readonly state: CountryDatabaseState
-  /** The code as the database has it (also EU, AP, ??); undefined: not known, or not an address. Throws only LookupError. */
+  /** The code in the database (also EU, AP, ??); undefined: unknown, or not an address. Throws only LookupError. */
   country(address: string): string | undefined
   ageDays(now: Date): number | undefined
   /** Reads the file again, changed or not; false if it was refused. */
@@ -59,114 +62,139 @@ export interface CountryDatabase {
 }
 
 export function openCountryDatabase(options: CountryDatabaseOptions): CountryDatabase {
-  const { path, log, pollMilliseconds = POLL_MILLISECONDS } = options
-  let table: CountryTable | undefined
-  let problem: string | undefined
-  let identity: string | undefined
-  let failedLookups = 0
-  let failureLogged = false
+  return new CountryFile(options)
+}
 
-  /** An IPv4 address is known by its number: that is found sooner than a text. */
-  const known = new Map<number | string, string>()
+class CountryFile implements CountryDatabase {
+  readonly path: string
+  readonly #log: CountryDatabaseOptions['log']
+  readonly #timer: NodeJS.Timeout | undefined
+  #table: CountryTable | undefined
+  /** Why the file as it is now is not in use. */
+  #problem: string | undefined
+  /** The identity of the file that was read last. */
+  #identity: string | undefined
+  #isReading = false
+  #failedLookups = 0
+  /** IPv4 addresses are keys as numbers, which are found faster than texts. */
+  readonly #known = new Map<number | string, string>()
 
-  const use = (found: CountryTable): true => {
-    table = found
-    known.clear()
-    problem = undefined
-    failureLogged = false
-    log('geoip_loaded', { path, format: found.format, builtAt: found.builtAt?.toISOString() })
-    return true
-  }
-  const refuse = (error: unknown): false => {
-    problem = describeError(error)
-    log('geoip_refused', { path, problem, inUse: table?.builtAt?.toISOString() ?? 'nothing' })
-    return false
-  }
-
-  const reload = (): boolean => {
-    // Taken before reading: a change in between is then found by the next poll.
-    identity = identityOf(path)
-    try {
-      const file = readWhole(path)
-      return use(isLegacy(file) ? readDat(file) : readMmdbAtOnce(file))
-    } catch (error) {
-      return refuse(error)
+  constructor({ path, log, pollMilliseconds = POLL_MILLISECONDS }: CountryDatabaseOptions) {
+    this.path = path
+    this.#log = log
+    this.reload()
+    if (pollMilliseconds > 0) {
+      this.#timer = setInterval(() => this.#poll(), pollMilliseconds).unref()
     }
   }
 
-  /** As `reload`, a little at a time: requests do not wait for it. */
-  const reloadSlowly = async (): Promise<void> => {
-    identity = identityOf(path)
-    try {
-      const file = await readWholeSlowly(path)
-      if (isLegacy(file)) return void use(readDat(file))
-      const reading = readMmdb(file)
-      for (let step = reading.next(); ; step = reading.next()) {
-        if (step.done) return void use(step.value)
-        await new Promise(resolve => setImmediate(resolve))
-      }
-    } catch (error) {
-      refuse(error)
+  get builtAt(): Date | undefined {
+    return this.#table?.builtAt
+  }
+
+  get state(): CountryDatabaseState {
+    const isCurrent = this.#problem === undefined
+    return {
+      status: this.#table === undefined ? 'absent' : isCurrent ? 'current' : 'stale',
+      problem: this.#problem,
+      format: this.#table?.format,
+      description: this.#table?.description,
+      failedLookups: this.#failedLookups,
     }
   }
 
-  let isReading = false
-  const poll = (): void => {
-    if (isReading || identityOf(path) === identity) return
-    isReading = true
-    void reloadSlowly().finally(() => {
-      isReading = false
+  country(address: string): string | undefined {
+    const ipv4 = parseIPv4(address)
+    // As a signed 32-bit number, which V8 does not have to allocate.
+    const before = this.#known.get(ipv4 === undefined ? address : ipv4 | 0)
+    if (before !== undefined) return before
+    const table = this.#table
+    if (table === undefined) {
+      throw new LookupError(`no GeoIP database: ${this.path}: ${this.#problem}`)
+    }
+    const canonical = canonicalAddress(address)
+    if (canonical === undefined) return undefined
+    try {
+      const country = table.country(embeddedIPv4(canonical) ?? canonical)
+      if (country === undefined) return undefined
+      if (this.#known.size >= MOST_KNOWN) this.#known.clear()
+      this.#known.set(ipv4 === undefined ? ownText(address) : ipv4 | 0, country)
+      return country
+    } catch (cause) {
+      throw this.#lookupFailed(canonical, cause)
+    }
+  }
+
+  ageDays(now: Date): number | undefined {
+    const { builtAt } = this
+    return builtAt && Math.floor((now.getTime() - builtAt.getTime()) / DAY_MILLISECONDS)
+  }
+
+  reload(): boolean {
+    // Determined before reading, so that the next poll notices a change in between.
+    this.#identity = identityOf(this.path)
+    try {
+      const file = readWhole(this.path)
+      return this.#use(isLegacy(file) ? readDat(file) : readMmdbAtOnce(file))
+    } catch (error) {
+      return this.#refuse(error)
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  #poll(): void {
+    if (this.#isReading || identityOf(this.path) === this.#identity) return
+    this.#isReading = true
+    void this.#reloadSlowly().finally(() => {
+      this.#isReading = false
     })
   }
 
-  reload()
-  const timer = pollMilliseconds > 0 ? setInterval(poll, pollMilliseconds).unref() : undefined
+  /** Like `reload`, in small steps, so that requests do not have to wait. */
+  async #reloadSlowly(): Promise<void> {
+    this.#identity = identityOf(this.path)
+    try {
+      const file = await readWholeSlowly(this.path)
+      if (isLegacy(file)) return void this.#use(readDat(file))
+      const reading = readMmdb(file)
+      for (let step = reading.next(); ; step = reading.next()) {
+        if (step.done) return void this.#use(step.value)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    } catch (error) {
+      this.#refuse(error)
+    }
+  }
 
-  return {
-    path,
-    get builtAt() {
-      return table?.builtAt
-    },
-    get state(): CountryDatabaseState {
-      return {
-        status: table === undefined ? 'absent' : problem === undefined ? 'current' : 'stale',
-        problem,
-        format: table?.format,
-        description: table?.description,
-        failedLookups,
-      }
-    },
-    country(address) {
-      const ipv4 = parseIPv4(address)
-      // Of 32 bits with a sign: V8 keeps these in place.
-      const before = known.get(ipv4 === undefined ? address : ipv4 | 0)
-      if (before !== undefined) return before
-      if (table === undefined) throw new LookupError(`no GeoIP database: ${path}: ${problem}`)
-      const canonical = canonicalAddress(address)
-      if (canonical === undefined) return undefined
-      try {
-        const country = table.country(canonical)
-        if (country === undefined) return undefined
-        if (known.size >= MOST_KNOWN) known.clear()
-        known.set(ipv4 === undefined ? ownText(address) : ipv4 | 0, country)
-        return country
-      } catch (cause) {
-        failedLookups++
-        const message = `${path}: ${describeError(cause)}`
-        if (!failureLogged)
-          log('geoip_lookup_failed', { path, address: canonical, problem: message })
-        failureLogged = true
-        throw new LookupError(message, { cause })
-      }
-    },
-    ageDays(now) {
-      const builtAt = table?.builtAt
-      return builtAt && Math.floor((now.getTime() - builtAt.getTime()) / DAY_MILLISECONDS)
-    },
-    reload,
-    close() {
-      clearInterval(timer)
-    },
+  #use(found: CountryTable): true {
+    this.#table = found
+    this.#known.clear()
+    this.#problem = undefined
+    this.#failedLookups = 0
+    const { format, builtAt } = found
+    this.#log('geoip_loaded', { path: this.path, format, builtAt: builtAt?.toISOString() })
+    return true
+  }
+
+  #refuse(error: unknown): false {
+    const problem = describeError(error)
+    const inUse = this.builtAt?.toISOString() ?? 'nothing'
+    this.#problem = problem
+    this.#log('geoip_refused', { path: this.path, problem, inUse })
+    return false
+  }
+
+  /** Logged once for each file. */
+  #lookupFailed(address: string, cause: unknown): LookupError {
+    const problem = `${this.path}: ${describeError(cause)}`
+    if (this.#failedLookups === 0) {
+      this.#log('geoip_lookup_failed', { path: this.path, address, problem })
+    }
+    this.#failedLookups++
+    return new LookupError(problem, { cause })
   }
 }
 
@@ -175,7 +203,7 @@ function isLegacy(file: Buffer): boolean {
 }
 
 function readWhole(path: string): Buffer {
-  // Asked before opening: opening a FIFO waits for its other end.
+  // Checked before opening, because opening a FIFO waits for its other end.
   if (!statSync(path).isFile()) throw new Error('not a regular file')
   const descriptor = openSync(path, 'r')
   try {
@@ -197,7 +225,7 @@ async function readWholeSlowly(path: string): Promise<Buffer> {
   }
 }
 
-/** Undefined for a file that cannot be looked at. */
+/** Undefined if there is no such file. */
 function identityOf(path: string): string | undefined {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true })

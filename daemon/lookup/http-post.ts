@@ -1,12 +1,12 @@
 /**
- * One HTTP POST (RFC 9110). The answer is taken as it is: a redirection is a status like others,
- * nothing goes anywhere but to the URL of the configuration.
+ * One HTTP POST (RFC 9110). Redirections are not followed, so that data is sent only to the URL in
+ * the configuration.
  */
 
 import type { IncomingMessage, RequestOptions } from 'node:http'
-import { describeError, LookupError, withoutLogin } from '../policy/errors.ts'
-import type { HttpPost } from '../policy/peers.ts'
-import { trustedAuthorities } from './trusted-authorities.ts'
+import { trustedAuthorities } from '../net/trusted-authorities.ts'
+import type { HttpPost } from '../policy/ports/peers.ts'
+import { describeError, LookupError, withoutLogin } from '../system/errors.ts'
 
 const MOST_BODY_BYTES = 64 * 1024
 const LONGEST_MS = 3000
@@ -23,7 +23,7 @@ export const httpPost: HttpPost = async (url, body, contentType, signal) => {
     return await post(target, options, body)
   } catch (error) {
     const reason = limit.aborted ? 'no answer in time' : describeError(error)
-    // Without what may be a login in the URL.
+    // The origin does not include a login that may be in the URL.
     throw new LookupError(`${target.origin}: ${reason}`)
   }
 }
@@ -33,7 +33,7 @@ async function post(target: URL, options: RequestOptions, body: string) {
   const { request } = isSecure ? await import('node:https') : await import('node:http')
   const secured = isSecure ? { ...options, secureContext: trustedAuthorities() } : options
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    // A connection that was kept may have been closed meanwhile: each question has its own.
+    // Each request has a connection of its own: one that was kept may have been closed meanwhile.
     request(target, { ...secured, agent: false }, resolve)
       .on('error', reject)
       .end(body)

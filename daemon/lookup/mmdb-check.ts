@@ -1,35 +1,35 @@
 /**
- * Is this MaxMind DB file whole?
+ * Is this MaxMind DB file intact?
  *
- * The library trusts its file: cut short it throws in the middle of a lookup, and pointers that
- * form a circle or fan out keep it busy. So before a file is used the metadata, every node of the
- * search tree and every record that a node points at are measured against the file. What passes
- * here can be looked up without surprise; whether the answers are true nobody can tell.
+ * The library trusts its file: a truncated one makes it throw in the middle of a lookup, and pointers
+ * that form a cycle or fan out keep it busy for ever. So before a file is used, the metadata, every
+ * node of the search tree and every record a node points to are checked to be inside the file and of
+ * reasonable size. Lookups in a file that passes are safe, though not necessarily right.
  *
  * Format: MaxMind DB File Format Specification 2.0. Values are measured here, not decoded.
  */
 
 import { crc32 } from 'node:zlib'
-import { formatIPv4, formatIPv6 } from '../policy/address.ts'
+import { formatIPv4, formatIPv6 } from '../net/address.ts'
 
 const MARKER = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1')
-/** The specification's bound for where the marker may start, from the end. */
+/** How far from the end the marker may start, by the specification. */
 const METADATA_BYTES = 128 * 1024
 const SEPARATOR_BYTES = 16
 /** A city record with names in nine languages has about 250 values. */
 const VALUES_PER_RECORD = 10_000
 const NESTING = 64
-/** Nodes between two pauses: some ten microseconds. */
+/** Nodes between two yields: some ten microseconds. */
 const NODES_AT_ONCE = 1000
-/** Sides of nodes between two pauses of a walk: about a millisecond. */
+/** Sides of nodes between two yields of a walk: about a millisecond. */
 const STEPS_AT_ONCE = 20_000
-/** Records of which one must name a country. */
+/** Records that are searched for one with a country. */
 const SAMPLES = 2000
 
-/** Behind it four bytes, the CRC-32 of the file before it; readers of the format do not look there. */
+/** Followed by four bytes, the CRC-32 of the file before it; readers of the format ignore both. */
 const SEAL = Buffer.from('mtpolicyd has checked this file: ')
 
-/** The file with a mark that it was checked, which spares every start of the daemon some 20 ms. */
+/** The file with a mark that it was checked, which saves some 20 ms at every start of the daemon. */
 export function sealed(file: Buffer): Buffer {
   const sum = Buffer.alloc(4)
   sum.writeUInt32BE(crc32(file))
@@ -41,7 +41,7 @@ export function isSealed(file: Buffer): boolean {
   const end = file.length - 4 - SEAL.length
   if (end < 0 || !file.subarray(end, -4).equals(SEAL)) return false
   if (file.readUInt32BE(file.length - 4) !== crc32(file.subarray(0, end))) {
-    throw new Error('the file is not what it was when it was made: damaged')
+    throw new Error('the file has changed since it was built: damaged')
   }
   return true
 }
@@ -77,12 +77,12 @@ export function checkMetadata(file: Buffer): number {
 }
 
 /**
- * Measures every node of the tree and every record that one points at. Pauses now and then, so that
- * it can be done between other work.
+ * Checks every node of the tree and every record one points to. Yields now and then, so that other
+ * work can be done in between.
  *
- * In the order of the file: following the tree takes three times as long. Writers number a node
- * before those below it, so its depth is known when its turn comes. Where one does not, a way may be
- * too long unnoticed; a lookup just ends on it.
+ * Nodes are checked in the order of the file, because following the tree takes three times as long.
+ * Writers put a node before those below it, so its depth is known when its turn comes. If one does
+ * not, a path that is too long may go unnoticed; a lookup just ends on it.
  */
 export function* checkTree(file: Buffer, marker: number, shape: TreeShape): Generator<void> {
   const { nodeCount, recordSize, ipVersion } = shape
@@ -98,7 +98,7 @@ export function* checkTree(file: Buffer, marker: number, shape: TreeShape): Gene
   const measure = measurer(file, dataStart, marker)
   const bits = addressBits(shape)
   const depths = new Uint8Array(nodeCount)
-  /** A bit for each byte from the end of the tree to the marker: is it the start of a record seen? */
+  /** A bit for each byte from the end of the tree to the marker, set where a checked record starts. */
   const seen = new Uint8Array((marker - treeBytes + 7) >> 3)
 
   const checkRecord = (place: number): void => {
@@ -108,7 +108,7 @@ export function* checkTree(file: Buffer, marker: number, shape: TreeShape): Gene
     measure(place + treeBytes)
     seen[place >> 3] = byte | bit
   }
-  // Apart from the generator, and short, because V8 compiles what is called often.
+  // Outside of the generator and short, so that V8 compiles it.
   const checkNodes = (from: number, to: number): void => {
     for (let node = from; node < to; node++) {
       const below = (depths[node] ?? 0) + 1
@@ -128,8 +128,8 @@ export function* checkTree(file: Buffer, marker: number, shape: TreeShape): Gene
 }
 
 /**
- * One address for each of (up to some thousand) different records, and undefined where it pauses.
- * For a tree that was checked.
+ * One address for each of up to SAMPLES different records, and undefined where it yields to other
+ * work. The tree must have been checked.
  */
 export function* sampleAddresses(
   file: Buffer,
@@ -139,7 +139,7 @@ export function* sampleAddresses(
   const { left, right } = nodeReader(file, recordSize)
   const seenNodes = new Uint8Array(nodeCount)
   const seenRecords = new Set<number>()
-  // The nodes from the root down to where the walk is, and which of their sides come next.
+  // The nodes from the root down to the current one, and which side of each is next.
   const nodes = new Uint32Array(addressBits(shape))
   const sides = new Uint8Array(nodes.length)
   let depth = 0
@@ -156,7 +156,7 @@ export function* sampleAddresses(
     const node = nodes[depth] ?? 0
     const record = side === 0 ? left(node) : right(node)
     if (record < nodeCount) {
-      // A way longer than an address leads nowhere.
+      // A path longer than an address leads nowhere.
       if (seenNodes[record] === 1 || depth + 1 === nodes.length) continue
       seenNodes[record] = 1
       depth++
@@ -173,7 +173,7 @@ function addressBits({ ipVersion }: TreeShape): number {
   return ipVersion === 4 ? 32 : 128
 }
 
-/** The lowest address below the side of a node that was looked at last; `sides` are one ahead. */
+/** The lowest address below the side that was visited last; `sides` are one ahead. */
 function addressAt(sides: Uint8Array, depth: number, bits: number): string {
   const address = Buffer.alloc(16)
   for (let bit = 0; bit <= depth; bit++) {
@@ -185,9 +185,9 @@ function addressAt(sides: Uint8Array, depth: number, bits: number): string {
 
 type Side = (node: number) => number
 
-/** The library keeps its own to itself. Nodes must lie inside the file. */
+/** The library does not export its own. Nodes must be inside the file. */
 function nodeReader(file: Buffer, recordSize: number): { left: Side; right: Side } {
-  // Reads four bytes at once, several times faster than a buffer.
+  // Several times faster than the methods of a Buffer.
   const view = new DataView(file.buffer, file.byteOffset, file.length)
   switch (recordSize) {
     case 24:
@@ -228,23 +228,23 @@ const Type = {
   float: 15,
 } as const
 
-/** Longest payload of the number types; the library reads doubles and floats whole, whatever the size says. */
+/** Sizes of the number types; the library reads doubles and floats in full, whatever the size says. */
 const NUMBER_BYTES: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
   [Type.double, [8, 8]],
   [Type.float, [4, 4]],
   [Type.uint16, [0, 2]],
   [Type.uint32, [0, 4]],
-  [Type.int32, [1, 4]],
+  [Type.int32, [0, 4]],
   [Type.uint64, [0, 8]],
   [Type.uint128, [0, 16]],
 ])
 
 /**
- * Measures values of the section from `base` to `end`. Returns how many values a reader meets
- * below an offset, every pointer followed, and throws where it would meet too many or leave the section.
+ * Measures values in the section from `base` to `end`. Returns how many values a reader finds at an
+ * offset if it follows every pointer, and throws if there are too many or one is outside the section.
  */
 function measurer(file: Buffer, base: number, end: number): (offset: number) => number {
-  /** Pointer target → values below it; Infinity while being measured, so that a circle is "too many". */
+  /** Pointer target → values below it; Infinity while being measured, so that a cycle is "too many". */
   const measured = new Map<number, number>()
   let next = 0
 
@@ -257,7 +257,7 @@ function measurer(file: Buffer, base: number, end: number): (offset: number) => 
     return length === 0 ? 0 : file.readUIntBE(offset, length)
   }
 
-  /** Values at `offset`; leaves the offset behind them in `next`. */
+  /** Values at `offset`; sets `next` to the offset after them. */
   const value = (offset: number, nesting: number): number => {
     if (nesting > NESTING) throw new Error('a record is nested too deeply: damaged')
     const control = unsigned(offset, 1)

@@ -1,23 +1,29 @@
 /**
- * Tables of Postfix that only Postfix can read (lmdb, cidr, pcre, regexp, ldap, mysql, ...), asked
+ * Tables of Postfix that only Postfix can read (lmdb, cidr, pcre, regexp, ldap, mysql, ...), queried
  * through `postmap -q - TYPE:NAME`.
  *
- * Keys go through standard input, so none is taken for an option; no shell. One process at a time
- * per table answers all that was asked meanwhile, in batches. An answer is kept for a minute, and
- * not when the table's file has changed, which is looked for once a second. A process that needs
- * longer than 3 s is ended; then, and when Postfix says "fatal", everything waiting fails with its
- * words, and so does what is asked in the second after. `MAIL_CONFIG` is passed on.
+ * Keys go through standard input, so none is taken for an option; no shell. One process at a time per
+ * table answers all that came in the meantime, in batches. An answer is kept for a minute, unless the
+ * table's file has changed, which is checked once a second. A process that takes longer than 3 s is
+ * killed; then, and when Postfix says "fatal", everything that waits fails with its words, and so does
+ * every lookup in the following seconds. `MAIL_CONFIG` is passed on.
  */
 
 import type { ChildProcess } from 'node:child_process'
 import { statSync } from 'node:fs'
-import { LookupError } from '../policy/errors.ts'
-import type { MaybePromise } from '../policy/ports.ts'
+import { type Clock, systemClock } from '../system/clock.ts'
+import { LookupError } from '../system/errors.ts'
+import { Gate } from '../system/gate.ts'
+import type { MaybePromise } from '../system/maybe-promise.ts'
+import { Patience } from '../system/patience.ts'
+import { noAnswer, refusal } from '../system/refused.ts'
 
 const PROGRAM_MILLISECONDS = 3000
+const WAIT_MILLISECONDS = 3000
 const KEEP_MILLISECONDS = 60_000
 const CHECK_MILLISECONDS = 1000
-const REST_MILLISECONDS = 1000
+/** Each attempt is a process. */
+const SHORTEST_REST_MILLISECONDS = 1000
 const MOST_KEPT = 10_000
 const MOST_WAITING = 10_000
 const BATCH = 100
@@ -30,101 +36,155 @@ export interface PostmapTable {
   close(): void
 }
 
-type Question = PromiseWithResolvers<string | undefined>
+type Query = PromiseWithResolvers<string | undefined>
 
 /** @param name `TYPE:NAME` */
-export function postmapTable(name: string): PostmapTable {
-  const kept = new Map<string, { readonly value: string | undefined; readonly until: number }>()
-  const waiting = new Map<string, Question>()
-  let asked = new Map<string, Question>()
-  let child: ChildProcess | undefined
-  let files = ''
-  let nextCheck = 0
-  let failure: { readonly error: LookupError; readonly until: number } | undefined
+export function postmapTable(name: string, clock: Clock = systemClock): PostmapTable {
+  return new Postmap(name, clock)
+}
 
-  function forgetIfChanged(now: number): void {
-    if (now < nextCheck) return
-    nextCheck = now + CHECK_MILLISECONDS
-    const found = filesOf(name)
-    if (found !== files) kept.clear()
-    files = found
+class Postmap implements PostmapTable {
+  readonly #name: string
+  readonly #clock: Clock
+  /** A slot is a key of the batch that the process works on. */
+  readonly #gate: Gate
+  readonly #patience: Patience
+  readonly #kept = new Map<string, { readonly value: string | undefined; readonly until: number }>()
+  /** Not answered yet, waiting or in the batch. */
+  readonly #pending = new Map<string, Query>()
+  #batch: string[] = []
+  #child: ChildProcess | undefined
+  #isStarting = false
+  #files = ''
+  #nextCheck = 0
+
+  constructor(name: string, clock: Clock) {
+    this.#name = name
+    this.#clock = clock
+    this.#gate = new Gate({ clock, slots: 0, waiting: MOST_WAITING })
+    this.#patience = new Patience(clock, { shortestRestMilliseconds: SHORTEST_REST_MILLISECONDS })
   }
 
-  function ask(): void {
-    if (child || waiting.size === 0) return
-    asked = new Map([...waiting].slice(0, BATCH))
-    for (const key of asked.keys()) waiting.delete(key)
+  get(key: string): MaybePromise<string | undefined> {
+    if (key === '' || key.length > LONGEST_KEY || /[\0\n\t]/.test(key)) return undefined
+    const now = this.#clock.elapsed()
+    this.#dropIfChanged(now)
+    const known = this.#kept.get(key)
+    if (known && known.until > now) return known.value
+    this.#kept.delete(key)
+    const same = this.#pending.get(key)
+    if (same) return same.promise
+    const refused = this.#patience.refusal()
+    if (refused) throw refusal(this.#name, refused)
+    return this.#query(key)
+  }
+
+  close(): void {
+    this.#child?.kill('SIGKILL')
+    this.#gate.close()
+    this.#failBatch(new LookupError(`${this.#name}: closed`))
+  }
+
+  #query(key: string): Promise<string | undefined> {
+    const query: Query = Promise.withResolvers()
+    this.#pending.set(key, query)
+    this.#gate.enter({
+      milliseconds: WAIT_MILLISECONDS,
+      admitted: () => this.#batch.push(key),
+      refused: why => this.#settle(key)?.reject(refusal(this.#name, why)),
+    })
+    if (!this.#isStarting && !this.#child) {
+      this.#isStarting = true
+      // At the end of this turn, together with all other lookups made in it.
+      setImmediate(() => this.#start())
+    }
+    return query.promise
+  }
+
+  #settle(key: string): Query | undefined {
+    const query = this.#pending.get(key)
+    this.#pending.delete(key)
+    return query
+  }
+
+  #start(): void {
+    this.#isStarting = false
+    if (this.#child || this.#gate.waiting === 0) return
+    const refused = this.#patience.admit()
+    if (refused) {
+      this.#gate.refuseWaiting(refused)
+      return
+    }
+    this.#gate.resize(BATCH)
+    const began = this.#clock.elapsed()
     const { execFile } = process.getBuiltinModule('node:child_process')
-    child = execFile(
+    this.#child = execFile(
       'postmap',
-      ['-q', '-', name],
+      ['-q', '-', this.#name],
       {
         // Postfix lives in /usr/sbin, which not every PATH has.
         env: { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' },
-        timeout: PROGRAM_MILLISECONDS,
-        killSignal: 'SIGKILL',
         maxBuffer: LARGEST_OUTPUT,
       },
       (error, stdout, stderr) => {
-        child = undefined
+        cancel()
+        this.#child = undefined
         const reason = failureOf(error, stderr)
-        if (reason === undefined) answer(stdout)
-        else fail(new LookupError(`${name}: ${reason}`))
-        ask()
+        if (reason === undefined) this.#answer(stdout)
+        // A failure that Postfix reports itself is not a time-out, however busy this host is.
+        else this.#fail(reason, child.killed ? this.#clock.elapsed() - began : 0)
+        this.#start()
       },
     )
-    // It may end without having read what it is asked.
+    const child = this.#child
+    const cancel = this.#clock.after(PROGRAM_MILLISECONDS, () => void child.kill('SIGKILL'))
+    // It may end without having read its input.
     child.stdin?.on('error', () => undefined)
-    child.stdin?.end([...asked.keys()].map(key => `${key}\n`).join(''))
+    child.stdin?.end(this.#batch.map(key => `${key}\n`).join(''))
   }
 
   /** Postfix repeats each key it has found, a tab, and the value. */
-  function answer(output: string): void {
+  #answer(output: string): void {
+    this.#patience.answered()
     const values = new Map<string, string>()
     for (const line of output.split('\n')) {
       const tab = line.indexOf('\t')
       if (tab > 0) values.set(line.slice(0, tab), line.slice(tab + 1))
     }
-    const until = performance.now() + KEEP_MILLISECONDS
-    for (const [key, question] of asked) {
+    const until = this.#clock.elapsed() + KEEP_MILLISECONDS
+    for (const key of this.#takeBatch()) {
       const value = values.get(key)
-      if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '')
-      kept.set(key, { value, until })
-      question.resolve(value)
+      if (this.#kept.size >= MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value ?? '')
+      this.#kept.set(key, { value, until })
+      this.#settle(key)?.resolve(value)
     }
-    asked.clear()
   }
 
-  function fail(error: LookupError): void {
-    failure = { error, until: performance.now() + REST_MILLISECONDS }
-    const questions = [...asked.values(), ...waiting.values()]
-    asked.clear()
-    waiting.clear()
-    for (const question of questions) question.reject(error)
+  #fail(reason: string, waited: number): void {
+    this.#patience.failed(reason, waited)
+    this.#failBatch(new LookupError(`${this.#name}: ${reason}`))
+    this.#gate.refuseWaiting({ why: 'failed', reason })
   }
 
-  return {
-    get(key) {
-      if (key === '' || key.length > LONGEST_KEY || /[\0\n\t]/.test(key)) return undefined
-      const now = performance.now()
-      forgetIfChanged(now)
-      const known = kept.get(key)
-      if (known && known.until > now) return known.value
-      kept.delete(key)
-      if (failure && failure.until > now) throw failure.error
-      const question = asked.get(key) ?? waiting.get(key)
-      if (question) return question.promise
-      if (waiting.size >= MOST_WAITING) throw new LookupError(`${name}: too many questions`)
-      const mine: Question = Promise.withResolvers()
-      waiting.set(key, mine)
-      // At the end of this turn, with all else that is asked in it.
-      if (waiting.size === 1) setImmediate(ask)
-      return mine.promise
-    },
-    close() {
-      child?.kill('SIGKILL')
-      fail(new LookupError(`${name}: closed`))
-    },
+  #failBatch(error: LookupError): void {
+    for (const key of this.#takeBatch()) this.#settle(key)?.reject(error)
+  }
+
+  /** Its slots are free, but not for anybody before the next process. */
+  #takeBatch(): readonly string[] {
+    const batch = this.#batch
+    this.#batch = []
+    this.#gate.resize(0)
+    for (const _ of batch) this.#gate.leave()
+    return batch
+  }
+
+  #dropIfChanged(now: number): void {
+    if (now < this.#nextCheck) return
+    this.#nextCheck = now + CHECK_MILLISECONDS
+    const found = filesOf(this.#name)
+    if (found !== this.#files) this.#kept.clear()
+    this.#files = found
   }
 }
 
@@ -137,10 +197,12 @@ function failureOf(error: (Error & { code?: unknown }) | null, stderr: string): 
     return fatal?.replace(/^postmap: /, '')
   }
   if (typeof error.code === 'number') return `postmap: exit status ${error.code}`
-  return 'code' in error && error.code ? `postmap: ${error.code}` : 'postmap does not answer'
+  return 'code' in error && error.code
+    ? `postmap: ${error.code}`
+    : `postmap: ${noAnswer(PROGRAM_MILLISECONDS)}`
 }
 
-/** What tells whether TYPE:/PATH has changed; the same for ever where the name is no path. */
+/** Tells whether TYPE:/PATH has changed; always the same where the name is not a path. */
 function filesOf(name: string): string {
   const path = name.slice(name.indexOf(':') + 1)
   if (!path.startsWith('/')) return ''

@@ -1,28 +1,30 @@
 /**
- * The one resolver for all that asks the DNS: a stub that trusts the name servers of this host
- * and keeps what they say. Bounded in everything: time for a question, questions at once and
- * waiting, answers kept.
+ * The resolver of all DNS lookups: a stub that trusts the name servers of this host and caches what
+ * they say. Everything is bounded: the time for a query, queries under way and waiting, answers
+ * cached.
  *
- * Kept: records as long as their TTL says, "there is none" as long as the zone's SOA says (RFC
- * 2308), both within limits; a failure for a few seconds. The lower limit is what lets a plugin
- * find again at once what was asked on its behalf a moment ago.
+ * Records are cached as long as their TTL says, negative answers as long as the zone's SOA says (RFC
+ * 2308), both within limits; failures for a few seconds. Thanks to the lower limit a plugin has at
+ * once what was looked up for it in advance.
  */
 
 import { listName } from '../policy/block-list.ts'
-import type { Clock } from '../policy/clock.ts'
-import type { DnsAnswer, DnsType, Resolver } from '../policy/dns.ts'
-import type { MaybePromise } from '../policy/ports.ts'
+import type { DnsAnswer, DnsType, Resolver } from '../policy/ports/dns.ts'
+import type { Clock } from '../system/clock.ts'
+import { Gate } from '../system/gate.ts'
+import type { MaybePromise } from '../system/maybe-promise.ts'
+import { describeRefusal, type Refused } from '../system/refused.ts'
 import { BlockLists } from './block-lists.ts'
 import { DnsCache } from './dns-cache.ts'
 import { type DnsQuestion, questionName } from './dns-message.ts'
-import { type NameServer, nameServers } from './dns-servers.ts'
+import { type NameServer, type NameServers, nameServers } from './dns-servers.ts'
 import { type InquiryResult, inquire } from './dns-transport.ts'
 
 export interface ResolverOptions {
-  /** RES_NAMESERVERS and RES_OPTIONS, as resolvers of mtpolicyd's making read them. */
+  /** For RES_NAMESERVERS and RES_OPTIONS, which Net::DNS, the resolver of mtpolicyd, reads. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
-  /** What an administrator should know of a block list. */
+  /** Receives what an administrator should know about a block list. */
   readonly log: (message: string) => void
   /** Instead of /etc/resolv.conf. */
   readonly resolvConf?: string
@@ -32,17 +34,17 @@ export interface ResolverOptions {
 export interface ResolverStatus {
   readonly servers: readonly string[]
   readonly cached: number
-  /** Put to name servers since start, and those of them that failed. */
+  /** Queries sent to name servers since the start, and those of them that failed. */
   readonly questions: number
   readonly failures: number
-  /** Lists that are passed over because they stayed silent. */
+  /** Lists that are skipped because they did not answer. */
   readonly silent: readonly { readonly list: string; readonly until: string }[]
-  /** Lists whose last answer was no listing. */
+  /** Lists that answered with something other than a listing. */
   readonly refusing: readonly { readonly list: string; readonly answer: string }[]
 }
 
 export interface OpenResolver extends Resolver {
-  /** Milliseconds a question may take in all. */
+  /** Sets the milliseconds a query may take in all. */
   setDeadline(milliseconds: number): void
   status(): ResolverStatus
   close(): void
@@ -51,7 +53,7 @@ export interface OpenResolver extends Resolver {
 const DEADLINE_MILLISECONDS = 2000
 const SHORTEST_DEADLINE = 50
 const LONGEST_DEADLINE = 60_000
-/** In each lane; a question holds a socket or two. */
+/** In each lane; a query holds a socket or two. */
 const MOST_AT_ONCE = 100
 const MOST_WAITING = 1000
 const SHORTEST_KEPT = 5000
@@ -59,10 +61,12 @@ const LONGEST_KEPT = 3_600_000
 const LONGEST_NOTHING_KEPT = 900_000
 const FAILURE_KEPT = 5000
 const FAILURE_BYTES = 100
+/** Otherwise every query would have to wait for its last attempt. EDNS may work again later. */
+const WITHOUT_EDNS_MILLISECONDS = 900_000
 
 const NO_NAME = { outcome: 'empty', records: [], exists: false } as const
 
-/** Answers of one record type: those at hand, and those on their way. */
+/** Answers of one record type: cached ones, and those on their way. */
 class Shelf<T extends DnsType> {
   readonly cache = new DnsCache<DnsAnswer<T>>()
   readonly coming = new Map<string, Promise<DnsAnswer<T>>>()
@@ -70,27 +74,20 @@ class Shelf<T extends DnsType> {
 
 type Shelves = { readonly [T in DnsType]: Shelf<T> }
 
-/** A question that waits for its turn. */
-interface Waiting {
-  readonly deadline: number
-  begin(): void
-  giveUp(): void
+/** How a query ended; refused: it was not sent. */
+type Outcome<T extends DnsType> =
+  | InquiryResult<T>
+  | { readonly kind: 'not sent'; readonly why: Refused }
+
+export function openResolver(options: ResolverOptions): OpenResolver {
+  return new StubResolver(options)
 }
 
-/**
- * Questions to block lists, and all others, have a lane each: a stranger whose policy names a
- * hundred silent servers must not keep his own address from being looked up.
- */
-interface Lane {
-  underWay: number
-  readonly queue: Waiting[]
-}
-
-export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): OpenResolver {
-  const { elapsed } = clock
-  const servers = nameServers({ env, elapsed, file: resolvConf ?? '/etc/resolv.conf' })
-  const lists = new BlockLists({ clock, log })
-  const shelves: Shelves = {
+class StubResolver implements OpenResolver {
+  readonly #clock: Clock
+  readonly #servers: NameServers
+  readonly #lists: BlockLists
+  readonly #shelves: Shelves = {
     A: new Shelf(),
     AAAA: new Shelf(),
     MX: new Shelf(),
@@ -99,161 +96,196 @@ export function openResolver({ env, clock, log, resolvConf }: ResolverOptions): 
     TLSA: new Shelf(),
     OPENPGPKEY: new Shelf(),
   }
-  const running = new Set<() => void>()
-  const listLane: Lane = { underWay: 0, queue: [] }
-  const otherLane: Lane = { underWay: 0, queue: [] }
-  let milliseconds = Math.min(DEADLINE_MILLISECONDS, servers.mostMilliseconds)
-  /** The server that answered last: one that is away is not waited for each time. */
-  let liked: NameServer | undefined
-  let questions = 0
-  let failures = 0
-  let isClosed = false
+  /**
+   * Queries to block lists, and all others, have a lane each: a stranger whose SPF policy names a
+   * hundred silent servers must not prevent the block lists from being queried about them.
+   */
+  readonly #listLane: Gate
+  readonly #otherLane: Gate
+  /** Ends each query that is under way. */
+  readonly #running = new Set<() => void>()
+  /** The server that answered last, so that not every query waits for one that is down. */
+  #liked: NameServer | undefined
+  /** Servers that answer only without EDNS, and until when they are queried without it. */
+  readonly #withoutEdns = new WeakMap<NameServer, number>()
+  #milliseconds: number
+  #sent = 0
+  #failures = 0
 
-  function ask<T extends DnsType>(
-    name: string,
-    type: T,
-    list?: string,
-  ): MaybePromise<DnsAnswer<T>> {
-    return shelves[type].cache.get(name, elapsed()) ?? askFor(name, type, list)
+  constructor({ env, clock, log, resolvConf }: ResolverOptions) {
+    const file = resolvConf ?? '/etc/resolv.conf'
+    this.#clock = clock
+    this.#servers = nameServers({ env, elapsed: clock.elapsed, file })
+    this.#lists = new BlockLists({ clock, log })
+    const lane = { clock, slots: MOST_AT_ONCE, waiting: MOST_WAITING }
+    this.#listLane = new Gate(lane)
+    this.#otherLane = new Gate(lane)
+    this.#milliseconds = Math.min(DEADLINE_MILLISECONDS, this.#servers.mostMilliseconds)
   }
 
-  /** The name is not at hand as it is written. */
-  function askFor<T extends DnsType>(
+  ask<T extends DnsType>(name: string, type: T, list?: string): MaybePromise<DnsAnswer<T>> {
+    const shelf: Shelf<T> = this.#shelves[type]
+    return shelf.cache.get(name, this.#clock.elapsed()) ?? this.#askFor(name, type, list)
+  }
+
+  noListing(list: string, address: string, meaning: string): void {
+    this.#lists.noListing(list, address, meaning)
+  }
+
+  setDeadline(wanted: number): void {
+    const within = Math.min(Math.max(wanted, SHORTEST_DEADLINE), LONGEST_DEADLINE)
+    this.#milliseconds = Math.min(within, this.#servers.mostMilliseconds)
+  }
+
+  status(): ResolverStatus {
+    return {
+      servers: this.#servers.current().map(({ address, port }) => formatServer(address, port)),
+      cached: Object.values(this.#shelves).reduce((sum, { cache }) => sum + cache.size, 0),
+      questions: this.#sent,
+      failures: this.#failures,
+      silent: this.#lists.silent(),
+      refusing: this.#lists.refusing(),
+    }
+  }
+
+  close(): void {
+    this.#listLane.close()
+    this.#otherLane.close()
+    for (const stop of this.#running) stop()
+    this.#running.clear()
+  }
+
+  /** For a name that is not in the cache as it is written. */
+  #askFor<T extends DnsType>(
     written: string,
     type: T,
     list: string | undefined,
   ): MaybePromise<DnsAnswer<T>> {
     const name = questionName(written)
     if (name === undefined) return NO_NAME
-    const shelf: Shelf<T> = shelves[type]
-    const known = name === written ? undefined : shelf.cache.get(name, elapsed())
+    const shelf: Shelf<T> = this.#shelves[type]
+    const known = name === written ? undefined : shelf.cache.get(name, this.#clock.elapsed())
     const there = known ?? shelf.coming.get(name)
     if (there !== undefined) return there
-    if (isClosed) return failed('the resolver is closed')
-    const lane = list === undefined ? otherLane : listLane
-    if (lane.queue.length >= MOST_WAITING) return failed('too many questions at once')
-    if (list !== undefined && !lists.admits(list)) {
-      return failed(`${listName(list)} does not answer and is passed over`)
+    const refused = list === undefined ? undefined : this.#lists.admit(list)
+    if (refused && list !== undefined) {
+      return failed(`${listName(list)} is skipped: ${describeRefusal(refused)}`)
     }
-    const answer = new Promise<DnsAnswer<T>>(resolve => {
-      put(lane, { name, type }, result => {
-        shelf.coming.delete(name)
-        const kept = keep(shelf, name, result)
-        if (list !== undefined) tell(list, type, result, kept)
-        resolve(kept)
-      })
-    })
-    shelf.coming.set(name, answer)
-    return answer
+    return this.#send({ name, type }, shelf, list)
   }
 
-  /** @param done is called once, later; without a result: the question was not put to anybody. */
-  function put<T extends DnsType>(
-    lane: Lane,
+  /** A refusal comes at once, all else by a promise. */
+  #send<T extends DnsType>(
     question: DnsQuestion<T>,
-    done: (result: InquiryResult<T> | undefined) => void,
+    shelf: Shelf<T>,
+    list: string | undefined,
+  ): MaybePromise<DnsAnswer<T>> {
+    const { name } = question
+    const { promise, resolve } = Promise.withResolvers<DnsAnswer<T>>()
+    let answer: DnsAnswer<T> | undefined
+    this.#put(list === undefined ? this.#otherLane : this.#listLane, question, outcome => {
+      shelf.coming.delete(name)
+      answer = this.#keep(shelf, name, outcome)
+      if (list !== undefined) this.#tell(list, outcome)
+      resolve(answer)
+    })
+    if (answer !== undefined) return answer
+    shelf.coming.set(name, promise)
+    return promise
+  }
+
+  /** @param done is called once */
+  #put<T extends DnsType>(
+    lane: Gate,
+    question: DnsQuestion<T>,
+    done: (outcome: Outcome<T>) => void,
   ): void {
-    const deadline = elapsed() + milliseconds
-    const giveUp = (): void => done(undefined)
-    const begin = (): void => {
-      questions++
-      lane.underWay++
-      const cancel = inquire({
-        question,
-        servers: inOrder(),
-        milliseconds: deadline - elapsed(),
-        done(result) {
-          running.delete(stop)
-          lane.underWay--
-          if (result.kind === 'answer') liked = result.server
-          done(result)
-          beginNext(lane)
-        },
-      })
-      const stop = (): void => {
-        cancel()
-        giveUp()
-      }
-      running.add(stop)
-    }
-    if (lane.underWay < MOST_AT_ONCE) begin()
-    else lane.queue.push({ deadline, begin, giveUp })
+    const deadline = this.#clock.elapsed() + this.#milliseconds
+    lane.enter({
+      // With less than half of its time left, no answer would not mean that the list is silent.
+      milliseconds: this.#milliseconds / 2,
+      refused: why => done({ kind: 'not sent', why }),
+      admitted: () =>
+        this.#begin(question, deadline, outcome => {
+          done(outcome)
+          lane.leave()
+        }),
+    })
   }
 
-  function beginNext({ queue }: Lane): void {
-    let next = queue.shift()
-    // With less than half of its time left, no answer would not mean that the list is silent.
-    while (next && next.deadline - elapsed() < milliseconds / 2) {
-      next.giveUp()
-      next = queue.shift()
+  #begin<T extends DnsType>(
+    question: DnsQuestion<T>,
+    deadline: number,
+    done: (outcome: Outcome<T>) => void,
+  ): void {
+    const { elapsed, after } = this.#clock
+    this.#sent++
+    const cancel = inquire({
+      question,
+      servers: this.#inOrder(),
+      withoutEdns: server => (this.#withoutEdns.get(server) ?? 0) > elapsed(),
+      milliseconds: deadline - elapsed(),
+      after,
+      done: result => {
+        this.#running.delete(stop)
+        if (result.kind === 'answer') this.#heardFrom(result)
+        done(result)
+      },
+    })
+    const stop = (): void => {
+      cancel()
+      done({ kind: 'not sent', why: { why: 'closed' } })
     }
-    next?.begin()
+    this.#running.add(stop)
   }
 
-  function inOrder(): readonly NameServer[] {
-    const all = servers.current()
-    const first = liked ? all.indexOf(liked) : 0
+  #heardFrom({ server, edns }: { server: NameServer; edns: boolean }): void {
+    const now = this.#clock.elapsed()
+    this.#liked = server
+    const until = this.#withoutEdns.get(server) ?? 0
+    if (!edns && until <= now) this.#withoutEdns.set(server, now + WITHOUT_EDNS_MILLISECONDS)
+  }
+
+  #inOrder(): readonly NameServer[] {
+    const all = this.#servers.current()
+    const first = this.#liked ? all.indexOf(this.#liked) : 0
     return first <= 0 ? all : [...all.slice(first), ...all.slice(0, first)]
   }
 
-  function keep<T extends DnsType>(
-    { cache }: Shelf<T>,
-    name: string,
-    result: InquiryResult<T> | undefined,
-  ): DnsAnswer<T> {
-    if (result?.kind === 'answer') {
-      const { answer, ttl = 0, bytes } = result
-      const longest = answer.outcome === 'found' ? LONGEST_KEPT : LONGEST_NOTHING_KEPT
-      const kept = Math.min(Math.max(ttl * 1000, SHORTEST_KEPT), longest)
-      cache.set(name, answer, elapsed() + kept, bytes)
-      return answer
-    }
-    failures++
-    if (result === undefined) return failed('given up: too many questions at once')
-    const answer = failed(result.kind === 'silent' ? 'no answer in time' : result.problem)
-    cache.set(name, answer, elapsed() + FAILURE_KEPT, FAILURE_BYTES)
-    return answer
-  }
-
-  /** What a list did is remembered for its next questions. */
-  function tell(
-    list: string,
-    type: DnsType,
-    result: InquiryResult<DnsType> | undefined,
-    answer: DnsAnswer<DnsType>,
-  ): void {
-    if (result === undefined) lists.notAsked(list)
-    else if (result.kind === 'silent') lists.stayedSilent(list)
-    else lists.answered(list)
-    if (type !== 'A') return
-    const records: readonly unknown[] = answer.records
-    const addresses = records.filter(record => typeof record === 'string')
-    lists.found(list, addresses)
-  }
-
-  return {
-    ask,
-    setDeadline(wanted) {
-      const within = Math.min(Math.max(wanted, SHORTEST_DEADLINE), LONGEST_DEADLINE)
-      milliseconds = Math.min(within, servers.mostMilliseconds)
-    },
-    status: () => ({
-      servers: servers.current().map(({ address, port }) => formatServer(address, port)),
-      cached: Object.values(shelves).reduce((sum, { cache }) => sum + cache.size, 0),
-      questions,
-      failures,
-      silent: lists.silent(),
-      refusing: lists.refusing(),
-    }),
-    close() {
-      isClosed = true
-      for (const { queue } of [listLane, otherLane]) {
-        for (const { giveUp } of queue.splice(0)) giveUp()
+  #keep<T extends DnsType>({ cache }: Shelf<T>, name: string, outcome: Outcome<T>): DnsAnswer<T> {
+    const now = this.#clock.elapsed()
+    switch (outcome.kind) {
+      case 'answer': {
+        const { answer, ttl = 0, bytes } = outcome
+        const longest = answer.outcome === 'found' ? LONGEST_KEPT : LONGEST_NOTHING_KEPT
+        const kept = Math.min(Math.max(ttl * 1000, SHORTEST_KEPT), longest)
+        cache.set(name, answer, now + kept, bytes)
+        return answer
       }
-      for (const stop of running) stop()
-      running.clear()
-    },
+      case 'not sent':
+        this.#failures++
+        return failed(problemOf(outcome.why))
+      case 'silent':
+      case 'refused': {
+        this.#failures++
+        const problem = outcome.kind === 'silent' ? 'no answer in time' : outcome.problem
+        const answer = failed(problem)
+        cache.set(name, answer, now + FAILURE_KEPT, FAILURE_BYTES)
+        return answer
+      }
+    }
   }
+
+  /** What a list did decides on its next queries. */
+  #tell(list: string, { kind }: Outcome<DnsType>): void {
+    if (kind === 'not sent') this.#lists.notAsked(list)
+    else if (kind === 'silent') this.#lists.stayedSilent(list)
+    else this.#lists.answered(list)
+  }
+}
+
+function problemOf(why: Refused): string {
+  return why.why === 'closed' ? 'the resolver is closed' : describeRefusal(why)
 }
 
 function failed(problem: string): { outcome: 'failed'; records: readonly []; problem: string } {

@@ -1,18 +1,18 @@
 /**
- * Would that server take mail for this recipient? As an SMTP client that leaves after RCPT TO
- * (RFC 5321; SIZE of RFC 1870, SMTPUTF8 of RFC 6531).
+ * Would that server accept mail for this recipient? Finds out as an SMTP client that quits after
+ * RCPT TO (RFC 5321; SIZE of RFC 1870, SMTPUTF8 of RFC 6531).
  *
- * Equal questions at one time are one: mail that asks about its sender, whose server asks back
- * about ours, would otherwise go on without end. Addresses that could say more than an address are
- * refused with a LookupError. A server that is not there, too slow, or no SMTP server is passed over.
+ * Equal probes at the same time are one: otherwise two servers that verify each other's senders
+ * would never end. Addresses that could inject an SMTP command are refused with a LookupError. A
+ * server that is down, too slow or not an SMTP server is skipped.
  */
 
 import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
-import { LookupError } from '../policy/errors.ts'
-import type { RecipientAnswer, RecipientProbe, RecipientQuestion } from '../policy/peers.ts'
+import { PeerConnection } from '../net/peer-connection.ts'
+import type { RecipientAnswer, RecipientProbe, RecipientQuestion } from '../policy/ports/peers.ts'
 import { oneLine } from '../policy/verdict.ts'
-import { PeerConnection } from './peer-connection.ts'
+import { LookupError } from '../system/errors.ts'
 
 const MOST_PROBES = 100
 /** For requests without a deadline. */
@@ -21,8 +21,15 @@ const LONGEST_MS = 60_000
 const MOST_ADDRESS_BYTES = 320
 const MOST_TEXT_CHARACTERS = 500
 
-/** The last line of a reply has a blank, or nothing, after its code. */
+/** The last line of a reply has a space, or nothing, after the code. */
 const END_OF_REPLY = /(?:^|\n)\d{3}(?: [^\n]*)?\r?\n/
+
+/**
+ * Replies that say nothing about an address: the server is shutting down (421), does not know the
+ * command or expects another one (RFC 5321, 4.2.3), or wants STARTTLS or a login first (RFC 3207;
+ * RFC 4954, 6).
+ */
+const ABOUT_THE_DIALOGUE: ReadonlySet<number> = new Set([421, 500, 502, 503, 504, 530, 534, 538])
 
 interface Reply {
   readonly code: number
@@ -74,7 +81,7 @@ async function probeOne(
   }
 }
 
-/** Undefined: it is there, but cannot be asked. */
+/** Undefined if the server is there but refuses to talk. */
 async function converse(
   connection: PeerConnection,
   { sender, recipient, size }: RecipientQuestion,
@@ -99,6 +106,7 @@ async function converse(
   }
   let decisive = await say(`MAIL FROM:<${sender}>${parameters}`)
   if (decisive.code < 400) decisive = await say(`RCPT TO:<${recipient}>`)
+  if (ABOUT_THE_DIALOGUE.has(decisive.code)) return undefined
   return { extensions, code: decisive.code, text: textOf(decisive) }
 }
 
@@ -106,7 +114,7 @@ async function readReply(connection: PeerConnection, signal: AbortSignal): Promi
   const text = await connection.read(END_OF_REPLY, signal)
   const lines = Buffer.from(text, 'latin1').toString('utf8').trimEnd().split(/\r?\n/)
   if (!lines.every(line => /^[2-5]\d\d(?:[ -]|$)/.test(line))) {
-    throw new LookupError('this is no SMTP')
+    throw new LookupError('this is not an SMTP server')
   }
   return { code: Number(lines.at(-1)?.slice(0, 3)), lines: lines.map(line => line.slice(4)) }
 }
@@ -120,8 +128,14 @@ function textOf({ lines }: Reply): string {
   return oneLine(lines.join(' ')).slice(0, MOST_TEXT_CHARACTERS).toWellFormed()
 }
 
+/** Brackets and spaces are safe inside a quoted local part; control characters never are. */
 function refuseUnsafe(address: string): void {
-  if (/[\p{Cc}<>]/u.test(address) || Buffer.byteLength(address) > MOST_ADDRESS_BYTES) {
+  const bare = address.replace(/^"(?:[^"\\]|\\.)*"(?=@)/, '')
+  if (
+    /\p{Cc}/u.test(address) ||
+    /[<>\s]/.test(bare) ||
+    Buffer.byteLength(address) > MOST_ADDRESS_BYTES
+  ) {
     const shown = JSON.stringify(oneLine(address).slice(0, 80))
     throw new LookupError(`the address ${shown} cannot be put into an SMTP command`)
   }
@@ -131,7 +145,7 @@ function isAscii(text: string): boolean {
   return !/[^\x20-\x7e]/.test(text)
 }
 
-/** A host name without a domain is often refused; RFC 5321, 4.1.4 has the address instead. */
+/** A host name without a domain is often refused; RFC 5321, 4.1.4 allows the address instead. */
 function ourName(address: string): string {
   const name = hostname()
   if (/^[\w-]+(?:\.[\w-]+)+$/.test(name)) return name

@@ -1,11 +1,11 @@
 /**
  * Macros of SPF: `%{ir}.%{v}._spf.%{d2}` (RFC 7208, 7).
  *
- * A text is taken apart once, with every mistake in it found, and then put together for one mail.
- * It is bounded: what grows beyond 8 KiB while it is put together is given up.
+ * A text is parsed once, which finds every mistake in it, and then expanded for one mail. An
+ * expansion is abandoned when it exceeds 8 KiB.
  */
 
-/** A record, or an explanation, is not written as RFC 7208 12 says. */
+/** A record, or an explanation, violates the grammar of RFC 7208 12. */
 export class SpfSyntaxError extends Error {
   override readonly name = 'SpfSyntaxError'
 }
@@ -14,9 +14,9 @@ export type MacroLetter = 's' | 'l' | 'o' | 'd' | 'i' | 'p' | 'v' | 'h' | 'c' | 
 
 interface Macro {
   readonly letter: MacroLetter
-  /** Upper case: escaped for an URL. */
+  /** Upper case: escaped for a URL. */
   readonly escaped: boolean
-  /** How many parts from the right; undefined is all. */
+  /** How many parts from the right; undefined: all. */
   readonly keep: number | undefined
   readonly reversed: boolean
   readonly delimiters: string
@@ -31,14 +31,14 @@ const IN_DOMAINS = 'slodiphv'
 const IN_EXPLANATIONS = `${IN_DOMAINS}crt`
 
 /**
- * @param place where the text stands: macros c, r and t belong into explanations alone, which may
- *   also hold blanks.
+ * @param place where the text is from: macros c, r and t are allowed only in explanations, which
+ *   may also have spaces.
  */
 export function parseMacroText(text: string, place: 'domain' | 'explanation'): MacroText {
   return scan(text, place).parts
 }
 
-/** Literals and macros of one text; a policy that is meant well has a handful. */
+/** Literals and macros of one text; a well-meant policy has a handful. */
 const MOST_PARTS = 100
 
 interface Scanned {
@@ -56,13 +56,13 @@ function scan(text: string, place: 'domain' | 'explanation'): Scanned {
     const next = text.indexOf('%', at)
     const plain = text.slice(at, next < 0 ? undefined : next)
     if (!isLiteral.test(plain)) {
-      throw new SpfSyntaxError('Only visible ASCII characters may stand in a policy')
+      throw new SpfSyntaxError('A policy may have visible ASCII characters only')
     }
     literal += plain
     if (next < 0) break
     MACRO.lastIndex = next
     const match = MACRO.exec(text)
-    if (!match) throw new SpfSyntaxError(`'${excerpt(text.slice(next))}' is no macro`)
+    if (!match) throw new SpfSyntaxError(`'${excerpt(text.slice(next))}' is not a macro`)
     const [whole, written = '', digits = '', reversed, delimiters, sign] = match
     at = next + whole.length
     macroEnd = at
@@ -94,19 +94,19 @@ function isLetter(letter: string): letter is MacroLetter {
   return IN_EXPLANATIONS.includes(letter)
 }
 
-/** A label at the right end that could be a top-level domain: not only digits, no dash at an end. */
+/** A last label that could be a top-level domain: not only digits, no hyphen at either end. */
 const TOP_LABEL = /\.(?!\d+\.?$)[a-zA-Z\d](?:[a-zA-Z\d-]*[a-zA-Z\d])?\.?$/
 
 /** domain-spec: a macro text that ends in a macro or in a top-level domain. */
 export function parseDomainSpec(text: string): MacroText {
   const { parts, endsInMacro } = scan(text, 'domain')
   if (!endsInMacro && !TOP_LABEL.test(text)) {
-    throw new SpfSyntaxError(`'${excerpt(text)}' is no domain name`)
+    throw new SpfSyntaxError(`'${excerpt(text)}' is not a domain name`)
   }
   return parts
 }
 
-/** Undefined: it has become too long. */
+/** Undefined if the result would be too long. */
 export function expandMacros(
   text: MacroText,
   value: (letter: MacroLetter) => string,
@@ -143,7 +143,7 @@ function escapeForUrl(text: string): string {
   )
 }
 
-/** A stranger's text in a message: not longer than is useful. */
+/** A text from outside in a message: not longer than is useful. */
 export function excerpt(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}...` : text
 }

@@ -1,12 +1,12 @@
 /**
  * The grammar of an SPF record (RFC 7208 4.5, 4.6.1, 5, 6 and 12).
  *
- * A record is read whole before anything in it is used, because a mistake anywhere makes all of it
- * invalid. Every mistake is an SpfSyntaxError that says what it is.
+ * A record is parsed completely before anything in it is used, because a mistake anywhere makes all
+ * of it invalid. Every mistake is an SpfSyntaxError that says what it is.
  */
 
-import { parseIPv6 } from '../policy/address.ts'
-import { addressGroups, type Network } from '../policy/network.ts'
+import { parseIPv6 } from '../net/address.ts'
+import { addressGroups, type Network } from '../net/network.ts'
 import {
   excerpt,
   type MacroText,
@@ -22,7 +22,7 @@ export type Mechanism =
   | { readonly kind: 'include' | 'exists'; readonly domain: MacroText }
   | {
       readonly kind: 'a' | 'mx'
-      /** Undefined is the domain whose record this is. */
+      /** Undefined: the domain whose record this is. */
       readonly domain: MacroText | undefined
       readonly bits4: number
       readonly bits6: number
@@ -43,7 +43,7 @@ export interface SpfRecord {
   readonly exp: MacroText | undefined
 }
 
-/** Is this text of a TXT record an SPF record at all? */
+/** Is this text of a TXT record an SPF record? */
 export function isSpfRecord(text: string): boolean {
   return /^v=spf1(?: |$)/i.test(text)
 }
@@ -61,11 +61,11 @@ export function parseSpfRecord(text: string): SpfRecord {
     const [, written = '', value = ''] = modifier
     const name = written.toLowerCase()
     if (name !== 'redirect' && name !== 'exp') {
-      // Of those that nobody knows only the form counts.
+      // Unknown modifiers are ignored if they are well-formed.
       parseMacroText(value, 'explanation')
       continue
     }
-    if (modifiers.has(name)) throw new SpfSyntaxError(`Modifier '${name}' stands there twice`)
+    if (modifiers.has(name)) throw new SpfSyntaxError(`Modifier '${name}' appears twice`)
     modifiers.set(name, parseDomainSpec(value))
   }
   return { directives, redirect: modifiers.get('redirect'), exp: modifiers.get('exp') }
@@ -123,7 +123,7 @@ function parseMechanism(kind: string, argument: string, term: string): Mechanism
   }
 }
 
-/** Without leading zeros, at most `most`, which is also what stands for nothing written. */
+/** Without leading zeros, at most `most`, which is also the default. */
 function prefixLength(text: string | undefined, most: number): number | undefined {
   if (text === undefined) return most
   return /^(?:0|[1-9]\d{0,2})$/.test(text) && Number(text) <= most ? Number(text) : undefined

@@ -1,24 +1,30 @@
 /**
  * SPF: may this address send mail for this domain? check_host() of RFC 7208.
  *
- * Whatever records and servers say, an evaluation ends: each term that asks the DNS counts, also in
- * included records (`terms`, so that is the depth as well), an mx or ptr has at most `namesPerTerm`
- * names, and at most `voids` questions may find nothing. Beyond that a record is a permerror. A
- * server that does not answer is a temperror, as is a question whose mail has run out of time.
+ * Whatever records and servers say, an evaluation ends: the terms that need the DNS are counted, also
+ * in included records (at most `terms`, which limits the depth as well), an mx or ptr may have
+ * `namesPerTerm` names, and at most `voids` terms may find nothing. A record that exceeds this is a
+ * permerror. A server that does not answer is a temperror, and so is a lookup after the mail's time
+ * has run out.
  *
- * What RFC 7208 leaves open: a name that cannot be asked for (an empty or too long label, also
- * characters outside of ASCII that a sender's address brought along, RFC 8616) does not exist; the
- * names of a client's address are its own doing, so that looking them up counts at most once, and
- * not the sender's domain pays for those that do not exist.
+ * Where RFC 7208 leaves it open: a name that cannot be looked up (an empty or too long label, or
+ * characters outside of ASCII from the sender's address, RFC 8616) does not exist; looking up the
+ * names of the client's address counts at most once, and those that do not exist do not count
+ * against the sender's domain, because they are the client's own doing.
  */
 
-import { domainToASCII } from 'node:url'
-import { canonicalAddress } from '../policy/address.ts'
-import type { Clock } from '../policy/clock.ts'
-import type { DnsAnswer, DnsType, Resolver } from '../policy/dns.ts'
-import { type AddressGroups, addressGroups, isWithin } from '../policy/network.ts'
-import type { MaybePromise } from '../policy/ports.ts'
-import type { SpfChecker, SpfLimits, SpfQuestion, SpfResult, SpfVerdict } from '../policy/spf.ts'
+import { canonicalAddress, untranslatedAddress } from '../net/address.ts'
+import { type AddressGroups, addressGroups, isWithin } from '../net/network.ts'
+import type { DnsAnswer, DnsType, Resolver } from '../policy/ports/dns.ts'
+import type {
+  SpfChecker,
+  SpfLimits,
+  SpfQuestion,
+  SpfResult,
+  SpfVerdict,
+} from '../policy/ports/spf.ts'
+import type { Clock } from '../system/clock.ts'
+import type { MaybePromise } from '../system/maybe-promise.ts'
 import {
   excerpt,
   expandMacros,
@@ -28,6 +34,8 @@ import {
   SpfSyntaxError,
   usesMacro,
 } from './spf-macro.ts'
+import { asciiDomain, canBeLookedUp, isBelow, isMailDomain, withoutDot } from './spf-name.ts'
+import { NO_POLICY, spfReason } from './spf-reason.ts'
 import {
   isSpfRecord,
   type Mechanism,
@@ -36,9 +44,9 @@ import {
   type SpfRecord,
 } from './spf-record.ts'
 
-/** Of a stranger's explanation. */
-/** Asked for at the same time by one check: its policy is a stranger's. */
+/** Lookups under way for one check, whose policy comes from outside. */
 const NAMES_AT_ONCE = 3
+/** Characters of a domain's explanation. */
 const MOST_EXPLANATION = 500
 
 const RESULTS: Readonly<Record<Qualifier, SpfResult>> = {
@@ -58,7 +66,7 @@ export function spfChecker(dns: Resolver, limits: SpfLimits, clock: Clock): SpfC
   }
 }
 
-/** Ends an evaluation, from wherever it is. */
+/** Ends an evaluation at any depth. */
 class SpfFailure extends Error {
   readonly result: 'temperror' | 'permerror'
 
@@ -68,7 +76,6 @@ class SpfFailure extends Error {
   }
 }
 
-const NO_POLICY = 'No applicable sender policy available'
 const WHOLE_ADDRESS: PrefixLengths = { bits4: 32, bits6: 128 }
 
 interface PrefixLengths {
@@ -80,7 +87,7 @@ type Records<T extends DnsType> = DnsAnswer<T>['records']
 
 interface Finding {
   readonly result: SpfResult
-  /** The directive that matched, as it is written. */
+  /** The directive that matched, as written. */
   readonly matched: string | undefined
   readonly exp: MacroText | undefined
 }
@@ -92,7 +99,7 @@ class Evaluation {
   readonly #clock: Clock
   readonly #question: SpfQuestion
   readonly #signal: AbortSignal | undefined
-  /** Empty: the client has no address. */
+  /** Empty if the client has no address. */
   readonly #client: AddressGroups
   readonly #addressType: 'A' | 'AAAA'
   readonly #localPart: string
@@ -104,9 +111,9 @@ class Evaluation {
   #depth = 0
   #terms = 0
   #voids = 0
-  /** The result stands: what is asked for its explanation counts no more. */
+  /** The result is known: lookups for its explanation do not count. */
   #isDecided = false
-  /** Names of the client's address that lead back to it; undefined until they are needed. */
+  /** Validated names of the client's address; undefined until they are needed. */
   #clientNames: Promise<readonly string[]> | undefined
 
   constructor(
@@ -121,31 +128,31 @@ class Evaluation {
     this.#clock = clock
     this.#question = question
     this.#signal = signal
-    this.#client = addressGroups(question.address) ?? []
+    this.#client = addressGroups(untranslatedAddress(question.address)) ?? []
     this.#addressType = this.#client.length === 2 ? 'A' : 'AAAA'
     const { scope, identity } = question
     const at = scope === 'helo' ? -1 : identity.lastIndexOf('@')
     this.#localPart = identity.slice(0, Math.max(at, 0)) || 'postmaster'
-    this.#origin = asciiDomain(withoutDot(identity.slice(at + 1)))
+    this.#origin = withoutDot(asciiDomain(identity.slice(at + 1)))
     this.#domain = this.#origin
   }
 
   async verdict(): Promise<SpfVerdict> {
     if (this.#client.length === 0 || !isMailDomain(this.#origin)) {
-      return this.#conclude('none', 'There is no domain to ask')
+      return this.#conclude('none', 'There is no domain to check')
     }
     try {
       const { result, matched, exp } = await this.#checkHost(this.#origin)
       this.#isDecided = true
       const authority = result === 'fail' && exp ? await this.#authority(exp) : undefined
-      return this.#conclude(result, this.#reason(result, matched), authority)
+      return this.#conclude(result, spfReason(result, matched, this.#question), authority)
     } catch (error) {
       if (error instanceof SpfFailure) return this.#conclude(error.result, error.message)
       throw error
     }
   }
 
-  /** An explanation with its macros expanded; undefined if it is none. */
+  /** An explanation with its macros expanded; undefined if it is malformed. */
   async explain(text: string): Promise<string | undefined> {
     this.#isDecided = true
     try {
@@ -163,28 +170,6 @@ class Evaluation {
     return { result, explanation: `${path}: ${reason}`, authority }
   }
 
-  #reason(result: SpfResult, matched: string | undefined): string {
-    const { scope, identity } = this.#question
-    const use = `to use '${excerpt(identity)}' in '${scope}' identity`
-    const why = matched === undefined ? '(default)' : `(mechanism '${matched}' matched)`
-    const byDefault = /^[-+~?]?all$/i.test(matched ?? '') ? ' by default' : ''
-    switch (result) {
-      case 'pass':
-        return `Sender is authorized${byDefault} ${use} ${why}`
-      case 'fail':
-        return `Sender is not authorized${byDefault} ${use} ${why}`
-      case 'softfail':
-        return (
-          `Sender is not authorized${byDefault} ${use}, however domain is not currently ` +
-          `prepared for false failures ${why}`
-        )
-      case 'none':
-        return NO_POLICY
-      default:
-        return `Domain does not state whether sender is authorized ${use} ${why}`
-    }
-  }
-
   async #checkHost(domain: string): Promise<Finding> {
     this.#domain = domain
     const record = await this.#record()
@@ -199,7 +184,7 @@ class Evaluation {
     return this.#checkTarget(await this.#target(record.redirect))
   }
 
-  /** check_host() for the target of an include or a redirect, which has to have a policy. */
+  /** check_host() for the target of an include or a redirect, which must have a policy. */
   async #checkTarget(domain: string): Promise<Finding> {
     this.#depth++
     const finding = await this.#checkHost(domain)
@@ -208,7 +193,7 @@ class Evaluation {
   }
 
   async #record(): Promise<SpfRecord | undefined> {
-    if (!canBeAsked(this.#domain)) return undefined
+    if (!canBeLookedUp(this.#domain)) return undefined
     const { records } = this.#answered(await this.#ask(this.#domain, 'TXT'), 'TXT', this.#domain)
     const texts = records.filter(isSpfRecord)
     if (texts.length > 1) {
@@ -264,19 +249,24 @@ class Evaluation {
       throw new SpfFailure('permerror', `Maximum MX records limit (${namesPerTerm}) exceeded`)
     }
     const type = this.#addressType
-    const names = exchangers.map(({ exchange }) => withoutDot(exchange)).filter(canBeAsked)
+    const names = exchangers.map(({ exchange }) => withoutDot(exchange)).filter(canBeLookedUp)
+    // The limit is on terms: several exchangers without an address are one void (RFC 7208 4.6.4).
+    let hasVoid = false
     for (let first = 0; first < names.length; first += NAMES_AT_ONCE) {
       const asked = names
         .slice(first, first + NAMES_AT_ONCE)
         .map(name => ({ name, answer: this.#ask(name, type) }))
       for (const { name, answer } of asked) {
-        if (this.#isOneOf(this.#found(await answer, type, name), lengths)) return true
+        const answered = this.#answered(await answer, type, name)
+        if (this.#isOneOf(answered.records, lengths)) return true
+        hasVoid ||= isVoid(answered, type)
       }
     }
+    if (hasVoid) this.#countVoid()
     return false
   }
 
-  /** The names of the client that can be believed: they lead back to its address. */
+  /** The names of the client that are validated: they lead back to its address. */
   #namesOfClient(): Promise<readonly string[]> {
     this.#clientNames ??= this.#findNamesOfClient()
     return this.#clientNames
@@ -288,7 +278,7 @@ class Evaluation {
     if (answer.outcome === 'empty') this.#countVoid()
     const names = answer.records.slice(0, this.#limits.namesPerTerm).map(withoutDot)
     const believed: string[] = []
-    const asked = names.filter(canBeAsked)
+    const asked = names.filter(canBeLookedUp)
     for (let first = 0; first < asked.length; first += NAMES_AT_ONCE) {
       const some = asked.slice(first, first + NAMES_AT_ONCE).map(async one => {
         const { records } = await this.#ask(one, this.#addressType)
@@ -312,7 +302,7 @@ class Evaluation {
   async #target(spec: MacroText | undefined): Promise<string> {
     if (!spec) return this.#domain
     const name = withoutDot((await this.#expand(spec)) ?? '')
-    // Where it is too long, labels on the left go (RFC 7208 7.3).
+    // Labels on the left are removed from a name that is too long (RFC 7208 7.3).
     return name.length > 253 ? name.slice(-254).replace(/^[^.]*\.?/, '') : name
   }
 
@@ -337,20 +327,21 @@ class Evaluation {
       case 'v':
         return this.#zone()
       case 'h':
-        return helo
+        // Without a HELO name, as Mail::SPF: an empty label would make the domain's record invalid.
+        return withoutDot(helo) || 'unknown'
       case 'c':
-        return canonicalAddress(address) ?? address
+        return canonicalAddress(untranslatedAddress(address)) ?? address
       case 'r':
-        return receiver
+        return withoutDot(receiver)
       case 't':
         return String(Math.floor(this.#clock.now() / 1000))
     }
   }
 
-  /** The domain's explanation; undefined where it cannot be had. */
+  /** The domain's explanation; undefined if there is none. */
   async #authority(exp: MacroText): Promise<string | undefined> {
     const target = await this.#target(exp)
-    if (!canBeAsked(target)) return undefined
+    if (!canBeLookedUp(target)) return undefined
     const { records } = await this.#ask(target, 'TXT')
     const [text] = records
     return records.length === 1 && text !== undefined ? this.explain(text) : undefined
@@ -370,13 +361,13 @@ class Evaluation {
 
   /** Records of a term. */
   async #find<T extends 'A' | 'AAAA' | 'MX'>(name: string, type: T): Promise<Records<T>> {
-    return canBeAsked(name) ? this.#found(await this.#ask(name, type), type, name) : []
+    return canBeLookedUp(name) ? this.#found(await this.#ask(name, type), type, name) : []
   }
 
   #found<T extends DnsType>(answer: DnsAnswer<T>, type: T, name: string): Records<T> {
-    const { outcome, records } = this.#answered(answer, type, name)
-    if (outcome === 'empty') this.#countVoid()
-    return records
+    const answered = this.#answered(answer, type, name)
+    if (isVoid(answered, type)) this.#countVoid()
+    return answered.records
   }
 
   #answered<T extends DnsType>(answer: DnsAnswer<T>, type: T, name: string): DnsAnswer<T> {
@@ -404,34 +395,15 @@ class Evaluation {
   }
 }
 
-function withoutDot(name: string): string {
-  return name.endsWith('.') ? name.slice(0, -1) : name
+/**
+ * Does an answer count as a void lookup? A host that has no IPv6 address does not: a domain whose
+ * older hosts have IPv4 alone would be a permerror to its newer ones.
+ */
+function isVoid<T extends DnsType>(answer: DnsAnswer<T>, type: T): boolean {
+  return answer.outcome === 'empty' && !(type === 'AAAA' && answer.exists)
 }
 
-/** A domain of a mail address as the DNS knows it. */
-function asciiDomain(domain: string): string {
-  return /[^ -~]/.test(domain) ? domainToASCII(domain) : domain
-}
-
-/** Could there be a record for it? Not for an address literal, or a single label (RFC 7208 4.3). */
-function isMailDomain(domain: string): boolean {
-  return canBeAsked(domain) && /^[\w-]+(?:\.[\w-]+)*\.(?!\d+$)[\w-]+$/.test(domain)
-}
-
-function canBeAsked(name: string): boolean {
-  return name.length <= 253 && /^[\x20-\x7e]+$/.test(name) && name.split('.').every(isLabel)
-}
-
-function isLabel(label: string): boolean {
-  return label.length > 0 && label.length <= 63
-}
-
-/** The domain itself, or a name in it. */
-function isBelow(name: string, domain: string): boolean {
-  return `.${name.toLowerCase()}`.endsWith(`.${domain.toLowerCase()}`)
-}
-
-/** The macro %{i}: bytes of IPv4, hexadecimal digits of IPv6, with dots between them. */
+/** The macro %{i}: bytes of IPv4, hexadecimal digits of IPv6, separated by dots. */
 function dotted(address: AddressGroups, reversed: boolean): string {
   const parts = address.flatMap(group =>
     address.length === 2

@@ -1,42 +1,50 @@
 /**
- * A file of keys and values that its owner may write anew at any moment.
+ * A file of keys and values that its owner may rewrite at any time.
  *
- * Up to 64 MiB it is held in memory. Once a second, at a lookup, identity, size and time of the
- * file are compared; a changed file takes the place of the one before only when it can be read and
- * looks finished, because postmap writes Berkeley DB files in place. It begins with an empty file
- * that is in perfect order, so a table is not emptied before its file was quiet for ten seconds.
- * What was read stays in use meanwhile. Where the new file cannot be read that is a minute at most:
- * then lookups fail, and say why, or use the unfinished file if that is all there is.
+ * Files of up to 64 MiB are held in memory. At most once a second a lookup compares identity, size
+ * and time of the file. A changed file replaces the previous one only if it can be read and looks
+ * finished, because postmap writes Berkeley DB files in place. It starts from a valid empty file, so
+ * an empty table takes effect only after its file has not changed for ten seconds. Meanwhile the
+ * previous contents stay in use, but for a minute at most if the new file cannot be read: then
+ * lookups fail and say why, or use the unfinished file if there is nothing else.
  *
- * Larger files, and those that are written all the time (`isLive`), are read page by page where
- * they lie. A lookup that meets half a change fails; the next one finds the whole.
+ * Larger files, and those that are written all the time (`isLive`), are read from disk page by page.
+ * A lookup in the middle of a change fails; the next one works.
  */
 
-import { type BigIntStats, closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
-import { describeError, LookupError } from '../policy/errors.ts'
-import type { FileTable } from '../policy/table.ts'
+import {
+  type BigIntStats,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
+import type { FileTable } from '../policy/ports/table.ts'
+import { describeError, LookupError } from '../system/errors.ts'
 import { type Bytes, bytesInMemory, bytesOnDisk } from './bytes.ts'
 
 const CHECK_MILLISECONDS = 1000
 const QUIET_MILLISECONDS = 1000
-/** Longer than postmap works on a million keys. */
+/** Longer than postmap takes for a million keys. */
 const LONG_QUIET_MILLISECONDS = 10_000
 const STALE_MILLISECONDS = 60_000
 const LARGEST_HELD = 64 * 2 ** 20
 
-/** What a file says. */
+/** The contents of a file. */
 export interface Content {
   get(key: string): string | undefined
-  /** False if there are signs that it is just being written. */
+  /** False if it looks as if it is being written. */
   readonly isWhole: boolean
   isEmpty(): boolean
 }
 
 export interface TableFileOptions {
-  /** The first that exists is the file. */
+  /** The first one that exists is used. */
   readonly paths: readonly string[]
   readonly isLive: boolean
-  /** Throws LookupError for a file of another form. */
+  /** Throws LookupError for a file in another format. */
   read(bytes: Bytes): Content
 }
 
@@ -51,45 +59,76 @@ interface InUse {
   close(): void
 }
 
-export function openTableFile({ paths, isLive, read }: TableFileOptions): ClosableFileTable {
-  let inUse: InUse | undefined
-  let problem: string | undefined
-  let failingSince = 0
-  let nextCheck = 0
+export function openTableFile(options: TableFileOptions): ClosableFileTable {
+  return new TableFile(options)
+}
 
-  function check(): void {
-    const now = performance.now()
-    if (now < nextCheck) return
-    nextCheck = now + CHECK_MILLISECONDS
+class TableFile implements ClosableFileTable {
+  readonly #options: TableFileOptions
+  #inUse: InUse | undefined
+  #problem: string | undefined
+  /** Milliseconds of `performance.now`. */
+  #failingSince = 0
+  #nextCheck = 0
+
+  constructor(options: TableFileOptions) {
+    this.#options = options
+  }
+
+  get(key: string): string | undefined {
+    this.#check()
+    if (!this.#inUse) throw new LookupError(this.#problem ?? this.#named('closed'))
     try {
-      refresh()
-      problem = undefined
+      return this.#inUse.get(key)
     } catch (error) {
-      if (problem === undefined) failingSince = now
-      problem = named(error)
-      if (now - failingSince >= STALE_MILLISECONDS) use(undefined)
+      throw new LookupError(this.#named(error), { cause: error })
     }
   }
 
-  function refresh(): void {
+  problem(): string | undefined {
+    this.#check()
+    return this.#problem
+  }
+
+  close(): void {
+    this.#nextCheck = Infinity
+    this.#use(undefined)
+  }
+
+  #check(): void {
+    const now = performance.now()
+    if (now < this.#nextCheck) return
+    this.#nextCheck = now + CHECK_MILLISECONDS
+    try {
+      this.#refresh()
+      this.#problem = undefined
+    } catch (error) {
+      if (this.#problem === undefined) this.#failingSince = now
+      this.#problem = this.#named(error)
+      if (now - this.#failingSince >= STALE_MILLISECONDS) this.#use(undefined)
+    }
+  }
+
+  #refresh(): void {
+    const { paths, isLive, read } = this.#options
     const { path, stats } = existing(paths)
     if (isLive || stats.size > LARGEST_HELD) {
       const identity = `${stats.dev}:${stats.ino}`
-      if (identity !== inUse?.identity) use(onDisk(path, identity, read))
+      if (identity !== this.#inUse?.identity) this.#use(onDisk(path, identity, read))
       return
     }
     const identity = identityOf(stats)
-    if (identity === inUse?.identity) return
+    if (identity === this.#inUse?.identity) return
     const age = Math.abs(Date.now() - Number(stats.mtimeMs))
-    const replacesEntries = inUse !== undefined && !inUse.isEmpty()
+    const replacesEntries = this.#inUse !== undefined && !this.#inUse.isEmpty()
     if (replacesEntries && age < QUIET_MILLISECONDS) return
     const content = read(bytesInMemory(readWhole(path, identity)))
     const isQuiet = age >= LONG_QUIET_MILLISECONDS
     if (!content.isWhole && (replacesEntries || !isQuiet)) {
-      throw new LookupError('it is just being written, or was never finished')
+      throw new LookupError('it is being written, or was never finished')
     }
     if (replacesEntries && content.isEmpty() && !isQuiet) return
-    use({
+    this.#use({
       identity,
       get: key => content.get(key),
       isEmpty: () => content.isEmpty(),
@@ -97,39 +136,19 @@ export function openTableFile({ paths, isLive, read }: TableFileOptions): Closab
     })
   }
 
-  function use(next: InUse | undefined): void {
-    inUse?.close()
-    inUse = next
+  #use(next: InUse | undefined): void {
+    this.#inUse?.close()
+    this.#inUse = next
   }
 
-  function named(error: unknown): string {
-    return `${paths[0]}: ${describeError(error)}`
-  }
-
-  return {
-    get(key) {
-      check()
-      if (!inUse) throw new LookupError(problem ?? named('closed'))
-      try {
-        return inUse.get(key)
-      } catch (error) {
-        throw new LookupError(named(error), { cause: error })
-      }
-    },
-    problem() {
-      check()
-      return problem
-    },
-    close() {
-      nextCheck = Infinity
-      use(undefined)
-    },
+  #named(error: unknown): string {
+    return `${this.#options.paths[0]}: ${describeError(error)}`
   }
 }
 
 function onDisk(path: string, identity: string, read: TableFileOptions['read']): InUse {
   const descriptor = openSync(path, 'r')
-  // Its first page is read again each time: its owner may be at work.
+  // The first page is read again each time: the owner may be writing.
   const content = (): Content => read(bytesOnDisk(descriptor))
   try {
     content()
@@ -150,7 +169,7 @@ function readWhole(path: string, identity: string): Buffer {
   try {
     const bytes = readFileSync(descriptor)
     if (identityOf(fstatSync(descriptor, { bigint: true })) !== identity) {
-      throw new LookupError('it is just being written')
+      throw new LookupError('it is being written')
     }
     return bytes
   } finally {
@@ -162,11 +181,13 @@ function existing(paths: readonly string[]): { path: string; stats: BigIntStats 
   for (const path of paths) {
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
     if (!stats) continue
-    // Asked before opening: opening a FIFO waits for its other end.
+    // Checked before opening, because opening a FIFO waits for its other end.
     if (!stats.isFile()) throw new LookupError('not a regular file')
     return { path, stats }
   }
-  throw new LookupError('there is no such file')
+  const source = paths[0]?.replace(/\.(?:db|cdb|lmdb)$/, '')
+  const isMade = source !== undefined && !paths.includes(source) && existsSync(source)
+  throw new LookupError(`there is no such file${isMade ? `; run postmap on ${source}` : ''}`)
 }
 
 function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {

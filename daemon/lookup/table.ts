@@ -1,14 +1,15 @@
 /**
- * Lookup tables of Postfix by their names (DATABASE_README).
+ * Lookup tables of Postfix by name (DATABASE_README).
  *
- * `hash:`, `btree:`, `cdb:` and `texthash:` are read here, in the file that postmap makes of the
- * path, every other type through postmap itself. A path alone is a Berkeley DB file, with or
- * without its `.db`. Keys are folded to lower case, as postmap folds them; a key ends with a NUL in
- * the file or does not, depending on what made it.
+ * `hash:`, `btree:`, `cdb:` and `texthash:` are read here, from the file that postmap makes of the
+ * path; every other type is read through postmap. A path alone means a Berkeley DB file, with or
+ * without `.db`. Keys are folded to lower case, as postmap does. Whether keys end with a NUL depends
+ * on the program that wrote the file.
  */
 
-import { LookupError } from '../policy/errors.ts'
-import type { Table } from '../policy/table.ts'
+import type { Table } from '../policy/ports/table.ts'
+import { type Clock, systemClock } from '../system/clock.ts'
+import { LookupError } from '../system/errors.ts'
 import { type BerkeleyDb, openBerkeleyDb } from './berkeley-db.ts'
 import type { Bytes, Find } from './bytes.ts'
 import { openCdb } from './cdb.ts'
@@ -23,7 +24,7 @@ export interface ClosableTable extends Table {
 const LARGEST_TEXT = 64 * 2 ** 20
 
 /** Opens nothing yet. */
-export function openTable(name: string): ClosableTable {
+export function openTable(name: string, clock: Clock = systemClock): ClosableTable {
   const [, type, path = ''] = /^([a-z][a-z0-9_-]*):(.*)$/is.exec(name) ?? []
   const isLive = false
   switch (type) {
@@ -37,12 +38,21 @@ export function openTable(name: string): ClosableTable {
     case 'texthash':
       return openTableFile({ paths: [path], isLive, read: textTable })
     default:
-      // What is wrong with it only postmap can say.
-      return { ...postmapTable(name), problem: () => undefined }
+      return postmapAsTable(name, clock)
   }
 }
 
-/** A Berkeley DB file of plain texts, whose owner writes while we read. Opens nothing yet. */
+function postmapAsTable(name: string, clock: Clock): ClosableTable {
+  const table = postmapTable(name, clock)
+  return {
+    get: key => table.get(key),
+    // What is wrong with it only postmap can say.
+    problem: () => undefined,
+    close: () => table.close(),
+  }
+}
+
+/** A Berkeley DB file of plain texts, whose owner writes while we read. Does not open it yet. */
 export function openPlainTable(path: string): ClosableFileTable {
   return openTableFile({ paths: [path], isLive: true, read: plainTable })
 }
@@ -76,7 +86,7 @@ function textTable(bytes: Bytes): Content {
   }
 }
 
-/** Tries a key with a final NUL and without; the way that found one is the way of the file. */
+/** Tries keys with a final NUL and without; the first match decides for the file. */
 function postfixLookup(find: Find): Content['get'] {
   let endsWithNul: boolean | undefined
   return key => {

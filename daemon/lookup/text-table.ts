@@ -1,15 +1,17 @@
 /**
  * The text form of a Postfix table, as `texthash:` reads it and postmap(1) describes it.
  *
- * Key, white space, value. A line that begins with white space goes on from the one before, also
- * over comments and empty lines. Blanks between double quotes belong to the key, and so do the
- * quotes. Keys are folded to lower case; of equal keys the first counts. A line that is none is
- * passed over, as postmap does with a warning.
+ * Key, white space, value. A line that begins with white space continues the previous one, even
+ * across comments and empty lines. Spaces between double quotes belong to the key, and so do the
+ * quotes. Keys are folded to lower case; of equal keys the first counts. A line that is not an
+ * entry is skipped, as postmap does with a warning.
  */
+
+import { plainText } from '../text/plain-text.ts'
 
 export function readTextTable(text: string): Map<string, string> {
   const table = new Map<string, string>()
-  for (const line of logicalLines(text)) {
+  for (const line of logicalLines(plainText(text))) {
     const end = endOfKey(line)
     const key = line.slice(0, end).toLowerCase()
     const value = line.slice(end).replace(/^[ \t\r\v\f]+/, '')
@@ -39,7 +41,7 @@ function trimmedEnd(line: string): string {
   return line.slice(0, end)
 }
 
-/** The first blank that is neither between quotes nor after a backslash; 0: a quote is left open. */
+/** The first blank that is neither quoted nor after a backslash; 0 if a quote is not closed. */
 function endOfKey(line: string): number {
   let isQuoted = false
   let at = 0
@@ -52,7 +54,7 @@ function endOfKey(line: string): number {
   return isQuoted ? 0 : at
 }
 
-/** Blank, tab, vertical tab, form feed, carriage return: what C calls space, without the line's end. */
+/** Blank, tab, vertical tab, form feed, carriage return: isspace(3) without the line feed. */
 function isBlank(c: number): boolean {
   return c === 32 || (c >= 9 && c <= 13)
 }

@@ -12,39 +12,48 @@
  *     time_pattern = "%Y-%m-%d"
  *   </Plugin>
  *
- * One table per field, `table_prefix` + field; one row per value and period, named by
- * `time_pattern` (strftime, local time). A mail is counted once where sessions are kept, else with
- * every request. It is made for smtpd_end_of_data_restrictions, where Postfix knows
- * recipient_count and size; elsewhere a mail counts as one recipient. It never answers.
+ * Keeps one table per field, named `table_prefix` + field, with one row per value and period. The
+ * period is named by `time_pattern` (strftime(3), local time). With a `<SessionCache>` a mail is
+ * counted once, otherwise with every request. Use it in smtpd_end_of_data_restrictions, where Postfix
+ * knows recipient_count and size; elsewhere a mail counts as one recipient. The plugin never answers.
  *
- * The tables are made at start, in SQLite, PostgreSQL, MariaDB and MySQL, if they are missing;
- * those of mtpolicyd are used as they are. There, values may have 255 characters, so of a longer
- * one the beginning is counted. In tables of MySQL, as mtpolicyd and we make them, the case of
- * letters does not count, and 4,294,967,295 is the most that a column of mtpolicyd's holds; it
- * stays there.
+ * Missing tables are created at start, in SQLite, PostgreSQL, MariaDB and MySQL. Existing tables of
+ * mtpolicyd are used unchanged. Values are cut after 255 characters, which is what those tables can
+ * hold. In tables that mtpolicyd or this daemon created in MySQL, upper and lower case are the same, and
+ * a counter in a table of mtpolicyd stops at 4,294,967,295. The domains of `sender` and `recipient`,
+ * and `helo_name`, are counted in lower case and without a final dot; login names are counted in
+ * lower case.
  *
- * To mtpolicyd, blocks of the same name were one plugin: of two, nested or in virtual hosts that
- * share a session, only the first counted a mail. Here each block counts. A request without size
- * that had recipient_count=0 got no answer from mtpolicyd; here it counts as one recipient.
+ * For a limit that counts exactly what Postfix accepts, use SendingLimit.
  *
- * For a limit that counts exactly what Postfix accepts, see SendingLimit.
+ * Differences from mtpolicyd
+ *
+ * - Blocks of the same name were one plugin: if two of them were nested, or in virtual hosts that
+ *   share a session, only the first one counted a mail. Here each block counts.
+ * - A request without size and with recipient_count=0 got no answer from mtpolicyd. Here it counts as
+ *   one recipient.
+ * - Spellings of a domain or of a login name were counted separately.
  */
 
 import { definePlugin } from '../policy/plugin.ts'
-import { list, perMail, text, toggle } from '../policy/setting.ts'
-import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
-import { counterTable, isTableWord } from './counter-table.ts'
+import { enabled, list, text } from '../policy/setting.ts'
+import { plainValue } from '../policy/spelling.ts'
+import { timeFormatter, unknownConversion } from '../text/strftime.ts'
+import { counterTable, isTableWord } from './parts/counter-table.ts'
 
 export const accounting = definePlugin({
   name: 'Accounting',
   summary: 'Count mails, recipients and bytes in an SQL database.',
   settings: {
     fields: list({ doc: 'Attributes to count by.' }),
-    time_pattern: text({ doc: 'Period of a counter, as strftime(3).', fallback: '%Y-%m' }),
-    table_prefix: text({ doc: 'Beginning of the tables’ names.', fallback: 'acct_' }),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    time_pattern: text({
+      doc: 'Period of a counter, in the form of strftime(3).',
+      fallback: '%Y-%m',
+    }),
+    table_prefix: text({ doc: 'Prefix of the table names.', fallback: 'acct_' }),
+    enabled,
     db: text({ doc: 'Name of the Sql connection.', fallback: 'db' }),
-    mysql_engine: text({ doc: 'Engine of tables made in MySQL.', fallback: 'MyISAM' }),
+    mysql_engine: text({ doc: 'Engine of tables created in MySQL.', fallback: 'MyISAM' }),
   },
   create(settings, { path, clock, sql, timezone, atStart, fail, refuse }) {
     const { fields, enabled, time_pattern, table_prefix } = settings
@@ -75,7 +84,7 @@ export const accounting = definePlugin({
       const time = period(clock.now())
       const pending: Promise<void>[] = []
       for (const { field, table } of tables) {
-        const value = request.text(field)
+        const value = plainValue(field, request.text(field))
         if (value.trim() === '') continue
         const added = table.add(value, time, amounts)
         if (added instanceof Promise) pending.push(added)

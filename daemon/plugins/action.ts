@@ -6,9 +6,12 @@
  *     action = "reject no mail today"
  *   </Plugin>
  *
- * The text goes to Postfix as it is written, so its first word must be an action of access(5) or
- * a restriction class of yours; a warning at load says so if it is neither. An empty action is
- * answered as dunno: mtpolicyd sends it, and Postfix takes it for OK.
+ * The text is sent to Postfix as written, so its first word must be an action of access(5) or one of
+ * your restriction classes. If it is neither, there is a warning when the configuration is loaded.
+ *
+ * Differences from mtpolicyd
+ *
+ * - An empty action is answered as dunno. mtpolicyd sends it unchanged, and Postfix takes it for OK.
  */
 
 import { definePlugin } from '../policy/plugin.ts'

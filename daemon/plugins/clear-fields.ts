@@ -1,15 +1,18 @@
 /**
- * ClearFields - forget values of the mail.
+ * ClearFields - delete values of the mail.
  *
- *   <Plugin forget>
+ *   <Plugin clear>
  *     module        = "ClearFields"
  *     fields        = "class, score"
  *     fields_prefix = "spf-"
  *   </Plugin>
  *
- * `fields` are keys, `fields_prefix` beginnings of keys, as they are written (no wildcards).
- * Empty elements mean nothing (to mtpolicyd an empty prefix is every key). Keys that begin with "_"
- * stay.
+ * `fields` lists keys, `fields_prefix` lists how keys begin, without wildcards. Keys that begin with
+ * "_" are never deleted.
+ *
+ * Differences from mtpolicyd
+ *
+ * - Empty elements of a list are ignored; to mtpolicyd an empty prefix is every key.
  */
 
 import { definePlugin } from '../policy/plugin.ts'
@@ -17,10 +20,10 @@ import { list } from '../policy/setting.ts'
 
 export const clearFields = definePlugin({
   name: 'ClearFields',
-  summary: 'Forget values of the mail.',
+  summary: 'Delete values of the mail.',
   settings: {
-    fields: list({ doc: 'Keys to forget.', fallback: [] }),
-    fields_prefix: list({ doc: 'Beginnings of keys to forget.', fallback: [] }),
+    fields: list({ doc: 'Keys to delete.', fallback: [] }),
+    fields_prefix: list({ doc: 'Prefixes of keys to delete.', fallback: [] }),
   },
   create({ fields, fields_prefix }) {
     return (_request, { session }) => {

@@ -1,5 +1,5 @@
 /**
- * CtIpRep - ask Commtouch's reputation service, ctipd, about the client's address.
+ * CtIpRep - query Commtouch's reputation service, ctipd, about the client's address.
  *
  *   <Plugin reputation>
  *     module         = "CtIpRep"
@@ -8,47 +8,57 @@
  *     tempfail_score = 2
  *   </Plugin>
  *
- * The service says accept, tempfail or permfail. After the last two the score is added (once per
- * mail), and `tempfail_mode` or `permfail_mode` decides: `reject` and `defer` answer with their
- * message (%IP% the address, %REFID% the service's reference), anything else goes on. The verdict
- * is kept for the mail. https:// is understood, too.
+ * The service answers accept, tempfail or permfail. For the last two the score is added, once per
+ * mail, and `tempfail_mode` or `permfail_mode` decides: `reject` and `defer` answer with their message
+ * (%IP% is the address, %REFID% the service's reference); with any other word the chain continues. The
+ * verdict is kept with the mail. https:// works as well. Clients on this host are not looked up unless
+ * `this_host = on`.
  *
- * No address in the request, a service that does not answer with status 200 within 3 seconds, and
- * an answer without a verdict are failures of the plugin. So is a verdict of another name: to
- * mtpolicyd that cost the answer; here `on_error` and `on_failure` decide. No service of this kind
- * is publicly offered any more.
+ * The plugin fails if the request has no address, if the service does not answer with status 200
+ * within 3 seconds, or if its answer has no known verdict. No service of this kind is publicly offered
+ * any more.
+ *
+ * Differences from mtpolicyd
+ *
+ * - With an unknown verdict mtpolicyd gave no answer at all. Here `on_error` and `on_failure` decide.
  */
 
-import { canonicalAddress } from '../policy/address.ts'
-import { LookupError } from '../policy/errors.ts'
+import { canonicalAddress } from '../net/address.ts'
 import { fillTemplate } from '../policy/fields.ts'
-import type { HttpAnswer } from '../policy/peers.ts'
 import { definePlugin } from '../policy/plugin.ts'
+import type { HttpAnswer } from '../policy/ports/peers.ts'
 import { addScore } from '../policy/scoring.ts'
-import { number, optional, perMail, text, toggle } from '../policy/setting.ts'
+import { choice, enabled, number, optional, perMail, text } from '../policy/setting.ts'
+import { isThisHost, thisHostSetting } from '../policy/this-host.ts'
 import { defer, oneLine, reject } from '../policy/verdict.ts'
-import { scoreField } from './reaction.ts'
+import { LookupError } from '../system/errors.ts'
+import { scoreField } from './parts/reaction.ts'
 
 const PAGE = 'http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp'
 
-/** What the service said, as it is kept in the session. */
+/** The service's answer, as kept in the session. */
 type Reputation = readonly [verdict: 'accept' | 'permfail' | 'tempfail', reference: string]
+
+function mode(verdict: string, fallback: 'reject' | 'defer') {
+  const doc = `What ${verdict} means.`
+  return perMail(choice(['reject', 'defer', 'passive'], { doc, fallback, otherwise: 'passive' }))
+}
 
 export const ctIpRep = definePlugin({
   name: 'CtIpRep',
-  summary: "Ask Commtouch's reputation service about the client.",
+  summary: "Query Commtouch's reputation service about the client.",
   settings: {
     url: text({ doc: 'Where ctipd listens.', fallback: 'http://localhost:8080/ctipd/iprep' }),
-    key: optional(text({ doc: 'The key the service asks for.' })),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
-    permfail_mode: perMail(text({ doc: 'reject, defer or passive.', fallback: 'reject' })),
-    tempfail_mode: perMail(text({ doc: 'reject, defer or passive.', fallback: 'defer' })),
+    key: optional(text({ doc: 'The key that the service requires.' })),
+    enabled,
+    permfail_mode: mode('permfail', 'reject'),
+    tempfail_mode: mode('tempfail', 'defer'),
     reject_message: text({
       doc: 'Text of a refusal.',
       fallback: `550 delivery from %IP% is rejected. Check at ${PAGE}. Reference code: %REFID%`,
     }),
     defer_message: text({
-      doc: 'Text of a temporary refusal.',
+      doc: 'Text of a deferral.',
       fallback:
         '450 delivery from %IP% is deferred,repeatedly. ' +
         `Send again or check at ${PAGE}. Reference code: %REFID%`,
@@ -56,6 +66,7 @@ export const ctIpRep = definePlugin({
     permfail_score: optional(number({ doc: 'Points for permfail.' })),
     tempfail_score: optional(number({ doc: 'Points for tempfail.' })),
     score_field: scoreField,
+    this_host: thisHostSetting,
   },
   create(settings, { name, path, httpPost }) {
     const { url, key, enabled, permfail_score, tempfail_score, score_field } = settings
@@ -68,6 +79,7 @@ export const ctIpRep = definePlugin({
 
     return async (request, { session, signal }) => {
       if (!enabled(session)) return undefined
+      if (!settings.this_host && isThisHost(request)) return undefined
       const address = canonicalAddress(request.text('client_address'))
       if (address === undefined) throw new LookupError('the request has no client_address')
 
@@ -102,12 +114,12 @@ function questionOf(address: string, key: string | undefined): string {
 }
 
 function readAnswer({ status, body }: HttpAnswer): Reputation {
-  if (status !== 200) throw new LookupError(`ctipd answers with status ${status}`)
+  if (status !== 200) throw new LookupError(`ctipd answered with status ${status}`)
   const value = (name: string): string | undefined =>
     new RegExp(`^x-ctch-${name}:\\s*(.*?)\\s*\\r\\n`, 'm').exec(body)?.[1]
   const reputation = [value('dm-action'), value('refid') ?? '']
   if (isReputation(reputation)) return reputation
-  throw new LookupError(`ctipd answers with the verdict "${oneLine(reputation[0] ?? '')}"`)
+  throw new LookupError(`ctipd answered with the verdict "${oneLine(reputation[0] ?? '')}"`)
 }
 
 function isReputation(value: unknown): value is Reputation {

@@ -7,25 +7,33 @@
  *     helo_name_mode = "passive"
  *   </Plugin>
  *
- * The domains are those of `sender`, `reverse_client_name` and `helo_name`, in this order. For one
- * that is listed its score is added (once per mail; 5, 2.5 and 1), and its mode decides: `reject`
- * refuses with `reject_message` (%CHECK% is sender, reverse_client_name or helo_name, %HOSTNAME%
- * the domain, %INFO% a comma and the list's explanation, or nothing), `passive` goes on to the
- * next. The first two are on reject, helo_name is on passive; another word is passive, with a
- * warning. Case is kept in the text and does not count in the list.
+ * Looks up the domains of `sender`, `reverse_client_name` and `helo_name`, in this order. For a listed
+ * domain the score is added (once per mail; 5, 2.5 and 1 by default), and the mode decides: `reject`
+ * refuses with `reject_message` (%CHECK% is sender, reverse_client_name or helo_name, %HOSTNAME% the
+ * domain, %INFO% a comma and the list's explanation, or nothing), `passive` continues with the next.
+ * The first two default to reject, helo_name to passive. Any other word is treated as passive, with a
+ * warning. The message shows the domain as it was sent.
  *
- * Only names with a dot are looked up: no addresses, no `unknown`, nothing that is missing or empty
- * (a missing attribute is a failure to mtpolicyd). Other than there, an address literal such as
- * [192.0.2.1] is not looked up either; the domain of `"a@b"@example.org` is what follows the last
- * @, where mtpolicyd took what follows the first; and what stands before the @ does not keep a
- * domain from being looked up. A domain with letters beyond ASCII is looked up in its ASCII form.
+ * Only names with a dot are looked up: no addresses, no address literals such as [192.0.2.1], no
+ * `unknown`, nothing missing or empty. The domain of a sender is what follows the last @. A domain
+ * with letters beyond ASCII is looked up in its ASCII form.
  *
- * The three questions are asked at the same time. What is said of lists that fail, stay silent or
- * refuse in RBL holds here: they list nobody.
+ * A final dot is ignored. The three queries are sent at the same time. Lists that fail, do not respond
+ * or refuse to answer are treated as in RBL: they list nobody. The `error_codes` are those of RBL and
+ * 127.0.0.1, with which URIBL and SURBL refuse; for a list of domains that uses 127.0.0.1 for a
+ * listing, write the others: `error_codes = "127.255.255.0/24"`.
+ *
+ * Differences from mtpolicyd
+ *
+ * - An address literal such as [192.0.2.1] is not looked up.
+ * - The domain of `"a@b"@example.org` is example.org, where mtpolicyd took what follows the first @;
+ *   and no local part keeps a domain from being looked up.
+ * - To mtpolicyd a missing attribute was a failure.
  */
 
 import { domainToASCII } from 'node:url'
-import { parseIPv4 } from '../policy/address.ts'
+import { parseIPv4 } from '../net/address.ts'
+import { DOMAIN_LIST_ERROR_CODES } from '../policy/block-list.ts'
 import {
   definePlugin,
   type MaybePromise,
@@ -35,36 +43,36 @@ import {
 import type { PolicyRequest } from '../policy/request.ts'
 import { addScore } from '../policy/scoring.ts'
 import type { Session } from '../policy/session.ts'
-import { number, text } from '../policy/setting.ts'
+import { choice, enabled, number, perMail, text } from '../policy/setting.ts'
 import { reject } from '../policy/verdict.ts'
-import {
-  checkMode,
-  checkZone,
-  enabled,
-  type Listing,
-  lookUp,
-  mode,
-  refusalText,
-  unheard,
-} from './listing.ts'
-import { scoreField } from './reaction.ts'
+import { DnsList, type Listing } from './parts/dns-list.ts'
+import { blockList, errorCodes } from './parts/error-codes.ts'
+import { checkZone, refusalText, unheard } from './parts/listing.ts'
+import { scoreField } from './parts/reaction.ts'
 
 const CHECKS = ['sender', 'reverse_client_name', 'helo_name'] as const
+
+/** What a listing of one of them means. */
+function mode(what: string, fallback: 'reject' | 'passive') {
+  const doc = `What a listing of the ${what} means.`
+  return perMail(choice(['reject', 'passive'], { doc, fallback, otherwise: 'passive' }))
+}
 
 export const dbl = definePlugin({
   name: 'DBL',
   summary: 'React when a domain of the mail is in a DNS block list of domains.',
   settings: {
     domain: text({ doc: 'The list.' }),
+    error_codes: errorCodes(DOMAIN_LIST_ERROR_CODES),
     enabled,
-    sender_mode: mode('reject'),
+    sender_mode: mode('sender', 'reject'),
     sender_score: number({ doc: 'Points for the sender.', fallback: { text: '5', value: 5 } }),
-    reverse_client_name_mode: mode('reject'),
+    reverse_client_name_mode: mode('client’s name', 'reject'),
     reverse_client_name_score: number({
       doc: 'Points for the client’s name.',
       fallback: { text: '2.5', value: 2.5 },
     }),
-    helo_name_mode: mode('passive'),
+    helo_name_mode: mode('HELO', 'passive'),
     helo_name_score: number({ doc: 'Points for the HELO.', fallback: { text: '1', value: 1 } }),
     reject_message: text({
       doc: 'Text of the refusal.',
@@ -74,16 +82,15 @@ export const dbl = definePlugin({
   },
   create(settings, surroundings) {
     const { name, path, dns, note, ahead } = surroundings
-    for (const check of CHECKS) checkMode(surroundings, `${check}_mode`, ['reject', 'passive'])
     checkZone(surroundings, settings.domain)
-    const zone = settings.domain.replace(/\.$/, '')
+    const list = new DnsList(dns, blockList(settings.domain, settings.error_codes))
 
-    /** All that has to be asked, asked at once. */
+    /** Starts all queries at once. */
     const lookUpAll = (request: PolicyRequest, hear: Surroundings['note']): Lookup[] =>
       CHECKS.flatMap(check => {
         const hostname = hostnameOf(request.text(check))
         if (hostname === undefined) return []
-        return { check, hostname, found: lookUp(dns, asciiForm(hostname), zone, hear) }
+        return { check, hostname, found: list.lookUp(asciiForm(hostname), hear) }
       })
 
     const react = ({ check, hostname }: Lookup, { info }: Listing, session: Session): Outcome => {
@@ -118,16 +125,18 @@ interface Lookup {
   readonly found: MaybePromise<Listing | undefined>
 }
 
-/** The domain of an address, or a host's name; undefined for what no list of domains knows. */
+/**
+ * The domain of an address, or a host's name, without a final dot; undefined for what no list of
+ * domains can contain.
+ */
 function hostnameOf(value: string): string | undefined {
-  const hostname = value.slice(value.lastIndexOf('@') + 1)
-  if (!hostname.includes('.') || hostname.includes(':') || hostname.startsWith('[')) {
-    return undefined
-  }
-  return parseIPv4(hostname) === undefined ? hostname : undefined
+  const hostname = value.slice(value.lastIndexOf('@') + 1).replace(/\.$/, '')
+  const ascii = asciiForm(hostname)
+  if (!ascii.includes('.') || hostname.includes(':') || hostname.startsWith('[')) return undefined
+  return parseIPv4(ascii) === undefined ? hostname : undefined
 }
 
-/** RFC 5891; what has no such form is asked for as it is, and not found. */
+/** RFC 5891, also with the full stops of other scripts; empty if there is no such form. */
 function asciiForm(hostname: string): string {
-  return /^[!-~]*$/.test(hostname) ? hostname : domainToASCII(hostname)
+  return /^[!-~]*$/.test(hostname) ? hostname : domainToASCII(hostname).replace(/\.$/, '')
 }

@@ -12,19 +12,20 @@
  *     </Plugin>
  *   </Plugin>
  *
- * The action of the blocks inside, if there is one, is noted under `store_in`; the chain goes on.
- * Scores and values they set stay.
+ * If the nested blocks return an action, it is stored under `store_in` and the chain continues. Scores
+ * and values they set are kept.
  */
 
 import { definePlugin, type Outcome } from '../policy/plugin.ts'
-import { text } from '../policy/setting.ts'
+import { naming, text } from '../policy/setting.ts'
 
 export const evalPlugin = definePlugin({
   name: 'Eval',
   summary: 'Run plugins and keep their action.',
   nests: true,
+  keepsAction: true,
   settings: {
-    store_in: text({ doc: 'Session key for the action.' }),
+    store_in: naming({ kind: 'key' }, text({ doc: 'Session key for the action.' })),
   },
   create({ store_in }, { nested, fail }) {
     if (store_in.startsWith('_')) fail('keys that begin with "_" are reserved', 'store_in')

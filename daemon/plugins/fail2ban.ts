@@ -11,47 +11,59 @@
  *   </Plugin>
  *
  * Tells fail2ban-server, through its `socket`, to ban the client's address, IPv4 or IPv6, in that
- * jail: once per mail. It never answers. The daemon must be allowed to write to the socket, and the
- * jail must exist; mtpolicyd never read fail2ban's reply and noticed neither that nor a restart.
- * Here each ban has a connection of its own, and a refusal is a failure of the plugin.
+ * jail, once per mail. The plugin never answers. The daemon needs write access to the socket, and the
+ * jail must exist; if fail2ban refuses the ban, the plugin has failed.
  *
- * A mail waits at most a quarter of a second for fail2ban. A ban that fails later than that is
- * reported as a failure with the next mail. An attribute that is no address is not sent: mtpolicyd
- * sent whatever stood there. With `mode = observe` nobody is banned.
+ * This host is never banned: neither a loopback address nor the address the mail was sent to
+ * (`server_address`). fail2ban carries out such a ban even if its `ignoreip` names the address, and
+ * Postfix could not reach its filters any more. A client_address that is not an address is ignored as
+ * well. With `mode = observe` nobody is banned.
+ *
+ * A mail waits at most a quarter of a second for fail2ban. If a ban fails later than that, the failure
+ * is reported with the next mail.
+ *
+ * Differences from mtpolicyd
+ *
+ * - mtpolicyd never read fail2ban's reply, and noticed neither a missing jail nor a restart. Here each
+ *   ban has its own connection.
+ * - mtpolicyd sent any text and any address, including 127.0.0.1.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
-import { canonicalAddress } from '../policy/address.ts'
+import { canonicalAddress } from '../net/address.ts'
 import { definePlugin } from '../policy/plugin.ts'
-import { perMail, text, toggle } from '../policy/setting.ts'
+import { enabled, text } from '../policy/setting.ts'
+import { isThisHost } from '../policy/this-host.ts'
 
 const GRACE_MS = 250
 
 export const fail2ban = definePlugin({
   name: 'Fail2Ban',
   summary: 'Have fail2ban block the address of the client.',
+  hasEffects: true,
   settings: {
     socket: text({
       doc: 'The socket of fail2ban-server.',
       fallback: '/var/run/fail2ban/fail2ban.sock',
     }),
     jail: text({ doc: 'Name of the jail.', fallback: 'postfix' }),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    enabled,
   },
-  create({ socket, jail, enabled }, { path, jailer, observe, note }) {
+  create({ socket, jail, enabled }, { path, jailer, note }) {
     const { ban } = jailer(socket)
-    /** Of a ban that no mail waited for any more. */
+    /** The failure of a ban after its mail had stopped waiting; reported with the next mail. */
     let lateFailure: unknown
 
     return async (request, { session, signal }) => {
       if (!enabled(session)) return undefined
       const address = canonicalAddress(request.text('client_address'))
       if (address === undefined) {
-        note(() => 'no client_address that could be banned')
+        note(() => 'no client_address to ban')
         return undefined
       }
-      if (observe) {
-        note(() => `${address} would be banned`)
+      // A ban by hand overrides fail2ban's own ignoreip.
+      if (isThisHost(request)) {
+        note(() => `${address} is this host and is never banned`)
         return undefined
       }
       if (!session.once(`${path}-banned-${address}`)) return undefined

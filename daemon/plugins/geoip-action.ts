@@ -1,6 +1,9 @@
 /**
  * GeoIPAction - react to the country of the client.
  *
+ *   <Plugin geoip>
+ *     module = "GeoIPLookup"
+ *   </Plugin>
  *   <Plugin far>
  *     module        = "GeoIPAction"
  *     result_from   = "geoip"
@@ -8,31 +11,51 @@
  *     mode          = "reject"
  *   </Plugin>
  *
- * `result_from` is the name of a GeoIPLookup block that runs before. If the country is in the
- * list, the score is added (once per mail) and `mode` decides: `reject` refuses with
- * `reject_message` (%CC% the code, %IP% the address), `accept` and `dunno` end the chain without
- * objection, `passive` goes on. No country found means nothing happens.
+ * `result_from` is the name of a GeoIPLookup block that runs before. If the country is in the list,
+ * the score is added, once per mail, and `mode` decides: `reject` refuses with `reject_message` (%CC%
+ * is the code, %IP% the address), `accept` and `dunno` end the chain without objection, `passive`
+ * continues. Without a country nothing happens.
  *
- * Other than in mtpolicyd, a blank at the end of the list does not spoil the last code.
+ * To allow a list of countries and refuse all others, use AllowedCountries.
  *
- * To allow a list of countries and refuse all others, see AllowedCountries.
+ * Differences from mtpolicyd
+ *
+ * - A space at the end of the list invalidated the last code.
  */
 
 import { fillTemplate } from '../policy/fields.ts'
 import { definePlugin } from '../policy/plugin.ts'
 import { addScore } from '../policy/scoring.ts'
-import { list, number, optional, perMail, text, toggle } from '../policy/setting.ts'
+import {
+  choice,
+  countryCodeList,
+  enabled,
+  naming,
+  number,
+  optional,
+  perMail,
+  text,
+} from '../policy/setting.ts'
 import { dunno, reject } from '../policy/verdict.ts'
-import { scoreField } from './reaction.ts'
+import { scoreField } from './parts/reaction.ts'
 
 export const geoipAction = definePlugin({
   name: 'GeoIPAction',
   summary: 'React to the country of the client.',
   settings: {
-    result_from: text({ doc: 'Name of the GeoIPLookup block.' }),
-    country_codes: list({ doc: 'Two-letter codes, upper case.' }),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
-    mode: perMail(text({ doc: 'reject, accept, dunno or passive.', fallback: 'reject' })),
+    result_from: naming(
+      { kind: 'block', module: 'GeoIPLookup' },
+      text({ doc: 'Name of the GeoIPLookup block.' }),
+    ),
+    country_codes: countryCodeList({ doc: 'Two-letter codes, upper case.' }),
+    enabled,
+    mode: perMail(
+      choice(['reject', 'accept', 'dunno', 'passive'], {
+        doc: 'What a match means.',
+        fallback: 'reject',
+        otherwise: 'passive',
+      }),
+    ),
     reject_message: text({
       doc: 'Text of the refusal.',
       fallback: 'delivery from %CC% (%IP%) rejected',
@@ -42,7 +65,7 @@ export const geoipAction = definePlugin({
   },
   create(settings, { name }) {
     const { country_codes, enabled, mode, reject_message, score, score_field } = settings
-    const codes = new Set(country_codes.map(code => code.trim()))
+    const codes = new Set(country_codes)
     const found = `geoip-${settings.result_from}-result`
     return (request, { session }) => {
       if (!enabled(session)) return undefined

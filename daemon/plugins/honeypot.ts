@@ -12,30 +12,44 @@
  *     recipients_re = "^trap-\d+@"
  *   </Plugin>
  *
- * A client that sends to one of `recipients` (compared exactly), or to an address that one of the
- * regular expressions in `recipients_re` fits, is trapped: this mail and all its others are refused
- * for `expire` seconds after it was last seen at a honeypot. Any other `mode` than `reject` adds
- * the score, once per mail, and runs the blocks inside, which may decide.
+ * A client that sends to one of `recipients`, or to an address that matches one of the regular
+ * expressions in `recipients_re`, is trapped: this mail and all its other mail is refused for `expire`
+ * seconds after it was last seen at a honeypot. With any `mode` other than `reject` the score is
+ * added, once per mail, and the nested blocks run and may decide.
  *
- * `memcached` names the connection that keeps the trapped addresses, Memcached or Redis; each is
- * there as PLUGIN,ADDRESS. If it does not answer, the plugin has failed (on_error, on_failure).
+ * The domain of an address counts in any case and with or without a final dot; the local part must be
+ * exactly the same. Clients on this host (a loopback address, or the server's own `server_address`)
+ * are never trapped unless `this_host = on`: webmail users and local programs share that address.
+ * Other relays of your own, such as a backup MX, forward what strangers write to a honeypot: let them
+ * pass before this block, for example with PostfixMap.
  *
- * In mtpolicyd 2 the plugin failed with every request. This is what its manual promised.
+ * `memcached` names the connection that stores the trapped addresses, Memcached or Redis, each under
+ * the key PLUGIN,ADDRESS. If it does not respond, the plugin has failed (on_error, on_failure).
+ *
+ * Differences from mtpolicyd
+ *
+ * - In mtpolicyd 2 the plugin failed with every request. This is what its manual promised.
  */
 
-import { compilePattern } from '../policy/pattern.ts'
-import {
-  type Context,
-  definePlugin,
-  type MaybePromise,
-  type Outcome,
-  type Surroundings,
-} from '../policy/plugin.ts'
+import { plainAddress, writtenAddress } from '../policy/mail-address.ts'
+import { type Context, definePlugin, type MaybePromise, type Outcome } from '../policy/plugin.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { addScore } from '../policy/scoring.ts'
-import { integer, list, number, optional, perMail, text, toggle } from '../policy/setting.ts'
+import {
+  choice,
+  enabled,
+  LONGEST_SECONDS,
+  list,
+  number,
+  optional,
+  patterns,
+  seconds,
+  text,
+} from '../policy/setting.ts'
+import { plainValue, spellings } from '../policy/spelling.ts'
+import { isThisHost, thisHostSetting } from '../policy/this-host.ts'
 import { reject } from '../policy/verdict.ts'
-import { scoreField } from './reaction.ts'
+import { scoreField } from './parts/reaction.ts'
 
 export const honeypot = definePlugin({
   name: 'Honeypot',
@@ -43,20 +57,35 @@ export const honeypot = definePlugin({
   nests: true,
   settings: {
     recipients: list({ doc: 'Addresses that are honeypots.', fallback: [] }),
-    recipients_re: list({ doc: 'Regular expressions of such addresses.', fallback: [] }),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
-    mode: text({ doc: 'reject, or passive.', fallback: 'reject' }),
+    recipients_re: patterns({
+      doc: 'Regular expressions for such addresses.',
+      unreadable: 'skip',
+    }),
+    enabled,
+    mode: choice(['reject', 'passive'], {
+      doc: 'What being trapped means.',
+      fallback: 'reject',
+      otherwise: 'passive',
+    }),
     reject_message: text({ doc: 'Text of the refusal.', fallback: 'trapped by honeypod' }),
     score: optional(number({ doc: 'Points added, unless mode is reject.' })),
     score_field: scoreField,
-    expire: integer({ doc: 'Seconds a client stays trapped.', fallback: 7200 }, { min: 1 }),
-    memcached: text({ doc: 'Name of the connection that remembers.', fallback: 'memcached' }),
+    expire: seconds(
+      { doc: 'How long a client stays trapped.', fallback: 7200 },
+      { min: 1, max: LONGEST_SECONDS },
+    ),
+    memcached: text({
+      doc: 'Name of the connection that stores trapped addresses.',
+      fallback: 'memcached',
+    }),
+    this_host: thisHostSetting,
   },
   create(settings, surroundings) {
-    const { enabled, mode, reject_message, score, score_field, expire, memcached } = settings
+    const { enabled, mode, reject_message, score, score_field, expire, memcached, this_host } =
+      settings
     const { name, path, keyValue, nested, refuse } = surroundings
-    const recipients = new Set(settings.recipients.map(address => address.trim()))
-    const patterns = settings.recipients_re.flatMap(source => readable(source, surroundings))
+    const recipients = new Set(settings.recipients.map(address => writtenAddress(address.trim())))
+    const patterns = settings.recipients_re
     const store = keyValue(memcached)
     if (!store) {
       refuse(`there is no <Connection ${memcached}>`, 'memcached')
@@ -72,11 +101,13 @@ export const honeypot = definePlugin({
 
     return (request, context) => {
       const { session } = context
-      const address = request.text('client_address')
+      const address = plainValue('client_address', request.text('client_address'))
       if (!enabled(session) || address === '') return undefined
+      if (!this_host && isThisHost(request)) return undefined
       const recipient = request.text('recipient')
       const isHoneypot =
-        recipients.has(recipient) || patterns.some(pattern => pattern.test(recipient))
+        recipients.has(plainAddress(recipient)) ||
+        spellings('recipient', recipient).some(one => patterns.some(pattern => pattern.test(one)))
       const trapped = `${path}-trapped-${address}`
       if (!isHoneypot && session.get(trapped) !== undefined) return react(request, context)
       const key = `${name},${address}`
@@ -91,16 +122,3 @@ export const honeypot = definePlugin({
     }
   },
 })
-
-function readable(
-  source: string,
-  { warn }: Surroundings,
-): readonly { test(text: string): boolean }[] {
-  try {
-    return [compilePattern(source)]
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : error
-    warn(`"${source}" is passed over: ${reason}`, 'recipients_re')
-    return []
-  }
-}

@@ -1,4 +1,4 @@
-/** Every plugin there is. The name in `module = "..."` is the plugin's own. */
+/** All plugins. The name in `module = "..."` is the plugin's own. */
 
 import type { Plugin } from '../policy/plugin.ts'
 import { accounting } from './accounting.ts'

@@ -16,44 +16,62 @@
  *     config_fields = "mailMessageLimit, mailSendExternal"
  *   </Plugin>
  *
- * Every `%s` of `filter` becomes what the request has as `filter_field`, with all that has a
- * meaning in a filter escaped (RFC 4515). If exactly one entry fits, the first value of each
- * attribute in `config_fields` becomes a value of the mail under that name, for the uc_ options of
- * later plugins; an attribute without a value leaves the mail as it is. No such user, more than
- * one, and a search that the directory refuses are noted at the plugin's log level, nothing else.
- * A directory that cannot be reached, or does not let us in, is a failure of the plugin. Names that
- * begin with "_" are the daemon's own and passed over with a warning at start; mtpolicyd let a
- * user's configuration replace them.
+ * Every `%s` in `filter` is replaced with the request's `filter_field`, escaped as RFC 4515 requires.
+ * If exactly one entry matches, the first value of each attribute in `config_fields` becomes a value
+ * of the mail under that name, for the uc_ options of later plugins. Attributes without a value change
+ * nothing. No such user, several matching entries, or a search that the directory refuses are logged
+ * at the plugin's log level and otherwise ignored. If the directory cannot be reached or denies
+ * access, the plugin has failed. Names that begin with "_" are reserved and skipped, with a warning at
+ * start.
+ *
+ * A filter may have white space and line ends between its parts. Attributes may have options
+ * (`cn;lang-de`) or be written as object identifiers. A filter that cannot be parsed is reported when the
+ * configuration is loaded, and the plugin fails. Addresses and login names are searched for as sent, then
+ * in the spellings described at SqlList.
  *
  * The connection is encrypted with StartTLS unless `starttls = 0`, and the certificate is checked
- * against the system's authorities; so it is with a `host` of "ldaps://HOST". "ldapi://" is the
- * server's socket on the same host. Whatever `timeout` says, a search ends after 3 seconds, because
- * a request may not take longer than 4, and a directory that did not answer is not asked for the
- * next 3. mtpolicyd waited 120 seconds, longer than Postfix does.
+ * against the system's authorities, as it is with "ldaps://HOST" as `host`. "ldapi://" is the server's
+ * socket on the same host. Whatever `timeout` says, a search ends after 3 seconds, because a request
+ * may take no longer than 4. A directory that did not respond is not queried for the next 3 seconds.
+ *
+ * Differences from mtpolicyd
+ *
+ * - mtpolicyd waited 120 seconds for a directory, longer than Postfix does.
+ * - A user's configuration could replace values whose names begin with "_".
+ * - A filter that could not be read was not reported.
  */
 
-import type { DirectoryEntry } from '../policy/directory.ts'
 import { definePlugin } from '../policy/plugin.ts'
-import { list, text } from '../policy/setting.ts'
+import type { DirectoryEntry } from '../policy/ports/directory.ts'
+import { list, naming, text } from '../policy/setting.ts'
+import { spellings } from '../policy/spelling.ts'
+import { LookupError } from '../system/errors.ts'
+import { escapeLdapValue, LdapFilterError, readLdapFilter } from '../text/ldap-filter.ts'
+import { firstAnswer } from './parts/first-spelling.ts'
 
 export const ldapUserConfig = definePlugin({
   name: 'LdapUserConfig',
   summary: 'Read values of a user from an LDAP directory.',
   settings: {
-    basedn: text({ doc: 'Where the search begins.', fallback: '' }),
-    filter: text({ doc: 'Which entry is meant; `%s` is the value that is looked for.' }),
-    filter_field: text({ doc: 'Attribute that names the user.', fallback: 'sasl_username' }),
-    config_fields: list({ doc: 'LDAP attributes that are read.' }),
+    basedn: text({ doc: 'Base DN of the search.', fallback: '' }),
+    filter: text({ doc: 'Search filter for the user; `%s` is replaced with the value.' }),
+    filter_field: naming(
+      { kind: 'attribute' },
+      text({ doc: 'Attribute that names the user.', fallback: 'sasl_username' }),
+    ),
+    config_fields: naming({ kind: 'key' }, list({ doc: 'LDAP attributes to read.' })),
     ldap: text({ doc: 'Name of the Ldap connection.', fallback: 'ldap' }),
   },
   create({ basedn, filter, filter_field, config_fields, ldap }, surroundings) {
-    const { directory, note, refuse, warn } = surroundings
+    const { directory, note, fail, refuse, warn } = surroundings
     const connection = directory(ldap)
     if (!connection) {
       refuse(`there is no <Connection ${ldap}>`, 'ldap')
       return () => undefined
     }
-    if (!filter.includes('%s')) warn('without %s it finds the same for everybody', 'filter')
+    if (!filter.includes('%s')) warn('without %s the result is the same for everybody', 'filter')
+    const mistake = mistakeIn(filled(filter, 'x'))
+    if (mistake !== undefined) fail(mistake, 'filter')
     const names = config_fields.filter(name => !name.startsWith('_'))
     if (names.length < config_fields.length) {
       warn('names that begin with "_" are reserved and not read', 'config_fields')
@@ -65,9 +83,13 @@ export const ldapUserConfig = definePlugin({
         note(() => `no ${filter_field} in the request`)
         return undefined
       }
-      const question = filter.replaceAll('%s', () => escapeFilterValue(value))
-      // Two are enough to know that it is not one.
-      const found = await connection.search(basedn, question, names, 2)
+      if (mistake !== undefined) throw new LookupError(`filter: ${mistake}`)
+      const found = await firstAnswer(
+        spellings(filter_field, value),
+        // Two entries are enough to know that the match is not unique.
+        one => connection.search(basedn, filled(filter, one), names, 2),
+        entries => entries !== undefined && entries.length > 0,
+      )
       const entry = found?.[0]
       if (!found || !entry || found.length > 1) {
         note(() => problemOf(found))
@@ -82,14 +104,21 @@ export const ldapUserConfig = definePlugin({
   },
 })
 
+function filled(filter: string, value: string): string {
+  return filter.replaceAll('%s', () => escapeLdapValue(value))
+}
+
+function mistakeIn(filter: string): string | undefined {
+  try {
+    readLdapFilter(filter)
+    return undefined
+  } catch (error) {
+    if (error instanceof LdapFilterError) return error.message
+    throw error
+  }
+}
+
 function problemOf(found: readonly DirectoryEntry[] | undefined): string {
   if (!found) return 'the directory refused the search (basedn, filter, rights)'
   return found.length === 0 ? 'no entry for this user' : 'more than one entry for this user'
-}
-
-/** RFC 4515, 3: what would end or widen an assertion value is written in hexadecimal. */
-function escapeFilterValue(value: string): string {
-  return value.replace(/[*()\\\0]/g, character => {
-    return `\\${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-  })
 }

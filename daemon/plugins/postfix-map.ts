@@ -1,5 +1,5 @@
 /**
- * PostfixMap - react when a table of Postfix has the client's address.
+ * PostfixMap - react when a table of Postfix contains the client's address.
  *
  *   <Plugin known-clients>
  *     module       = "PostfixMap"
@@ -7,42 +7,46 @@
  *     match_action = "dunno"
  *   </Plugin>
  *
- * `db_file` is a table as in main.cf, TYPE:NAME; a path alone is a Berkeley DB file that postmap
- * made. hash, btree, cdb and texthash are read directly and again when they change; every other
- * type (lmdb, cidr, ldap, ...) is asked through postmap, and an answer is kept for a minute.
+ * `db_file` is a table as in main.cf, TYPE:NAME; a path alone is a Berkeley DB file made by postmap.
+ * hash, btree, cdb and texthash are read directly, and again when they change; every other type (lmdb,
+ * cidr, ldap, ...) is queried through postmap, and an answer is kept for a minute.
  *
- * The whole address is looked for, then without its last part, and so on, as access(5) says:
- * 192.0.2.7, 192.0.2, 192.0, 192. An IPv6 address is looked for as Postfix writes it, and with all
- * its groups written out: 2001:db8::7 also as 2001:db8:0:0, for example. The first key that is
- * found decides: `OK` or a number is a match, any other value is none. On a match the score is
- * added (once per mail) and `match_action` answers; else `not_match_action` does.
+ * The whole address is looked up first, then without its last part, and so on, as in access(5):
+ * 192.0.2.7, 192.0.2, 192.0, 192. An IPv6 address is looked up as Postfix writes it, and with all its
+ * groups written out: 2001:db8::7 also as 2001:db8:0:0, for example. The first key that exists
+ * decides: `OK` or a number is a match, any other value is not. On a match the score is added, once
+ * per mail, and `match_action` is the answer; otherwise `not_match_action` is.
  *
- * How an address is written does not matter: FE81::1 is fe81::1, and ::ffff:192.0.2.7 is
- * 192.0.2.7. To mtpolicyd those were failures. Without an address (none, empty, `unknown`) nothing
- * happens; to mtpolicyd the latter two were failures. An address that ends in `::` made mtpolicyd
- * search until the request's time was over; here it is an address as others. The value 0 is a
- * match; mtpolicyd passed it over for IPv6, but not for IPv4, and searched on. A file that is
- * missing is an error at the start and whenever it is needed, until it is there; mtpolicyd said
- * nothing before the first request, and did not notice when postmap wrote the file anew.
+ * The notation of an address does not matter: FE81::1 is fe81::1, and ::ffff:192.0.2.7 is 192.0.2.7.
+ * Without an address (missing, empty, `unknown`) nothing happens. A missing file is an error at start
+ * and whenever it is needed, until it exists.
+ *
+ * Differences from mtpolicyd
+ *
+ * - Addresses in upper case or IPv4-mapped, an empty address and `unknown` were failures.
+ * - An address that ends in `::` made mtpolicyd search until the request timed out.
+ * - The value 0 is a match; mtpolicyd ignored it for IPv6, though not for IPv4.
+ * - mtpolicyd reported a missing file only with the first request, and did not notice when postmap
+ *   rewrote the file.
  */
 
-import { canonicalAddress, parseIPv6 } from '../policy/address.ts'
+import { canonicalAddress, parseIPv6 } from '../net/address.ts'
 import { definePlugin, type MaybePromise, type Outcome } from '../policy/plugin.ts'
+import type { Table } from '../policy/ports/table.ts'
 import { addScore } from '../policy/scoring.ts'
-import { number, optional, perMail, text, toggle } from '../policy/setting.ts'
-import type { Table } from '../policy/table.ts'
-import { checkAction, scoreField } from './reaction.ts'
+import { enabled, number, optional, text } from '../policy/setting.ts'
+import { checkAction, scoreField } from './parts/reaction.ts'
 
 export const postfixMap = definePlugin({
   name: 'PostfixMap',
-  summary: 'React when a table of Postfix has the client’s address.',
+  summary: 'React when a table of Postfix contains the client’s address.',
   settings: {
     db_file: text({ doc: 'The table, TYPE:NAME, or the path of a Berkeley DB file.' }),
     match_action: optional(text({ doc: 'What Postfix is told on a match.' })),
     not_match_action: optional(text({ doc: 'What Postfix is told otherwise.' })),
     score: optional(number({ doc: 'Points added on a match.' })),
     score_field: scoreField,
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    enabled,
   },
   create(settings, surroundings) {
     const { db_file, match_action, not_match_action, score, enabled } = settings
@@ -78,7 +82,7 @@ export const postfixMap = definePlugin({
   },
 })
 
-/** The value of the first key that has one. A table that answers later is asked for all at once. */
+/** The value of the first key that exists. An asynchronous table is queried for all keys at once. */
 function firstValue(table: Table, keys: readonly string[]): MaybePromise<string | undefined> {
   for (const [index, key] of keys.entries()) {
     const value = table.get(key)
@@ -91,13 +95,13 @@ function firstValue(table: Table, keys: readonly string[]): MaybePromise<string 
   return undefined
 }
 
-/** An address and what is left of it, part by part from the right: what says most comes first. */
+/** An address and its prefixes, the most specific first. */
 function keysOf(address: string): string[] {
   const groups = parseIPv6(address)
   if (!groups) return prefixes(address, '.')
   const short = prefixes(address, ':')
   const afterGap = address.includes('::') ? address.indexOf('::') + 2 : 0
-  /** How many of the eight groups a prefix of the short form says. */
+  /** How many of the eight groups a prefix of the short form covers. */
   const groupsSaid = (prefix: string, cuts: number): number =>
     cuts === 0 || prefix.length > afterGap
       ? 8 - cuts

@@ -1,33 +1,39 @@
 /**
- * Proxy - ask another policy service and answer what it answers.
+ * Proxy - query another policy service and return its answer.
  *
  *   <Plugin postgrey>
  *     module = "Proxy"
  *     host   = "127.0.0.1:10023"
  *   </Plugin>
  *
- * The service is named by `host`, HOST:PORT, or by the path of its socket, `socket_path`. It gets
- * the request as Postfix sent it, each attribute once (mtpolicyd sent `request` twice), and its
- * action ends the chain, `dunno` included; put it into an Eval block to go on. Attributes of the
- * answer other than `action` are ignored. A service that cannot be reached, hangs up, answers
- * something else, or takes longer than the request may, is a failure of the plugin.
+ * The service is named by `host`, HOST:PORT, or by the path of its socket, `socket_path`. It receives
+ * the request as Postfix sent it, and its action ends the chain, even `dunno`; put the block into an
+ * Eval block to continue. Attributes of the answer other than `action` are ignored. The plugin fails
+ * if the service cannot be reached, closes the connection, answers something else, or takes longer
+ * than the request may.
  *
- * With `keepalive = 1` a few connections are kept for the next requests. With mtpolicyd every such
- * request waited until its time was over; here it is answered with the first empty line.
+ * With `keepalive = 1` a few connections are kept open for further requests.
  *
- * Neither `host` nor `socket_path`, or a `host` that is not HOST:PORT: mtpolicyd found that out
- * with the first request, here it is reported at start, and the plugin fails whenever it is asked.
- * A service that asks this daemon back ends, with a failure, at 500 questions under way.
+ * If there is neither `host` nor `socket_path`, or `host` is not HOST:PORT, that is reported at start,
+ * and the plugin fails with every request. A service that queries this daemon in turn causes a loop,
+ * which ends with a failure at 500 open queries.
+ *
+ * Differences from mtpolicyd
+ *
+ * - With `keepalive = 1` every request to mtpolicyd waited until it timed out. Here the answer ends
+ *   with the first empty line.
+ * - mtpolicyd noticed a wrong `host` only with the first request.
+ * - mtpolicyd sent the attribute `request` twice.
  */
 
-import { describeError, LookupError } from '../policy/errors.ts'
-import type { PolicyService } from '../policy/peers.ts'
 import { definePlugin, type Surroundings } from '../policy/plugin.ts'
+import type { PolicyService } from '../policy/ports/peers.ts'
 import { boolean, optional, text } from '../policy/setting.ts'
+import { describeError, LookupError } from '../system/errors.ts'
 
 export const proxy = definePlugin({
   name: 'Proxy',
-  summary: 'Ask another policy service and answer what it answers.',
+  summary: 'Query another policy service and return its answer.',
   settings: {
     host: optional(text({ doc: 'HOST:PORT of the service.' })),
     socket_path: optional(text({ doc: 'Path of its socket, instead of host.' })),
@@ -45,7 +51,7 @@ function openService(
   keepalive: boolean,
   { policyService, fail, warn }: Surroundings,
 ): PolicyService {
-  /** The daemon starts without it. */
+  /** The daemon starts, and the plugin fails with every request. */
   function broken(message: string, option?: string): PolicyService {
     fail(message, option)
     return { ask: () => Promise.reject(new LookupError(message)) }

@@ -10,30 +10,37 @@
  *   </Plugin>
  *
  * `metric` is count (mails), count_rcpt (recipients), size or size_rcpt (bytes, bytes times
- * recipients). `time_pattern` and `table_prefix` must be those of the Accounting block. Placed
- * before it, exactly `threshold` pass; a mail that would overshoot is not foreseen. Without
- * `action`, blocks inside run if there are any, else the mail is deferred.
+ * recipients). `time_pattern` and `table_prefix` must be those of the Accounting block. If it is
+ * placed before that block, exactly `threshold` mails pass; it does not look ahead, so the last mail
+ * may exceed the threshold. Without `action`, the nested blocks run if there are any; otherwise the
+ * mail is deferred. A missing table is created.
  *
- * In mtpolicyd the blocks inside never ran, because the default action came first; here they do,
- * unless `action` is written. An unknown `metric` never matched there with SQLite and was an error
- * with MySQL; here it is reported at start, and such a quota is never reached. The table is made if
- * Accounting has not.
+ * All users of a webmail share the address of its host: count them by sasl_username, or let that
+ * host pass before this block.
  *
- * Mails that are asked about at the same moment, with a database server, all see the count of
- * before. For a limit that counts exactly what Postfix accepts, see SendingLimit.
+ * With a database server, mails that are judged at the same moment all see the count before them. For
+ * a limit that counts exactly what Postfix accepts, use SendingLimit.
+ *
+ * Differences from mtpolicyd
+ *
+ * - Nested blocks never ran, because the default action came first. Here they do, unless `action` is
+ *   set.
+ * - An unknown `metric` never matched with SQLite and was an error with MySQL. Here it is
+ *   reported at start, and such a quota is never reached.
  */
 
 import { definePlugin } from '../policy/plugin.ts'
-import { integer, optional, perMail, text, toggle } from '../policy/setting.ts'
-import { timeFormatter, unknownConversion } from '../policy/strftime.ts'
+import { enabled, integer, naming, optional, perMail, text } from '../policy/setting.ts'
+import { plainValue } from '../policy/spelling.ts'
+import { timeFormatter, unknownConversion } from '../text/strftime.ts'
 import {
   type CounterTable,
   counterTable,
   isTableWord,
   METRICS,
   type Metric,
-} from './counter-table.ts'
-import { checkAction } from './reaction.ts'
+} from './parts/counter-table.ts'
+import { checkAction } from './parts/reaction.ts'
 
 const DEFAULT_ACTION = 'defer smtp traffic quota has been exceeded'
 
@@ -42,15 +49,18 @@ export const quota = definePlugin({
   summary: 'React when a counter of Accounting has reached a threshold.',
   nests: true,
   settings: {
-    field: perMail(text({ doc: 'Attribute that was counted by.' })),
+    field: naming(
+      { kind: 'attribute' },
+      perMail(text({ doc: 'Attribute that Accounting counts by.' })),
+    ),
     metric: perMail(text({ doc: `One of: ${METRICS.join(', ')}.` })),
-    threshold: perMail(integer({ doc: 'From this count on the mail is over quota.' })),
-    time_pattern: text({ doc: 'As at Accounting.', fallback: '%Y-%m' }),
-    table_prefix: text({ doc: 'As at Accounting.', fallback: 'acct_' }),
+    threshold: perMail(integer({ doc: 'At this count and above the mail is over quota.' })),
+    time_pattern: text({ doc: 'As in Accounting.', fallback: '%Y-%m' }),
+    table_prefix: text({ doc: 'As in Accounting.', fallback: 'acct_' }),
     action: perMail(optional(text({ doc: `What Postfix is told (${DEFAULT_ACTION}).` }))),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    enabled,
     db: text({ doc: 'Name of the Sql connection.', fallback: 'db' }),
-    mysql_engine: text({ doc: 'Engine of tables made in MySQL.', fallback: 'MyISAM' }),
+    mysql_engine: text({ doc: 'Engine of tables created in MySQL.', fallback: 'MyISAM' }),
   },
   create(settings, surroundings) {
     const { field, metric, threshold, action, enabled, table_prefix } = settings
@@ -87,7 +97,7 @@ export const quota = definePlugin({
       const { session } = context
       if (!enabled(session)) return undefined
       const name = field(session)
-      const value = request.text(name)
+      const value = plainValue(name, request.text(name))
       if (value.trim() === '') return undefined
       const known = knownMetric(metric(session)) ?? knownMetric(written)
       const react = (counted: number) => {
@@ -100,7 +110,7 @@ export const quota = definePlugin({
   },
 })
 
-/** A metric of the database's; a per-mail one that is none leaves the configured one in force. */
+/** A column of the table. An unknown per-mail metric leaves the configured one in effect. */
 function knownMetric(word: string | undefined): Metric | undefined {
   return METRICS.find(metric => metric === word)
 }

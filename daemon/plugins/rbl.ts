@@ -8,54 +8,69 @@
  *     score  = 5
  *   </Plugin>
  *
- * If the list has an address (A record) for the client, the score is added (once per mail) and
- * `mode` decides: `reject` refuses with `reject_message` (%IP% the client, %INFO% the list's
- * explanation in parentheses, or nothing), `accept` ends the chain without objection, `passive`
- * goes on. RBLAction can react to what the list said; see there. Text records alone are no
- * listing.
+ * If the list has an address (A record) for the client, the score is added, once per mail, and `mode`
+ * decides: `reject` refuses with `reject_message` (%IP% is the client, %INFO% the list's explanation
+ * in parentheses, or nothing), `accept` ends the chain without objection, `passive` continues. A
+ * placeholder is filled in wherever it stands. RBLAction can react to what the list answered. Text
+ * records alone are not a listing. Any other `mode` is treated as passive, with a warning.
  *
- * IPv6 clients are looked up as RFC 5782 says, which mtpolicyd does not do. A client_address that
- * is missing, empty or no address is not looked up; to mtpolicyd that is a failure of the plugin,
- * or a host name to be resolved first.
+ * IPv6 clients are looked up as RFC 5782 describes, a client behind a NAT64 translator (64:ff9b::/96)
+ * as its IPv4 address. A client_address that is missing, empty or not an address is not looked
+ * up. Neither is this host, 127.0.0.1, ::1 or the server's own `server_address`, unless
+ * `this_host = on`; the other addresses in 127.0.0.0/8 are looked up, because lists have entries there
+ * for testing (RFC 5782, 5).
  *
- * A list that fails lists nobody. A question takes `dns_timeout` at most (2 s), the lists of a
- * chain are asked at the same time, and one that stays silent three times in a row is passed over
- * for a minute at a time, which the log and `mtpolicyctl status` say; in mtpolicyd one dead list
- * cost every mail its answer.
+ * A list that fails lists nobody. A query takes at most `dns_timeout` (2 s), and the lists of a chain
+ * are queried at the same time. A list that does not respond three times in a row is skipped for a
+ * minute at a time, which the log and `mtpolicyctl status` report.
  *
- * Only an address in 127.0.0.0/8 is a listing, and none in 127.255.255.0/24: with that large lists
- * say that they do not answer this server, because it asks through a public resolver or too often.
- * The log says so once an hour. To mtpolicyd every address was a listing.
+ * Only an address in 127.0.0.0/8 is a listing, and only if it is not one of the `error_codes`. With
+ * these, lists say that they do not answer this server, because it uses a public resolver or sends too
+ * many queries: 127.255.255.0/24 (Spamhaus and many others), 127.0.0.255 and 127.0.10.3 (DNSWL); or
+ * that they list domains and not addresses, 127.0.1.255 and 127.0.2.255. A list that answers with an
+ * error code is logged once an hour and shown by `mtpolicyctl status`. If a list uses one of the codes
+ * for a listing, write the others: `error_codes = "127.255.255.0/24"`. A list that has been shut down
+ * may list everything: after three listings in a row the name `invalid` is looked up as well, and a
+ * list that has it lists nobody.
  *
- * %INFO% has the text as it is, all records, cut after 350 characters; mtpolicyd showed the first
- * record, with quotes and backslashes around what is special in zone files. Where there is none,
- * the text does not end with a blank. Each placeholder is filled in once, where it stands first, as
- * in mtpolicyd. `mode = dunno`, or any other word, is passive as in
- * mtpolicyd, and there is a warning.
+ * %INFO% is the text of all records, cut after 350 characters. If there is none, the message does not
+ * end with a space.
+ *
+ * Differences from mtpolicyd
+ *
+ * - IPv6 clients were not looked up, and every address in the answer was a listing.
+ * - A client_address that is not an address was a failure, or a host name to be resolved first.
+ * - A placeholder was filled in only once; the others reached the sender as %IP%.
+ * - %INFO% was the first record only, with quotes and backslashes around what is special in zone
+ *   files.
+ * - `mode = dunno`, or any other word, is passive as in mtpolicyd, but with a warning.
+ * - A list that did not respond cost every mail its answer.
  */
 
-import { canonicalAddress, parseIPv4, parseIPv6 } from '../policy/address.ts'
+import { canonicalAddress, parseIPv6, untranslatedAddress } from '../net/address.ts'
+import { ERROR_CODES } from '../policy/block-list.ts'
 import { definePlugin, type Outcome } from '../policy/plugin.ts'
+import type { PolicyRequest } from '../policy/request.ts'
 import { addScore } from '../policy/scoring.ts'
 import type { Session, SessionValue } from '../policy/session.ts'
-import { number, optional, text } from '../policy/setting.ts'
+import { choice, enabled, number, optional, perMail, text } from '../policy/setting.ts'
+import { isTestEntry, isThisHost, thisHostSetting } from '../policy/this-host.ts'
 import { dunno, reject } from '../policy/verdict.ts'
-import {
-  checkMode,
-  checkZone,
-  enabled,
-  type Listing,
-  lookUp,
-  mode,
-  refusalText,
-  unheard,
-} from './listing.ts'
-import { scoreField } from './reaction.ts'
+import { DnsList, type Listing } from './parts/dns-list.ts'
+import { blockList, errorCodes } from './parts/error-codes.ts'
+import { checkZone, refusalText, unheard } from './parts/listing.ts'
+import { scoreField } from './parts/reaction.ts'
 
-/** What RBL and RBLAction do about a listing. */
+/** How RBL and RBLAction react to a listing. */
 export const rblReaction = {
   enabled,
-  mode: mode('reject'),
+  mode: perMail(
+    choice(['reject', 'accept', 'passive'], {
+      doc: 'What a listing means.',
+      fallback: 'reject',
+      otherwise: 'passive',
+    }),
+  ),
   reject_message: text({
     doc: 'Text of the refusal.',
     fallback: 'delivery from %IP% rejected %INFO%',
@@ -69,27 +84,30 @@ export const rbl = definePlugin({
   summary: 'React when the client’s address is in a DNS block list.',
   settings: {
     domain: text({ doc: 'The list.' }),
+    error_codes: errorCodes(ERROR_CODES),
+    this_host: thisHostSetting,
     ...rblReaction,
   },
   create(settings, surroundings) {
     const { name, path, dns, note, ahead } = surroundings
-    checkMode(surroundings, 'mode')
     checkZone(surroundings, settings.domain)
-    const zone = settings.domain.replace(/\.$/, '')
+    const list = new DnsList(dns, blockList(settings.domain, settings.error_codes))
     const key = resultKey(name)
+    const isSpared = (request: PolicyRequest): boolean =>
+      !settings.this_host && isThisHost(request) && !isTestEntry(request.text('client_address'))
 
     ahead((request, { session }) => {
-      if (!settings.enabled(session)) return
+      if (!settings.enabled(session) || isSpared(request)) return
       const reversed = reverse(request.text('client_address'))
-      if (reversed !== undefined) lookUp(dns, reversed, zone, unheard)
+      if (reversed !== undefined) void list.lookUp(reversed, unheard)
     })
 
     return (request, { session }) => {
-      if (!settings.enabled(session)) return undefined
+      if (!settings.enabled(session) || isSpared(request)) return undefined
       const address = request.text('client_address')
       const reversed = reverse(address)
       if (reversed === undefined) {
-        note(() => `client_address "${address}" is not looked up: it is no address`)
+        note(() => `client_address "${address}" is not looked up: it is not an address`)
         return undefined
       }
       const react = (listing: Listing | undefined): Outcome => {
@@ -103,13 +121,13 @@ export const rbl = definePlugin({
         }
         return actionOf(settings.mode(session), settings.reject_message, address, listing.info)
       }
-      const found = lookUp(dns, reversed, zone, note)
+      const found = list.lookUp(reversed, note)
       return found instanceof Promise ? found.then(react) : react(found)
     }
   },
 })
 
-/** The session's key of what a list said, by the name of the block that asked it. */
+/** Session key for a list's answer, by the name of the RBL block. */
 export function resultKey(name: string): string {
   return `rbl-${name}-result`
 }
@@ -141,21 +159,12 @@ export function actionOf(
   }
 }
 
-/** An address as lists want it: octets, or the 32 nibbles of IPv6, backwards (RFC 5782, 2.1, 2.4). */
+/** The address in query form: octets, or the 32 nibbles of IPv6, reversed (RFC 5782, 2.1, 2.4). */
 function reverse(text: string): string | undefined {
-  const ipv4 = parseIPv4(text)
-  if (ipv4 !== undefined) return reverseIPv4(ipv4)
-  const address = canonicalAddress(text)
-  const groups = address === undefined ? undefined : parseIPv6(address)
-  if (groups !== undefined) {
-    const nibbles = groups.map(group => group.toString(16).padStart(4, '0')).join('')
-    return [...nibbles].reverse().join('.')
-  }
-  // An IPv4 address that came as IPv6.
-  const mapped = address === undefined ? undefined : parseIPv4(address)
-  return mapped === undefined ? undefined : reverseIPv4(mapped)
-}
-
-function reverseIPv4(address: number): string {
-  return `${address & 255}.${(address >>> 8) & 255}.${(address >>> 16) & 255}.${address >>> 24}`
+  const address = canonicalAddress(untranslatedAddress(text))
+  if (address === undefined) return undefined
+  const groups = parseIPv6(address)
+  if (groups === undefined) return address.split('.').reverse().join('.')
+  const nibbles = groups.map(group => group.toString(16).padStart(4, '0')).join('')
+  return [...nibbles].reverse().join('.')
 }

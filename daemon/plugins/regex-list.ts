@@ -10,32 +10,46 @@
  *     score  = 5
  *   </Plugin>
  *
- * `regex` may be written several times. The file has one expression per line; empty lines and
- * lines that begin with "#" do not count. An expression that cannot be read is passed over with a
- * warning. The score is added once per mail; the match itself is worked out for every request, so
- * each recipient is judged by itself;
- * in mtpolicyd the first recipient of a mail decided for all.
+ * `regex` may be written several times. The file has one expression per line; empty lines and lines
+ * that begin with "#" are ignored. An expression that cannot be read is skipped, with a warning. The
+ * score is added once per mail; the match itself is evaluated for every request, so each recipient is
+ * judged separately. The domain of `sender` and `recipient`, and `helo_name`, match in any case and
+ * with or without a final dot, as in Condition.
  *
- * Other than in mtpolicyd: the CR of a file with CRLF lines is no part of an expression, a missing
- * file is reported at start, and `enabled = 0`, `no` or `false` switches off as `off` does.
+ * Differences from mtpolicyd
+ *
+ * - In mtpolicyd the first recipient of a mail decided for all.
+ * - In a file with CRLF line ends, the CR was part of each expression.
+ * - Here a missing file is reported at start.
+ * - `enabled = 0`, `no` or `false` switches off, as `off` does.
  */
 
-import { LookupError } from '../policy/errors.ts'
 import { fieldReader, isKnownScope } from '../policy/fields.ts'
-import { compilePattern, type Pattern } from '../policy/pattern.ts'
 import { definePlugin, type Surroundings } from '../policy/plugin.ts'
-import { boolean, optional, perMail, repeated, text, toggle } from '../policy/setting.ts'
-import { checkAction, makeReaction, reactionSettings } from './reaction.ts'
+import {
+  boolean,
+  enabled,
+  naming,
+  optional,
+  pattern,
+  readPattern,
+  repeated,
+  text,
+} from '../policy/setting.ts'
+import { attributeOf, spellings } from '../policy/spelling.ts'
+import { LookupError } from '../system/errors.ts'
+import type { Pattern } from '../text/pattern.ts'
+import { checkAction, makeReaction, reactionSettings } from './parts/reaction.ts'
 
 export const regexList = definePlugin({
   name: 'RegexList',
   summary: 'React when a value matches one of many regular expressions.',
   nests: true,
   settings: {
-    key: text({ doc: 'The value: NAME, r:NAME or s:NAME.' }),
-    regex: repeated(text({ doc: 'A regular expression.' })),
+    key: naming({ kind: 'value' }, text({ doc: 'The value: NAME, r:NAME or s:NAME.' })),
+    regex: repeated(pattern({ doc: 'A regular expression.', unreadable: 'skip' })),
     file: optional(text({ doc: 'A file with one expression per line.' })),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    enabled,
     invert: boolean({ doc: 'React when none matches.', fallback: false }),
     ...reactionSettings,
   },
@@ -44,11 +58,12 @@ export const regexList = definePlugin({
     if (!isKnownScope(key)) surroundings.fail('expected NAME, r:NAME or s:NAME', 'key')
     checkAction(surroundings)
     const read = fieldReader(key)
+    const attribute = attributeOf(key) ?? ''
     const react = makeReaction(settings, surroundings, true)
     const fromFile = settings.file === undefined ? [] : linesOf(settings.file, surroundings)
     const patterns = [
-      ...settings.regex.flatMap(source => readable(source, 'regex', surroundings)),
-      ...(fromFile ?? []).flatMap(source => readable(source, 'file', surroundings)),
+      ...settings.regex,
+      ...(fromFile ?? []).map(source => readLine(source, surroundings)),
     ]
 
     return (request, context) => {
@@ -56,7 +71,9 @@ export const regexList = definePlugin({
       const value = read(request, context.session)
       if (value === undefined) return undefined
       if (!fromFile) throw new LookupError(`${settings.file} could not be read`)
-      if (patterns.some(pattern => pattern.test(value)) === invert) return undefined
+      const texts = spellings(attribute, value)
+      const isListed = patterns.some(pattern => texts.some(text => pattern.test(text)))
+      if (isListed === invert) return undefined
       return react(request, context)
     }
   },
@@ -66,7 +83,7 @@ export const regexList = definePlugin({
 function linesOf(path: string, { readFile, fail }: Surroundings): string[] | undefined {
   try {
     return readFile(path)
-      .split(/\r?\n/)
+      .split('\n')
       .filter(line => line !== '' && !/^\s*(#|$)/.test(line))
   } catch (error) {
     fail(error instanceof Error ? error.message : String(error), 'file')
@@ -74,11 +91,8 @@ function linesOf(path: string, { readFile, fail }: Surroundings): string[] | und
   }
 }
 
-function readable(source: string, option: string, { warn }: Surroundings): Pattern[] {
-  try {
-    return [compilePattern(source)]
-  } catch (error) {
-    warn(`"${source}" is passed over: ${error instanceof Error ? error.message : error}`, option)
-    return []
-  }
+function readLine(source: string, { warn }: Surroundings): Pattern {
+  const { value, remark } = readPattern(source, 'skip')
+  if (remark) warn(remark.message, 'file')
+  return value
 }

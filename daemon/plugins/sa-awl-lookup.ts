@@ -6,23 +6,27 @@
  *     db_file = "/var/lib/amavis/.spamassassin/auto-whitelist"
  *   </Plugin>
  *
- * `db_file` is the Berkeley DB file that SpamAssassin keeps (its plugin AWL, not TxRep). What is
- * found, how many mails of this sender from this network there were and their mean score, stays
- * with the mail for SaAwlAction blocks. The network is an IPv4 address's first half, or an IPv6
- * address's first 48 bits, as in SpamAssassin's own settings. The daemon's user must be allowed to
- * read the file: amavis keeps it for its own group.
+ * `db_file` is the Berkeley DB file that SpamAssassin's plugin AWL keeps (not TxRep). The number of
+ * mails from this sender and network, and their mean score, are kept with the mail for SaAwlAction
+ * blocks. The network is the first half of an IPv4 address or the first 48 bits of an IPv6 address,
+ * which are SpamAssassin's defaults. The daemon's user needs read access to the file, which amavis
+ * keeps for its own group.
  *
- * SpamAssassin writes senders in lower case, so they are looked for in lower case, and as written
- * only if that finds nothing; mtpolicyd looked for them as written. Its built-in path had a typing
- * error ("amamvis"); here it is the one of Debian's amavis. A file that is missing is an error at
- * the start and whenever it is needed, until it is there.
+ * SpamAssassin writes senders in lower case, so they are looked up in lower case, then as sent. A
+ * missing file is an error at start and whenever it is needed, until it exists.
+ *
+ * Differences from mtpolicyd
+ *
+ * - Senders were looked up only as sent.
+ * - The built-in path had a typing error ("amamvis"); here it is that of Debian's amavis.
  */
 
-import { canonicalAddress, parseIPv6 } from '../policy/address.ts'
+import { canonicalAddress, parseIPv6 } from '../net/address.ts'
 import { definePlugin } from '../policy/plugin.ts'
+import type { FileTable } from '../policy/ports/table.ts'
 import { leadingNumber } from '../policy/session.ts'
 import { text } from '../policy/setting.ts'
-import type { FileTable } from '../policy/table.ts'
+import { spellings } from '../policy/spelling.ts'
 
 type Reputation = readonly [count: number, mean: number]
 
@@ -49,7 +53,7 @@ export const saAwlLookup = definePlugin({
       note(() =>
         found
           ? `${sender} from ${address}: ${found[0]} mails, mean score ${found[1]}`
-          : `nothing is known about ${sender} from ${address}`,
+          : `nothing known about ${sender} from ${address}`,
       )
       return undefined
     }
@@ -57,7 +61,8 @@ export const saAwlLookup = definePlugin({
 })
 
 function reputationOf(table: FileTable, sender: string, address: string): Reputation | undefined {
-  for (const name of new Set([spelling(sender), sender])) {
+  const names = spellings('sender', sender)
+  for (const name of new Set([...names.map(spelling), ...names])) {
     for (const network of networksOf(address)) {
       const key = `${name}|ip=${network}`
       const count = leadingNumber(table.get(key) ?? '')
@@ -68,7 +73,7 @@ function reputationOf(table: FileTable, sender: string, address: string): Reputa
   return undefined
 }
 
-/** As SpamAssassin spells a sender in its keys. */
+/** A sender as SpamAssassin writes it in its keys. */
 function spelling(sender: string): string {
   return sender.toLowerCase().replace(/[\0;'"!|]/g, '_')
 }
@@ -78,7 +83,7 @@ function networksOf(address: string): string[] {
   const groups = parseIPv6(address)
   if (!groups) return [address.split('.', 2).join('.')]
   const padded = groups.slice(0, 3).map(group => group.toString(16).toUpperCase().padStart(4, '0'))
-  // SpamAssassin cuts off all groups of zeros at the end, not only those behind the network.
+  // SpamAssassin removes all trailing groups of zeros, not only those after the network.
   const short = padded.join(':').replace(/(?::0000)+$/, '')
   return [...new Set([`${short}::`, `${padded.join(':')}::`])]
 }

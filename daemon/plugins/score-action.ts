@@ -7,25 +7,28 @@
  *     action    = "reject this looks bad (score %SCORE%%SCORE_DETAIL%)"
  *   </Plugin>
  *
- * `match = gt` (the default) reacts at the threshold and above, `lt` at the threshold and below.
- * A mail without score has 0. In the action, %IP% is the client's address, %SCORE% the score and
- * %SCORE_DETAIL% who added what. Without action the blocks inside run.
+ * `match = gt` (the default) reacts at the threshold and above, `lt` at the threshold and below. A
+ * mail without a score has 0. In the action, %IP% is the client's address, %SCORE% the score and
+ * %SCORE_DETAIL% which plugin added how much. Without an action the nested blocks run.
  */
 
-import { LookupError } from '../policy/errors.ts'
 import { fillTemplate } from '../policy/fields.ts'
 import { definePlugin } from '../policy/plugin.ts'
 import { currentScore, scoreDetail, scoreText } from '../policy/scoring.ts'
 import { number, optional, perMail, text } from '../policy/setting.ts'
-import { checkAction, scoreField } from './reaction.ts'
+import { LookupError } from '../system/errors.ts'
+import { checkAction, scoreField } from './parts/reaction.ts'
 
 export const scoreAction = definePlugin({
   name: 'ScoreAction',
   summary: 'React to the score of the mail.',
   nests: true,
   settings: {
-    threshold: perMail(number({ doc: 'The score it is about.' })),
-    match: text({ doc: 'gt: at the threshold and above; lt: at it and below.', fallback: 'gt' }),
+    threshold: perMail(number({ doc: 'The score to compare with.' })),
+    match: text({
+      doc: 'gt: at the threshold and above; lt: at the threshold and below.',
+      fallback: 'gt',
+    }),
     action: optional(text({ doc: 'What Postfix is told.' })),
     score_field: scoreField,
   },

@@ -1,5 +1,5 @@
 /**
- * SendingLimit - at most so many recipients per user and day.
+ * SendingLimit - limit what may be sent in a day, an hour or another window.
  *
  *   <Plugin limit>
  *     module    = "SendingLimit"
@@ -11,151 +11,285 @@
  *       threshold = unlimited
  *     </User>
  *   </Plugin>
+ *   <Plugin hour>
+ *     module          = "SendingLimit"
+ *     threshold       = 100
+ *     window          = 1h
+ *     most_recipients = 50
+ *   </Plugin>
  *
- * Counts what Postfix accepts from each sasl_username, every recipient once, however the service
- * is asked: at RCPT, DATA, END-OF-MESSAGE or several of them. Made for
- * smtpd_end_of_data_restrictions: a message is accepted or refused whole, and counted exactly. A
- * count is on disk before Postfix hears the answer. The day is the calendar day of the time zone
- * in `timezone`. A limit that is lowered below what was used refuses until the day ends.
+ * Each block is one limit; a chain may have several, and a message is counted by all of them or by
+ * none. What Postfix accepts is counted, every recipient once, whether the service is queried at RCPT,
+ * DATA, END-OF-MESSAGE or several of them; a message that is refused, by this plugin or another one,
+ * costs nothing. Limits are made for smtpd_end_of_data_restrictions: there a message is accepted or
+ * refused as a whole. A count is on disk before Postfix gets the answer.
  *
- * Put it last: a message that a later plugin refuses has been counted here.
+ * `threshold` is a number of `unit`: recipients, messages, or megabytes of 1,000,000 bytes, which are
+ * counted at END-OF-MESSAGE only, where the size is known. `unlimited` counts without a limit; 0 lets
+ * no mail through. `most_recipients` and `most_megabytes` cap a single message, and `threshold =
+ * unlimited` does not lift them; with one of them `threshold` may be left out. If a limit is lowered
+ * below what has been used, mail is refused until there is room again.
  *
- * `counter` names the count, else the name of the block does: blocks with the same name, in several
- * virtual hosts say, share it. Of two that share one and are asked about the same mail, the first
- * one decides.
+ * `window` is a `day`, `week` (from Monday) or `month` of the calendar in the time zone `timezone`, or
+ * rolling: the last 10m, 1h, 24h or 30d, from 1m to 90d. A rolling window never lets more than the
+ * limit through in any interval of its length; what was sent leaves it up to a sixtieth of that length
+ * late.
+ *
+ * `per` says who shares a count:
+ *
+ * - `user`: the login name. Mail without a login is not counted.
+ * - `domain`: that of the login name, else `default_domain`, else that of the sender, which users may
+ *   choose.
+ * - `client`: the client's address; `network`: its /24, or with IPv6 its /64.
+ * - `sender`: the envelope sender; upper and lower case are the same.
+ * - `server`: everybody.
+ *
+ * The null sender (of bounces) has neither an address nor a domain; the login is counted instead, or
+ * else the client's address. Only mail with a login is limited, unless `applies_to` is
+ * `unauthenticated` or `all`.
+ *
+ * `excess` is what happens to mail beyond the limit: `reject`, which is the default, `defer`, `hold`, or
+ * any other action of access(5). Mail that is held, or let through with another action, is counted.
+ * Instead of a threshold there can be grades: with `from 200 hold, from 400 reject` mail that brings
+ * the count beyond 200 is held, and mail that would bring it beyond 400 is refused. No grade can follow
+ * one that refuses. What is beyond `most_recipients` or `most_megabytes` is always rejected.
+ *
+ * A message that brings what is used to `warn_at` percent of the limit, or of the number at which the
+ * last grade begins, has the field `near` in its log line, and `mtpolicyctl status` shows it for a day.
+ *
+ * `text` replaces the text for the mail user, which otherwise is in the `language` en, de or fr. It may
+ * contain %USER%, %LIMIT%, %USED%, %LEFT%, %RECIPIENTS% (of this message), %WINDOW% and %AGAIN%: when
+ * the window ends, or when a rolling one has room for this very message. An enhanced status code is
+ * added if there is none. Replies of SMTP are ASCII, so the German texts have no umlauts and the French
+ * ones no accents.
+ *
+ * <User NAME>, <Group NAME> and <Domain NAME> blocks may have a `threshold`, `excess`,
+ * `most_recipients` and `most_megabytes` of their own. What such a block does not set is taken from the
+ * limit itself; but a threshold without an excess replaces all grades. Only one block counts: that of
+ * the user, else that of the first group the user is in, else that of the domain. The `members` of a
+ * group are names and @domains, separated by commas, or a table of Postfix that has them as keys, such
+ * as hash:/etc/postfix/newsletter. With `per = domain` there are <Domain> blocks only, with any other
+ * `per` than these two none. A threshold that LDAP or SQL has put into the session, under the key that
+ * `uc_threshold` names, comes before all of them.
+ *
+ * `counter` names the count; by default it has the name of the block. Blocks with the same name, for
+ * example in several virtual hosts, share a count, and must have the same `window`, `unit` and `per`.
+ * If two blocks that share one judge the same mail, the first one decides.
  */
 
-import type { Judgement, LedgerEvent } from '../policy/ledger.ts'
-import { ownText } from '../policy/own-text.ts'
-import { definePlugin, type Outcome } from '../policy/plugin.ts'
-import { custom, optional, text } from '../policy/setting.ts'
-import { reject } from '../policy/verdict.ts'
-import { calendarDays, type Day } from '../policy/window.ts'
-import { readUsers } from './user-blocks.ts'
+import { fact } from '../policy/facts.ts'
+import { stageOf } from '../policy/ledger-event.ts'
+import { type Context, definePlugin, type Limit, type Surroundings } from '../policy/plugin.ts'
+import { fatal } from '../policy/problem.ts'
+import type { PolicyRequest } from '../policy/request.ts'
+import { Session } from '../policy/session.ts'
+import { choice, custom, optional, perMail, type SettingValues, text } from '../policy/setting.ts'
+import {
+  counterOf,
+  most_megabytes,
+  most_recipients,
+  readAmount,
+  threshold,
+  UNITS,
+  unitOf,
+} from './limit/amount.ts'
+import { compareCounters } from './limit/counters.ts'
+import { excess, REJECT } from './limit/excess.ts'
+import { OVERRIDES, readOverrides } from './limit/overrides.ts'
+import { ownText, timeText } from './limit/own-text.ts'
+import { limitOf, tooBig, tooManyRecipients, type Voice } from './limit/reaction.ts'
+import { changed, type Rule, ruleOf, type Terms, withThreshold } from './limit/rule.ts'
+import { SUBJECTS, subjectOf } from './limit/subject.ts'
+import { LANGUAGES, wordings } from './limit/texts.ts'
+import { window, windowAt } from './limit/window.ts'
 
-const MOST = 1_000_000_000
-/** Characters of what is remembered; Postfix's instance has some 25, an address at most 320 (RFC 5321). */
+/** Longest name of a counter. */
 const MOST_CHARACTERS = 512
 
-const threshold = custom<number>(
-  'a whole number from 0 to 1,000,000,000, or unlimited',
-  value => {
-    if (value.toLowerCase() === 'unlimited') return Number.POSITIVE_INFINITY
-    return /^\d{1,10}$/.test(value) && Number(value) <= MOST ? Number(value) : undefined
-  },
-  { doc: 'Recipients per user and day.' },
-)
+const settings = {
+  threshold: perMail(optional(threshold)),
+  per: choice(SUBJECTS, { doc: 'Who shares a count.', fallback: 'user' }),
+  applies_to: choice(['authenticated', 'unauthenticated', 'all'], {
+    doc: 'Whether mail with a login, without one, or all mail is limited.',
+    fallback: 'authenticated',
+  }),
+  window,
+  unit: choice(UNITS, { doc: 'What is counted.', fallback: 'recipients' }),
+  most_recipients: optional(most_recipients),
+  most_megabytes: optional(most_megabytes),
+  excess: optional(excess),
+  warn_at: optional(
+    custom<number>(
+      'a percentage from 1% to 100%',
+      value => {
+        const percent = /^\d{1,3}%?$/.test(value) ? Number.parseInt(value, 10) : 0
+        return percent >= 1 && percent <= 100 ? percent : undefined
+      },
+      { doc: 'Part of the limit that a message has to reach to be marked in the log.' },
+    ),
+  ),
+  text: ownText,
+  language: choice(LANGUAGES, { doc: 'Language of our texts.', fallback: 'en' }),
+  default_domain: text({ doc: 'Domain that is removed from user names.', fallback: '' }),
+  counter: optional(text({ doc: 'Name of the count; the default is the name of the block.' })),
+}
 
-const STAGES: readonly LedgerEvent['stage'][] = ['END-OF-MESSAGE', 'DATA', 'RCPT']
+type Values = SettingValues<typeof settings>
 
 export const sendingLimit = definePlugin({
   name: 'SendingLimit',
-  summary: 'At most so many recipients per user and day.',
-  blocks: ['User'],
-  usesLedger: true,
-  settings: {
-    threshold,
-    default_domain: text({ doc: 'Domain cut from user names.', fallback: '' }),
-    counter: optional(text({ doc: 'Name of the count; without one, the block’s own name.' })),
+  summary: 'Limit what may be sent in a day, an hour or another window.',
+  blocks: OVERRIDES,
+  isLimit: true,
+  facts: {
+    used: fact<number>(
+      'decision',
+      'What is used of the limit that is closest to its end, this message included.',
+    ),
+    limit: fact<number | string>('decision', 'That limit.'),
+    near: fact<string>('decision', 'Limits that this message has brought to their `warn_at`.'),
   },
-  create(settings, { name, section, clock, ledger, timezone, observe, problems, refuse }) {
-    const scope = settings.counter ?? name
-    if (scope.length > MOST_CHARACTERS) {
-      refuse(
-        `a counter's name has ${MOST_CHARACTERS} characters at most, this one ${scope.length}`,
-        'counter',
-      )
+  settings,
+  compare: (blocks, problems) => compareCounters(blocks, settings, problems),
+  create(values, surroundings) {
+    const { name, clock, timezone, note } = surroundings
+    const { per, applies_to, default_domain } = values
+    const written = values.counter ?? name
+    const unit = unitOf(values.unit)
+    const counter = counterOf(written, unit)
+    const terms = readTerms(values, written, surroundings)
+    const voice = voiceOf(values, surroundings)
+    const applied = (asked: Terms): Applied => {
+      const rule = ruleOf(asked, unit, values.warn_at)
+      return { rule, limit: limitOf(rule, voice) }
     }
-    const ofUser = readUsers(section, { threshold }, settings.default_domain, problems)
-    const dayOf = calendarDays(timezone)
-    const turnText = turnFormatter(timezone)
-    let anonymous = 0
-    /** Without one, or with one that no Postfix sends, a request is a message of its own. */
-    const instanceOf = (instance: string, now: number): string =>
-      instance === '' || instance.length > MOST_CHARACTERS
-        ? `anonymous.${now}.${anonymous++}`
-        : instance
-    /** No mail system takes one that is longer: it counts, and is not known again. */
-    const recipientOf = (recipient: string): string =>
-      recipient.length > MOST_CHARACTERS ? `long.${anonymous++}` : recipient
-    const serviceOf = serviceNames()
+    const usual = applied(terms)
+    const override = readOverrides(per, default_domain, surroundings, changes =>
+      applied(changed(terms, changes)),
+    )
+    const perMailRule = ruleOfSession(surroundings, applied)
+    const subjectFor = subjectOf(per, default_domain)
+    const windowOf = windowAt(values.window, timezone)
+    let hasNoted = false
 
-    return (request, { facts }) => {
-      const account = request.account(settings.default_domain)
-      const state = request.text('protocol_state')
-      const stage = STAGES.find(known => known === state)
-      if (account === '' || stage === undefined) return undefined
-      const limit = ofUser(account)?.threshold ?? settings.threshold
-      const now = clock.now()
-      const day = dayOf(now)
-      const recipients = stage === 'RCPT' ? 1 : Math.max(1, request.count('recipient_count'))
-      const event: LedgerEvent = {
-        scope,
-        account,
-        stage,
-        instance: instanceOf(request.text('instance'), now),
-        connection: request.connection.id,
-        service: serviceOf(request.text('server_address'), request.text('server_port')),
-        recipient: recipientOf(request.text('recipient')),
-        recipients,
-        limit: observe ? Number.POSITIVE_INFINITY : limit,
-        day,
-        now,
+    function count(ruled: Applied, subject: string, request: PolicyRequest, context: Context) {
+      const { rule, limit } = perMailRule?.(ruled, context.session) ?? ruled
+      const stage = stageOf(request)
+      const refusal = rule.isCapped ? beyondCap(rule, request, voice) : undefined
+      if (unit === 'bytes' && stage !== 'END-OF-MESSAGE') {
+        if (!hasNoted) note(() => `megabytes are counted at END-OF-MESSAGE, not at ${stage}`)
+        hasNoted = true
+        return refusal
       }
-      const react = ({ accepted, used, takeBack }: Judgement): Outcome => {
-        request.onTakeBack(takeBack)
-        facts.used = used
-        facts.limit = limit
-        if (accepted && used <= limit) return undefined
-        if (accepted && !observe) return undefined
-        const before = observe ? used - recipients : used
-        const refusal = reject(refusalText(before, limit, recipients, turnText(day)))
-        if (!observe) return refusal
-        facts.observed ??= refusal
+      const claim = { counter, subject, window: windowOf(clock.now()), unit, limit: rule.hard }
+      // Also what is refused: in observe mode it passes, and counts.
+      context.count(limit, claim, rule.mostRecipients)
+      return refusal
+    }
+
+    return (request, context) => {
+      if (stageOf(request) === undefined) return undefined
+      const account = request.account(default_domain)
+      if (applies_to !== 'all' && (account === '') !== (applies_to === 'unauthenticated')) {
         return undefined
       }
-      const judgement = ledger.judge(event)
-      return judgement instanceof Promise ? judgement.then(react) : react(judgement)
+      const subject = subjectFor(request, account)
+      if (subject === undefined) return undefined
+      const own = override?.(subject)
+      return own instanceof Promise
+        ? own.then(found => count(found ?? usual, subject, request, context))
+        : count(own ?? usual, subject, request, context)
     }
   },
 })
 
-/** The SMTP service that asks; most often it is the one that asked before. */
-function serviceNames(): (address: string, port: string) => string {
-  let last = { address: '', port: '', name: ':' }
-  return (address, port) => {
-    if (address !== last.address || port !== last.port) {
-      const name = `${address}:${port}`.slice(0, MOST_CHARACTERS)
-      last = { address: ownText(address), port: ownText(port), name: ownText(name) }
-    }
-    return last.name
+/** A rule, and what the chain is given for it. */
+interface Applied {
+  readonly rule: Rule
+  readonly limit: Limit
+}
+
+function voiceOf(values: Values, surroundings: Surroundings): Voice {
+  const { name, ledger, timezone, note } = surroundings
+  return {
+    name,
+    ledger,
+    kind: values.per,
+    window: values.window,
+    wording: wordings[values.language],
+    text: values.text,
+    timeText: timeText(timezone),
+    note,
   }
 }
 
-/** In words a mail user understands: the limit, what is left, and when the count starts anew. */
-function refusalText(used: number, limit: number, recipients: number, turn: string): string {
-  const left = Math.max(0, limit - used)
-  const rest =
-    left === 0
-      ? 'none are left today'
-      : `${left} ${left === 1 ? 'is' : 'are'} left today and this message has ${recipients}`
-  return `5.7.1 You may send to ${limit} recipients per day, ${rest}; the count starts anew on ${turn}`
+/** The refusal of a message that is too large by itself; undefined: it is not. */
+function beyondCap(rule: Rule, request: PolicyRequest, voice: Voice): string | undefined {
+  // At RCPT the size is what the client has announced.
+  const size = request.count('size')
+  if (size > rule.mostBytes) return tooBig(rule, size, voice)
+  // At RCPT it is 0, and the ledger knows how many there are.
+  const isOver = request.count('recipient_count') > rule.mostRecipients
+  return isOver ? tooManyRecipients(rule, voice) : undefined
 }
 
-/** `2026-11-21 at 00:00 (Europe/Berlin)`. Made for the first refusal: it takes 10 ms. */
-function turnFormatter(timezone: string | undefined): (day: Day) => string {
-  let format: Intl.DateTimeFormat | undefined
-  return day => {
-    format ??= new Intl.DateTimeFormat('en-CA', {
-      ...(timezone === undefined ? {} : { timeZone: timezone }),
-      year: 'numeric',
-      month: '2-digit',
-      day: '2-digit',
-      hour: '2-digit',
-      minute: '2-digit',
-      hourCycle: 'h23',
-    })
-    const { timeZone } = format.resolvedOptions()
-    return `${format.format(day.endsAt).replace(', ', ' at ')} (${timezone ?? timeZone})`
+/** What the block says by itself, and what is wrong with it. */
+function readTerms(values: Values, counter: string, surroundings: Surroundings): Terms {
+  const { section, problems, refuse, warn } = surroundings
+  const { most_recipients, most_megabytes, per, applies_to } = values
+  if (counter.length > MOST_CHARACTERS) {
+    refuse(
+      `a counter's name has ${MOST_CHARACTERS} characters at most, this one ${counter.length}`,
+      'counter',
+    )
+  }
+  if (per === 'user' && applies_to !== 'authenticated') {
+    warn(
+      'mail without a login has no user and is not counted; expected another `per`, such as client',
+      'applies_to',
+    )
+  }
+  if (applies_to !== 'authenticated' && (per === 'sender' || per === 'domain')) {
+    const whose = per === 'sender' ? 'an address' : 'a domain'
+    warn(
+      `without a login anybody can send in the name of ${whose} and use up its limit; expected ` +
+        'per = client or network, unless only hosts that you trust can connect',
+      'applies_to',
+    )
+  }
+  const number = values.threshold(new Session())
+  for (const [option, most] of Object.entries({
+    threshold: number,
+    most_recipients,
+    most_megabytes,
+  })) {
+    // In a block of its own, somebody is meant to send nothing.
+    if (most === 0)
+      warn('0 lets no mail through; expected unlimited if there is to be no limit', option)
+  }
+  const { excess = REJECT } = values
+  const hasCap = most_recipients !== undefined || most_megabytes !== undefined
+  if (number === undefined && !excess.grades && !hasCap) {
+    const what = `${threshold.doc} (${threshold.expected})`
+    problems.push(fatal(section.place, `<Plugin ${section.name}> needs "threshold": ${what}`))
+  }
+  if (number !== undefined && excess.grades) {
+    warn('it has no effect, because `excess` has grades', 'threshold')
+  }
+  const ownNumber = excess.grades ? undefined : number
+  return { threshold: ownNumber, excess, most_recipients, most_megabytes }
+}
+
+/** The rule of a mail whose session has a threshold; undefined: no key was named. */
+function ruleOfSession(
+  { section }: Surroundings,
+  applied: (terms: Terms) => Applied,
+): ((usual: Applied, session: Session) => Applied) | undefined {
+  const key = section.options.find(option => option.name === 'uc_threshold')?.value
+  if (key === undefined) return undefined
+  return (usual, session) => {
+    const written = session.text(key)
+    const number = written === undefined ? undefined : readAmount(written)
+    return number === undefined ? usual : applied(withThreshold(usual.rule.terms, number))
   }
 }

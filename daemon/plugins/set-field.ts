@@ -1,5 +1,5 @@
 /**
- * SetField - note a value for the mail.
+ * SetField - store a value with the mail.
  *
  *   <Plugin mark>
  *     module = "SetField"
@@ -7,18 +7,18 @@
  *     value  = "newsletter"
  *   </Plugin>
  *
- * Later plugins see it as s:class, for all requests of the same mail where sessions are kept.
- * What Postfix sent cannot be changed. Keys that begin with "_" are reserved.
+ * Later plugins see it as s:class; with a `<SessionCache>`, in all requests of the same mail.
+ * Attributes that Postfix sent cannot be changed. Keys that begin with "_" are reserved.
  */
 
 import { definePlugin } from '../policy/plugin.ts'
-import { text } from '../policy/setting.ts'
+import { naming, text } from '../policy/setting.ts'
 
 export const setField = definePlugin({
   name: 'SetField',
-  summary: 'Note a value for the mail.',
+  summary: 'Store a value with the mail.',
   settings: {
-    key: text({ doc: 'Name of the value.' }),
+    key: naming({ kind: 'key' }, text({ doc: 'Name of the value.' })),
     value: text({ doc: 'The value.' }),
   },
   create({ key, value }, { fail }) {

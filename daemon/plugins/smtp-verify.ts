@@ -1,5 +1,5 @@
 /**
- * SMTPVerify - ask a mail server whether it would take mail for an address.
+ * SMTPVerify - ask a mail server whether it accepts mail for an address.
  *
  *   <Plugin recipient-exists>
  *     module           = "SMTPVerify"
@@ -10,58 +10,76 @@
  *     perm_fail_action = "reject %MSG%"
  *   </Plugin>
  *
- * The server is `host`, or the mail exchangers of the address's domain (those with the best
- * preference first, five at most), or the domain itself where it has none. It gets MAIL FROM,
- * with the size if it knows SIZE, and RCPT TO, and no mail. By default the *sender* of the mail is
- * verified, and its recipient is given as MAIL FROM: that is what `sender_field = recipient` and
- * `recipient_field = sender` say. `sender` is an address for MAIL FROM that is always the same.
+ * The server is `host`, or one of the mail exchangers of the address's domain (by preference, at most
+ * five), or the domain itself if it has none. It gets MAIL FROM, with the size if it supports SIZE,
+ * and RCPT TO, but no mail. By default the *sender* of the mail is verified, and its recipient is given as
+ * MAIL FROM: that is what `sender_field = recipient` and `recipient_field = sender` say. `sender` is a
+ * fixed address for MAIL FROM.
  *
- * A reply of 4xx or 5xx, to MAIL FROM as well, adds `temp_fail_score` or `perm_fail_score` and
- * answers `temp_fail_action` or `perm_fail_action`, where %MSG% is the reply's text. Scores tell
- * what else is known: `has_starttls_score` and `no_starttls_score` of the server; with `check_tlsa`
- * `has_tlsa_score` and `no_tlsa_score` of its first host name (RFC 6698; that the answer is signed
- * is up to the resolver); with `check_openpgp` `has_openpgp_score` and `no_openpgp_score` of the
- * address (RFC 7929), where mtpolicyd always failed. If no server can be reached within `timeout`
- * seconds, nothing happens at all.
+ * A 4xx or 5xx reply, also to MAIL FROM, adds `temp_fail_score` or `perm_fail_score` and is answered
+ * with `temp_fail_action` or `perm_fail_action`, where %MSG% is the text of the reply. Further scores
+ * are `has_starttls_score` and `no_starttls_score` for the server; with `check_tlsa`,
+ * `has_tlsa_score` and `no_tlsa_score` for its first host name (RFC 6698; whether the answer is signed
+ * is up to the resolver); with `check_openpgp`, `has_openpgp_score` and `no_openpgp_score` for the
+ * address (RFC 7929). If no server can be reached within `timeout` seconds, or none is willing to
+ * answer (421, 500, 502 to 504, or 530, 534 and 538, which demand STARTTLS or a login), nothing
+ * happens.
  *
- * All this is done once per mail and address. The verdict is kept with the mail: the next request
- * about it is answered alike, where mtpolicyd let it pass. A reply of several lines is made one,
- * blanks between them; mtpolicyd handed the lines on, so that a remote server could write an answer
- * of its own. The empty sender of a bounce cannot be verified: nothing is asked and nothing
- * happens, where mtpolicyd gave no answer. An address with control characters or angle brackets,
- * or longer than 320 bytes, is not sent; the plugin fails.
+ * Each address is verified once per mail, and the verdict is kept with the mail. A reply of several
+ * lines is joined into one. The empty sender of a bounce cannot be verified and is ignored. A local
+ * part is quoted where SMTP needs it. An address with control characters, with spaces or angle
+ * brackets in its domain, or longer than 320 bytes is not sent; the plugin fails.
+ *
+ * Senders of mail from this host (a loopback address, or the server's own `server_address`) are not
+ * verified. Nor is this host queried about a domain that names it as a mail exchanger: it
+ * would trust itself. `this_host = on` changes both; `host` may be this host in any case.
+ *
+ * Differences from mtpolicyd
+ *
+ * - mtpolicyd let the second request about a refused mail pass. Here it gets the same answer.
+ * - mtpolicyd passed on the lines of a reply as they were, so a remote server could write an answer of
+ *   its own.
+ * - mtpolicyd gave no answer for an empty sender.
+ * - `check_openpgp` always failed.
+ * - A reply such as 530 (STARTTLS first) counted as a verdict about the address.
+ * - Local parts were not quoted, and senders on this host were verified.
  */
 
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
-import type { DnsType, Resolver } from '../policy/dns.ts'
 import { fillTemplate } from '../policy/fields.ts'
+import { domainOf, localPartOf, plainDomain, quotedAddress } from '../policy/mail-address.ts'
 import { definePlugin } from '../policy/plugin.ts'
+import type { DnsType, Resolver } from '../policy/ports/dns.ts'
 import { addScore } from '../policy/scoring.ts'
 import type { Session } from '../policy/session.ts'
 import {
+  enabled,
   integer,
   number,
   optional,
-  perMail,
+  seconds,
   text,
   toggle,
   type WrittenNumber,
 } from '../policy/setting.ts'
-import { checkAction, scoreField } from './reaction.ts'
+import { isAddressOfThisHost, isThisHost, thisHostSetting } from '../policy/this-host.ts'
+import { checkAction, scoreField } from './parts/reaction.ts'
 
 const MOST_HOSTS = 5
+/** Connecting to these reaches this host. */
+const UNSPECIFIED: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 const points = (of: string) => optional(number({ doc: `Points for ${of}.` }))
 
 export const smtpVerify = definePlugin({
   name: 'SMTPVerify',
-  summary: 'Ask a mail server whether it would take mail for an address.',
+  summary: 'Ask a mail server whether it accepts mail for an address.',
   settings: {
-    host: optional(text({ doc: 'Server that is asked, instead of the domain’s own.' })),
+    host: optional(text({ doc: 'Server to ask, instead of the domain’s own.' })),
     port: integer({ doc: 'Its port.', fallback: 25 }, { min: 1, max: 65_535 }),
-    timeout: integer({ doc: 'Seconds for all servers together.', fallback: 3 }, { min: 1 }),
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    timeout: seconds({ doc: 'Time for all servers together.', fallback: 3 }, { min: 1 }),
+    enabled,
     check_tlsa: toggle({ doc: 'Look for a TLSA record.', fallback: false }),
     check_openpgp: toggle({ doc: 'Look for an OPENPGPKEY record.', fallback: false }),
     sender: optional(text({ doc: 'Address for MAIL FROM, instead of sender_field.' })),
@@ -79,6 +97,7 @@ export const smtpVerify = definePlugin({
     has_openpgp_score: points('an OPENPGPKEY record'),
     no_openpgp_score: points('no OPENPGPKEY record'),
     score_field: scoreField,
+    this_host: thisHostSetting,
   },
   create(settings, surroundings) {
     const { host, port, enabled, sender_field, recipient_field, size_field } = settings
@@ -97,17 +116,23 @@ export const smtpVerify = definePlugin({
         note(() => `no ${recipient_field} in the request`)
         return undefined
       }
+      if (!settings.this_host && recipient_field !== 'recipient' && isThisHost(request)) {
+        note(() => `${address} is not verified: the client is this host`)
+        return undefined
+      }
       const place = `${path}-verify-${address}`
       const kept = session.get(place)
       if (kept !== undefined) return typeof kept === 'string' ? kept : undefined
       const limit = AbortSignal.any([signal, AbortSignal.timeout(settings.timeout * 1000)])
-      const target = await findHosts(host, address, dns)
+      const mayAsk = (one: string): boolean =>
+        settings.this_host || !(isAddressOfThisHost(one, request) || UNSPECIFIED.has(one))
+      const target = await findHosts(host, address, dns, mayAsk)
       const size = request.count(size_field)
       const question = {
         hosts: target.addresses,
         port,
-        sender: settings.sender ?? request.text(sender_field),
-        recipient: address,
+        sender: settings.sender ?? smtpAddress(request.text(sender_field)),
+        recipient: smtpAddress(address),
         size: size > 0 ? size : undefined,
       }
       const [answer, tlsa, openpgp] = await Promise.all([
@@ -153,12 +178,20 @@ interface Hosts {
   readonly addresses: readonly string[]
 }
 
-/** Whom to ask about an address. A DNS that does not answer is like a server that does not. */
-async function findHosts(host: string | undefined, address: string, dns: Resolver): Promise<Hosts> {
+/** Which servers to ask about an address. A DNS failure is treated like an unreachable server. */
+async function findHosts(
+  host: string | undefined,
+  address: string,
+  dns: Resolver,
+  mayAsk: (address: string) => boolean,
+): Promise<Hosts> {
   if (host !== undefined) return { name: host, addresses: [host] }
-  const domain = domainOf(address)
+  const domain = dnsDomainOf(address)
   const literal = /^\[(?:IPv6:)?(.*)\]$/i.exec(domain)?.[1]
-  if (literal !== undefined) return { name: domain, addresses: isIP(literal) ? [literal] : [] }
+  if (literal !== undefined) {
+    const addresses = isIP(literal) ? [literal].filter(mayAsk) : []
+    return { name: domain, addresses }
+  }
   if (domain === '') return { name: domain, addresses: [] }
 
   const mx = await dns.ask(domain, 'MX')
@@ -169,17 +202,17 @@ async function findHosts(host: string | undefined, address: string, dns: Resolve
       : [domain]
   const best = names.slice(0, MOST_HOSTS)
   const found = await Promise.all(best.map(one => addressesOf(one, dns)))
-  return { name: best[0] ?? domain, addresses: found.flat().slice(0, MOST_HOSTS) }
+  return { name: best[0] ?? domain, addresses: found.flat().filter(mayAsk).slice(0, MOST_HOSTS) }
 }
 
 async function addressesOf(name: string, dns: Resolver): Promise<readonly string[]> {
-  // RFC 7505: "." says that the domain takes no mail.
+  // RFC 7505: "." means that the domain accepts no mail.
   if (name === '' || name === '.') return []
   const answers = await Promise.all([dns.ask(name, 'A'), dns.ask(name, 'AAAA')])
   return answers.flatMap(({ records }) => [...records])
 }
 
-/** Undefined: nobody can tell. */
+/** Undefined: the DNS did not answer. */
 async function hasRecord(
   dns: Resolver,
   name: string | undefined,
@@ -192,17 +225,21 @@ async function hasRecord(
 
 /** RFC 7929, 3: the local part as 28 octets of its SHA-256. */
 function openpgpName(address: string): string | undefined {
-  const domain = domainOf(address)
+  const domain = dnsDomainOf(address)
   if (domain === '') return undefined
-  const local = address.slice(0, address.lastIndexOf('@')).replace(/^"(.*)"$/s, '$1')
+  const local = localPartOf(address)
   const { createHash } = process.getBuiltinModule('node:crypto')
   const digest = createHash('sha256').update(local).digest('hex').slice(0, 56)
   return `${digest}._openpgpkey.${domain}`
 }
 
-/** As the DNS knows it; empty if there is none, or none that could be a name. */
-function domainOf(address: string): string {
-  const at = address.lastIndexOf('@')
-  const text = at < 0 ? '' : address.slice(at + 1)
-  return text.startsWith('[') ? text : domainToASCII(text)
+/** In ASCII, for the DNS; empty if there is none, or it cannot be a name. */
+function dnsDomainOf(address: string): string {
+  const domain = plainDomain(domainOf(address))
+  return domain.startsWith('[') ? domain : domainToASCII(domain)
+}
+
+/** SMTP has no final dot (RFC 5321, 2.3.5); the case of a domain stays as it was written. */
+function smtpAddress(address: string): string {
+  return quotedAddress(address.replace(/(@[^@]*)\.$/, '$1'))
 }

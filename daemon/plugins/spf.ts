@@ -9,98 +9,120 @@
  *     whitelist      = "192.0.2.0/24, 2001:db8::/32"
  *   </Plugin>
  *
- * The HELO name is checked first (`check_helo = off` leaves that out), then the sender; both are
- * looked up at the same time. A sender without address (a bounce) is postmaster at the HELO name,
- * and is passed over where there is none. Clients that are this host itself, or on the `whitelist`,
- * are not checked.
+ * The HELO name is checked first (unless `check_helo = off`), then the sender; both are looked up at
+ * the same time. A sender without an address (a bounce) is postmaster at the HELO name, and is skipped
+ * if there is none. Clients on this host, with a loopback address or the server's own
+ * (`server_address`), and clients on the `whitelist` are not checked. A client behind a NAT64 translator
+ * (64:ff9b::/96) counts as its IPv4 address.
  *
- * Each result has its score, added once per mail whichever check found it first, and its mode:
+ * Each result has its score, added once per mail by the check that finds it first, and its mode:
  *
- * - `pass_mode`, for the sender alone: `accept` or `dunno` end the chain without objection.
+ * - `pass_mode`, for the sender only: `accept` or `dunno` end the chain without objection.
  * - `softfail_mode`: the same, or `reject` or `defer` with `reject_message`.
  * - `fail_mode`: `reject` or `defer` with `reject_message`.
- * - `temperror_mode`, the DNS did not answer, and `permerror_mode`, the domain's record is wrong:
- *   `reject` or `defer` with what went wrong; `dunno` ends the chain without objection.
+ * - `temperror_mode` (the DNS did not answer) and `permerror_mode` (the domain's record is invalid):
+ *   `reject` or `defer` with the reason; `dunno` ends the chain without objection.
  *
- * With `passive` the chain goes on, as with a word that is none of these, which is said at start. In `reject_message` %LOCAL_EXPL% is what was found out and
- * %AUTH_EXPL% the domain's own words for a fail, or `default_authority_explanation` with its macros
- * (RFC 7208, 7); it is empty for a softfail. `hostname` is this host's name in those macros.
+ * With `passive` the chain continues. Any other word is treated as passive, with a warning at start.
+ * In `reject_message` %LOCAL_EXPL% is the result of the check and %AUTH_EXPL% the domain's own
+ * explanation of a fail, or `default_authority_explanation` with its macros (RFC 7208, 7); it is empty
+ * for a softfail. `hostname` is this host's name in those macros.
  *
- * What differs from mtpolicyd follows mtpolicyd's manual. mtpolicyd did nothing for `fail_mode =
- * defer`; here the mail is deferred. There `temperror_mode` also decided about wrong records, and
- * every temperror that was not passive or dunno was deferred, every permerror rejected; here each
- * of the two modes decides about its own result, and says reject or defer as it is written. There
- * a sender without address and without a HELO name, or with `check_helo = off`, was an error;
- * here it is passed over. `fail_mode` = `accept` or `dunno` is passive, as it was there.
+ * Differences from mtpolicyd
+ *
+ * - These follow mtpolicyd's manual. mtpolicyd itself did nothing for `fail_mode = defer`; here the
+ *   mail is deferred.
+ * - `temperror_mode` also decided about invalid records, and every temperror that was not passive or
+ *   dunno was deferred, every permerror rejected. Here each mode decides about its own result, and
+ *   reject and defer mean what they say.
+ * - A sender without an address was an error if there was no HELO name, or with `check_helo = off`.
+ *   Here it is skipped.
+ * - `fail_mode` = `accept` or `dunno` is passive, as in mtpolicyd.
  */
 
 import { hostname } from 'node:os'
-import { addressKind } from '../policy/address.ts'
-import { LookupError } from '../policy/errors.ts'
+import { untranslatedAddress } from '../net/address.ts'
+import {
+  addressGroups,
+  isWithin,
+  NETWORK_FORMS,
+  type Network,
+  parseNetwork,
+} from '../net/network.ts'
 import { fillTemplate } from '../policy/fields.ts'
-import { addressGroups, isWithin, type Network, parseNetwork } from '../policy/network.ts'
 import { type Context, definePlugin, type Outcome, type Surroundings } from '../policy/plugin.ts'
+import type { SpfQuestion, SpfVerdict } from '../policy/ports/spf.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { addScore } from '../policy/scoring.ts'
-import { integer, number, optional, perMail, text, toggle } from '../policy/setting.ts'
-import type { SpfQuestion, SpfVerdict } from '../policy/spf.ts'
+import {
+  choice,
+  enabled,
+  integer,
+  number,
+  optional,
+  perMail,
+  text,
+  toggle,
+} from '../policy/setting.ts'
+import { isThisHost } from '../policy/this-host.ts'
 import { defer, dunno, reject } from '../policy/verdict.ts'
-import { scoreField } from './reaction.ts'
+import { LookupError } from '../system/errors.ts'
+import { excerpt } from '../text/excerpt.ts'
+import { scoreField } from './parts/reaction.ts'
 
-/** Words that mean something; with any other one the chain goes on, as with `passive`. */
-const MODES = {
-  pass_mode: ['passive', 'accept', 'dunno'],
-  softfail_mode: ['passive', 'accept', 'dunno', 'reject', 'defer'],
-  fail_mode: ['passive', 'accept', 'dunno', 'reject', 'defer'],
-  temperror_mode: ['passive', 'accept', 'dunno', 'reject', 'defer'],
-  permerror_mode: ['passive', 'accept', 'dunno', 'reject', 'defer'],
+const MODES = ['passive', 'accept', 'dunno', 'reject', 'defer'] as const
+
+/** What a result means. Any other word is treated as passive. */
+function mode(doc: string, fallback: (typeof MODES)[number]) {
+  return choice(MODES, { doc, fallback, otherwise: 'passive' })
 }
 
 export const spf = definePlugin({
   name: 'SPF',
   summary: 'Check whether the client may send mail for the sender’s domain.',
   settings: {
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
-    pass_mode: perMail(text({ doc: 'On pass: passive, accept or dunno.', fallback: 'passive' })),
-    pass_score: optional(number({ doc: 'Points added on pass.' })),
-    softfail_mode: perMail(
-      text({ doc: 'On softfail: passive, accept, dunno, defer or reject.', fallback: 'passive' }),
+    enabled,
+    pass_mode: perMail(
+      choice(['passive', 'accept', 'dunno'], {
+        doc: 'On pass.',
+        fallback: 'passive',
+        otherwise: 'passive',
+      }),
     ),
+    pass_score: optional(number({ doc: 'Points added on pass.' })),
+    softfail_mode: perMail(mode('On softfail.', 'passive')),
     softfail_score: optional(number({ doc: 'Points added on softfail.' })),
-    fail_mode: perMail(text({ doc: 'On fail: reject, defer or passive.', fallback: 'reject' })),
+    fail_mode: perMail(mode('On fail; accept and dunno mean passive.', 'reject')),
     fail_score: optional(number({ doc: 'Points added on fail.' })),
-    temperror_mode: text({
-      doc: 'Where the DNS does not answer: defer, reject, dunno or passive.',
-      fallback: 'defer',
-    }),
-    temperror_score: optional(number({ doc: 'Points added where the DNS does not answer.' })),
-    permerror_mode: text({
-      doc: 'Where a record is wrong: reject, defer, dunno or passive.',
-      fallback: 'reject',
-    }),
-    permerror_score: optional(number({ doc: 'Points added where a record is wrong.' })),
+    temperror_mode: mode('If the DNS does not answer.', 'defer'),
+    temperror_score: optional(number({ doc: 'Points added if the DNS does not answer.' })),
+    permerror_mode: mode('If a record is invalid.', 'reject'),
+    permerror_score: optional(number({ doc: 'Points added if a record is invalid.' })),
     reject_message: text({
       doc: 'Text of a refusal.',
       fallback: 'SPF validation failed: %LOCAL_EXPL%',
     }),
     default_authority_explanation: text({
-      doc: 'What %AUTH_EXPL% is where the domain has no words of its own.',
+      doc: 'Value of %AUTH_EXPL% if the domain has no explanation of its own.',
       fallback: 'See http://www.%{d}/why/id=%{S};ip=%{I};r=%{R}',
     }),
-    hostname: text({ doc: 'The name of this host in macros; empty: its own.', fallback: '' }),
+    hostname: text({
+      doc: 'The name of this host in macros; empty: the system’s host name.',
+      fallback: '',
+    }),
     whitelist: text({
-      doc: 'Clients that are not checked: addresses or networks, with commas or blanks.',
+      doc: 'Clients that are not checked: addresses or networks (ADDRESS/BITS, ADDRESS/NETMASK), separated by commas or spaces.',
       fallback: '',
     }),
     check_helo: toggle({ doc: 'off: the HELO name is not checked.', fallback: true }),
-    max_dns_interactive_terms: limit('Terms of a record that ask the DNS.', 10),
-    max_name_lookups_per_term: limit('Names per mx or ptr.', 10),
-    max_void_dns_lookups: limit('Questions that find nothing.', 2),
+    max_dns_interactive_terms: limit('Limit for the terms of a record that query the DNS.', 10),
+    max_name_lookups_per_term: limit('Limit for the names per mx or ptr.', 10),
+    max_void_dns_lookups: limit('Limit for the terms of a record that find nothing in the DNS.', 2),
     score_field: scoreField,
   },
   create(settings, surroundings) {
-    const { name, path, section, warn, ahead } = surroundings
-    const { enabled, check_helo, reject_message, score_field } = settings
+    const { name, path, ahead } = surroundings
+    const { check_helo, reject_message, score_field } = settings
     const whitelist = networks(settings.whitelist, surroundings)
     const receiver = settings.hostname || hostname()
     const checker = surroundings.spf({
@@ -108,21 +130,18 @@ export const spf = definePlugin({
       namesPerTerm: settings.max_name_lookups_per_term,
       voids: settings.max_void_dns_lookups,
     })
-    for (const [option, words] of Object.entries(MODES)) {
-      const value = section.options.find(one => one.name === option)?.value
-      if (value !== undefined && !words.includes(value)) {
-        warn(`"${value}" is taken for passive; expected one of: ${words.join(', ')}`, option)
-      }
-    }
 
-    /** In the order they are looked at; none where the mail is not to be checked. */
+    /** In the order they are evaluated; empty if the mail is not to be checked. */
     function questionsAbout(request: PolicyRequest): SpfQuestion[] {
       const address = request.text('client_address')
       if (address === '') return []
       const groups = addressGroups(address)
-      if (!groups) throw new LookupError(`"${address}" is no address`)
-      if (addressKind(address) === 'loopback') return []
-      if (whitelist.some(network => isWithin(groups, network))) return []
+      if (!groups) throw new LookupError(`"${address}" is not an address`)
+      if (isThisHost(request)) return []
+      const untranslated = addressGroups(untranslatedAddress(address)) ?? groups
+      const isListed = (network: Network): boolean =>
+        isWithin(groups, network) || isWithin(untranslated, network)
+      if (whitelist.some(isListed)) return []
 
       const helo = check_helo ? request.text('helo_name') : ''
       const sender = request.get('sender')
@@ -145,8 +164,8 @@ export const spf = definePlugin({
       const score = settings[`${result}_score`]
       if (score && session.once(`${path}-score`)) addScore(session, score_field, name, score)
 
-      const mode = settings[`${result}_mode`]
-      const word = typeof mode === 'string' ? mode : mode(session)
+      const chosen = settings[`${result}_mode`]
+      const word = typeof chosen === 'string' ? chosen : chosen(session)
       if (word === 'accept' || word === 'dunno') return result === 'fail' ? undefined : dunno
       if ((word !== 'reject' && word !== 'defer') || result === 'pass') return undefined
       const answer = word === 'reject' ? reject : defer
@@ -163,7 +182,7 @@ export const spf = definePlugin({
 
     function begin(question: SpfQuestion, { signal }: Context): Promise<SpfVerdict> {
       const verdict = checker.check(question, signal)
-      // Nobody may wait for it in the end; whoever does is told all the same.
+      // The check may never be awaited. If it is, the rejection still arrives there.
       verdict.catch(() => undefined)
       return verdict
     }
@@ -180,14 +199,14 @@ export const spf = definePlugin({
       return undefined
     }
 
-    // What the DNS says is kept there, and found by the check itself.
+    // The resolver caches the answers, where the check itself finds them.
     ahead((request, context) => {
-      if (!enabled(context.session)) return
+      if (!settings.enabled(context.session)) return
       for (const question of questionsAbout(request)) void begin(question, context)
     })
 
     return (request, context) => {
-      if (!enabled(context.session)) return undefined
+      if (!settings.enabled(context.session)) return undefined
       const questions = questionsAbout(request)
       return questions.length === 0 ? undefined : check(questions, context)
     }
@@ -202,7 +221,8 @@ function networks(written: string, { warn }: Surroundings): Network[] {
   return written.split(/[\s,]+/).flatMap(word => {
     if (word === '') return []
     const network = parseNetwork(word)
-    if (!network) warn(`"${word}" is no address or network, and passed over`, 'whitelist')
+    if (!network)
+      warn(`expected ${NETWORK_FORMS}, found "${excerpt(word)}"; it is ignored`, 'whitelist')
     return network ?? []
   })
 }

@@ -7,21 +7,31 @@
  *     match_action = "reject you are blocked"
  *   </Plugin>
  *
- * The value of `field` is bound to the only `?`. Any row is a match, whatever is in it. On a match
- * the score is added (once per mail) and `match_action` answers; else `not_match_action` does. With
- * a <SessionCache> a value is looked for once per mail; to mtpolicyd the result for the first value
- * of a mail held for all others, such as further recipients.
+ * The value of `field` is bound to the only `?`. Any row is a match, whatever its content. On a match
+ * the score is added, once per mail, and `match_action` is the answer; otherwise `not_match_action`
+ * is. With a `<SessionCache>` each value is looked up once per mail.
  *
- * Without `sql_query` it is the query of mtpolicyd for MySQL and MariaDB, a table `whitelist` with
- * addresses as numbers. PostgreSQL takes `?`, too; its operators with a question mark are written
- * `\?`, as for mtpolicyd.
+ * The domain of `sender` and `recipient`, and `helo_name`, are looked up as sent, then in lower case
+ * without a final dot; login names as sent, then in lower case; a local part that needs quotes without
+ * them, then with them.
+ *
+ * The default of `sql_query` is that of mtpolicyd, for MySQL and MariaDB: a table `whitelist` with
+ * addresses as numbers. PostgreSQL takes `?` as well; write its operators that contain a question mark
+ * as `\?`, as for mtpolicyd.
+ *
+ * Differences from mtpolicyd
+ *
+ * - The result for the first value of a mail was used for all others, such as further recipients.
  */
 
 import { definePlugin, type Outcome } from '../policy/plugin.ts'
-import type { SqlRow } from '../policy/ports.ts'
+import type { SqlRow } from '../policy/ports/sql.ts'
 import { addScore } from '../policy/scoring.ts'
-import { number, optional, perMail, text, toggle } from '../policy/setting.ts'
-import { checkAction, scoreField } from './reaction.ts'
+import { enabled, naming, number, optional, text } from '../policy/setting.ts'
+import { spellings } from '../policy/spelling.ts'
+import { firstAnswer } from './parts/first-spelling.ts'
+import { checkQuery } from './parts/one-value-query.ts'
+import { checkAction, scoreField } from './parts/reaction.ts'
 
 export const sqlList = definePlugin({
   name: 'SqlList',
@@ -31,12 +41,15 @@ export const sqlList = definePlugin({
       doc: 'The query, with one `?`.',
       fallback: 'SELECT client_ip FROM whitelist WHERE client_ip=INET_ATON(?)',
     }),
-    field: text({ doc: 'Attribute that is looked for.', fallback: 'client_address' }),
+    field: naming(
+      { kind: 'attribute' },
+      text({ doc: 'Attribute to look up.', fallback: 'client_address' }),
+    ),
     match_action: optional(text({ doc: 'What Postfix is told on a match.' })),
     not_match_action: optional(text({ doc: 'What Postfix is told otherwise.' })),
     score: optional(number({ doc: 'Points added on a match.' })),
     score_field: scoreField,
-    enabled: perMail(toggle({ doc: 'off switches the plugin off.', fallback: true })),
+    enabled,
     db: text({ doc: 'Name of the Sql connection.', fallback: 'db' }),
   },
   create(settings, surroundings) {
@@ -47,6 +60,7 @@ export const sqlList = definePlugin({
       refuse(`there is no <Connection ${settings.db}>`, 'db')
       return () => undefined
     }
+    checkQuery(sql_query, surroundings)
     checkAction(surroundings, 'match_action')
     checkAction(surroundings, 'not_match_action')
 
@@ -68,7 +82,11 @@ export const sqlList = definePlugin({
       }
       const known = session.get(key)
       if (typeof known === 'boolean') return react(known)
-      const rows = connection.query(sql_query, [value], 1)
+      const rows = firstAnswer(
+        spellings(field, value),
+        one => connection.query(sql_query, [one], 1),
+        ({ length }) => length > 0,
+      )
       return rows instanceof Promise ? rows.then(found) : found(rows)
     }
   },

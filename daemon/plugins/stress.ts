@@ -6,13 +6,13 @@
  *     action = "defer try again later"
  *   </Plugin>
  *
- * Postfix sets the attribute `stress` to `yes` when all its smtpd processes are busy
- * (STRESS_README). Then the action is the answer, or without one the blocks inside run.
+ * Postfix sets the attribute `stress` to `yes` while all its smtpd processes are busy (STRESS_README).
+ * Then the action is the answer; without one the nested blocks run.
  */
 
 import { definePlugin } from '../policy/plugin.ts'
 import { optional, perMail, text } from '../policy/setting.ts'
-import { checkAction } from './reaction.ts'
+import { checkAction } from './parts/reaction.ts'
 
 export const stress = definePlugin({
   name: 'Stress',

@@ -3,17 +3,19 @@
  *
  * Cyrus SASL reports the name as it was typed, with or without realm (observed with Postfix 3.7),
  * so case is folded and an optional default domain is cut. Directories compare names prepared by
- * RFC 4518: blanks around a name, invisible characters and wide letters make no other account, and
- * must not make another count. No directory has a name of more than 320 characters (64 before the
+ * RFC 4518: spaces around a name, invisible characters and wide letters make no other account, and
+ * must not make another count; nor does a domain in letters instead of ASCII (xn--). No directory has a name of more than 320 characters (64 before the
  * @ and 255 behind it); of longer ones the beginning counts, so that inventing them fills no memory,
  * and preparing them no time: to order the accents of one letter takes the square of their number.
  */
 
-/** Without capital letters, too: nothing to fold. */
+import { asciiDomain } from './mail-address.ts'
+
+/** No capital letters either: nothing to fold. */
 const FOLDED = /^[!-@[-~]*$/
 const PLAIN = /^[\x21-\x7e]*$/
 const MOST_CHARACTERS = 320
-/** Of a name as it is typed, with invisible ones between. */
+/** Characters of a name as typed, invisible ones included. */
 const MOST_TYPED = 1024
 
 /** `defaultDomain` without "@"; empty cuts nothing. An empty result means: not authenticated. */
@@ -29,7 +31,7 @@ function fold(name: string): string {
 
 function withoutDomain(name: string, defaultDomain: string): string {
   if (defaultDomain === '') return name
-  const suffix = `@${defaultDomain.toLowerCase()}`
+  const suffix = `@${asciiDomain(defaultDomain)}`
   return name.length > suffix.length && name.endsWith(suffix)
     ? name.slice(0, -suffix.length).trimEnd()
     : name
@@ -42,14 +44,18 @@ function cut(name: string, most: number): string {
 /** Mapped to nothing (RFC 4518, 2.2): variation selectors, joiners, directions, soft hyphens. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u1806\ufffc]/gu
 
-/** Never empty for a name that was given: an empty one would mean that nobody has logged in. */
+/** Never empty for a non-empty name: an empty one would mean that nobody has logged in. */
 function prepared(name: string): string {
   const visible = name
     .normalize('NFKC')
     .replace(/[\s\u0085]/g, ' ')
     .replace(INVISIBLE, '')
     .replace(/ +/g, ' ')
-  return foldCase(visible.trim()).normalize('NFC') || name
+  const bare = visible.trim()
+  const at = bare.lastIndexOf('@') + 1
+  // Before its case is folded: a domain with a sharp s is another one than with two.
+  const domain = at > 0 ? asciiDomain(bare.slice(at)) : ''
+  return foldCase(at > 0 ? bare.slice(0, at) + domain : bare).normalize('NFC') || name
 }
 
 /** As in RFC 3454, B.2: what is written with several capitals is folded to several letters. */

@@ -1,7 +1,7 @@
 /**
  * The officially assigned ISO 3166-1 alpha-2 codes (state of 2026-11), and XK, which everybody
- * uses for Kosovo. Databases also know codes that are no country (EU, AP, A1, ??): a rule about
- * countries has no opinion on those.
+ * uses for Kosovo. Databases also use codes that do not stand for a country (EU, AP, A1, ??): a rule
+ * about countries has no opinion on those.
  */
 
 const ASSIGNED =

@@ -3,7 +3,7 @@
  * sent, `s:key`, `session:key` for what is known about the mail. Only the first colon counts.
  */
 
-import { LookupError } from './errors.ts'
+import { LookupError } from '../system/errors.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Session } from './session.ts'
 

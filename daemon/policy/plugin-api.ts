@@ -5,8 +5,9 @@
  * The declarations of this file and of what it names are shipped for editors.
  */
 
-import { LookupError } from './errors.ts'
-import { compilePattern } from './pattern.ts'
+import { LookupError } from '../system/errors.ts'
+import { compilePattern } from '../text/pattern.ts'
+import { fact } from './facts.ts'
 import { definePlugin, type Plugin } from './plugin.ts'
 import { addScore, currentScore } from './scoring.ts'
 import {
@@ -17,8 +18,11 @@ import {
   list,
   number,
   optional,
+  pattern,
+  patterns,
   perMail,
   repeated,
+  seconds,
   text,
   toggle,
 } from './setting.ts'
@@ -34,10 +38,15 @@ export const pluginApi = {
   toggle,
   choice,
   list,
+  pattern,
+  patterns,
+  seconds,
   custom,
   optional,
   repeated,
   perMail,
+  // What the log line shows of a mail: fact('client', '...') or fact('decision', '...').
+  fact,
   // Actions.
   dunno,
   defer,
@@ -46,7 +55,7 @@ export const pluginApi = {
   addScore,
   currentScore,
   compilePattern,
-  /** Thrown when something that was asked did not answer. */
+  /** Thrown when a dependency did not answer. */
   LookupError,
 } as const
 

@@ -7,10 +7,11 @@
  * dependency did not answer. What the operator's file says about failures is the chain's business.
  */
 
-import type { Clock } from './clock.ts'
-import type { Ledger } from './ledger.ts'
-import type { Connections, Outside } from './outside.ts'
-import type { MaybePromise } from './ports.ts'
+import type { Clock } from '../system/clock.ts'
+import type { MaybePromise } from '../system/maybe-promise.ts'
+import type { FactDeclarations, Facts } from './facts.ts'
+import type { Claim, Ledger, LedgerEvent, Standing } from './ports/ledger.ts'
+import type { Connections, Outside } from './ports/outside.ts'
 import type { Problem } from './problem.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Session } from './session.ts'
@@ -18,29 +19,51 @@ import type { Section, Settings, SettingValues } from './setting.ts'
 
 export type { MaybePromise }
 
-/** An action of access(5), or nothing: the chain goes on. */
+/** An action of access(5), or nothing: the chain continues. */
 export type Outcome = string | undefined
 
-export type Check = (request: PolicyRequest, context: Context) => MaybePromise<Outcome>
+export type Check<F extends FactDeclarations = FactDeclarations> = (
+  request: PolicyRequest,
+  context: Context<F>,
+) => MaybePromise<Outcome>
 
-/** What a check may use of the request at hand. */
-export interface Context {
+/** What a check may use of the request it is given. */
+export interface Context<F extends FactDeclarations = FactDeclarations> {
   readonly session: Session
   /** Aborted when the request's deadline has passed. */
   readonly signal: AbortSignal
-  /** Notes when a plugin began and ended, milliseconds of `Clock.elapsed` (debug 4). For the chain. */
-  ran(plugin: string, began: number, ended: number): void
-  /** What the verdict's log line shows besides the request, e.g. country=DE. */
-  readonly facts: Facts
+  /** The facts this plugin declares, to be noted here; what others have noted may be read. */
+  readonly facts: Facts<F>
+  /**
+   * This mail is to be judged by a limit, together with all others of its chain: before the next plugin
+   * that is not a limit, and when the chain is done. It is counted if the mail is let through, and only
+   * then. `claim.counter` may occur once per request; a second one with the same name is ignored.
+   */
+  count(limit: Limit, claim: Claim, mostRecipients?: number): void
+  /**
+   * What to undo if in the end nothing is let through, whatever was decided on the way. Called at once
+   * if that is known already; what it throws, or rejects with, is logged.
+   */
+  onTakeBack(undo: () => MaybePromise<void>): void
 }
 
-/** Findings for the log line. */
-export interface Facts {
-  country?: string
-  used?: number
-  limit?: number
-  /** What would have been answered, where `mode = observe` keeps it from being answered. */
-  observed?: string
+/** The part of a limit that is the same for all requests: one per <Plugin> block. */
+export interface Limit {
+  readonly ledger: Ledger
+  /**
+   * What to do, now that it is known where the claim stands: if it is refused, an action that refuses the
+   * mail; else nothing, or an action that lets it pass, such as HOLD.
+   */
+  react(
+    standing: Standing,
+    claim: Claim,
+    event: LedgerEvent,
+    context: Context,
+  ): MaybePromise<Outcome>
+  /** At RCPT: the message has as many recipients as it may have (`mostRecipients`). */
+  overCap(event: LedgerEvent, context: Context): Outcome
+  /** What it knows of a claim alone: the facts of a mail are of the limit that is closest to its end. */
+  saw?(standing: Standing, claim: Claim): Facts
 }
 
 /** What a plugin is given when it is created. */
@@ -57,15 +80,13 @@ export interface Surroundings extends Outside, Connections {
   readonly nested: Check | undefined
   /** Time zone of calendar windows, IANA name; undefined is the host's. */
   readonly timezone: string | undefined
-  /** Decide, count and log, but refuse nothing. */
-  readonly observe: boolean
   /** Work to be done before the first request, and not when a file is only checked. */
   atStart(run: () => MaybePromise<void>): void
   /** Work for `mtpolicyd --cron TASK`, which the package runs with `hourly`. */
   atTask(task: string, run: () => MaybePromise<void>): void
   /**
-   * Called while an earlier plugin of the same chain waits: the place to put slow questions early,
-   * so that lists are asked at the same time. The answers are asked for again, and found, later.
+   * Called while an earlier plugin of the same chain waits: the place to start slow lookups early, so
+   * that several lists are queried at the same time. The check repeats the lookup and finds the result.
    */
   ahead(ask: (request: PolicyRequest, context: Context) => void): void
   /** A message at the plugin's own log level; it costs nothing when that level is not logged. */
@@ -80,22 +101,42 @@ export interface Surroundings extends Outside, Connections {
   refuse(message: string, option?: string): void
 }
 
-export interface Plugin<S extends Settings = Settings> {
+/** A <Plugin> block and its name, which its options may say. */
+export interface NamedBlock {
+  readonly name: string
+  readonly block: Section
+}
+
+export interface Plugin<
+  S extends Settings = Settings,
+  F extends FactDeclarations = FactDeclarations,
+> {
   /** As in `module = "..."`. */
   readonly name: string
   readonly summary: string
   readonly settings: S
+  /** What it may note about a mail: `fact('client', '…')`. */
+  readonly facts?: F
+  /** Does it act on something outside that nothing takes back? In observe mode it is not run. */
+  readonly hasEffects?: boolean
   /** May it hold <Plugin> blocks? */
   readonly nests?: boolean
-  /** Does it count in the ledger? The state directory is opened only for a file that does. */
-  readonly usesLedger?: boolean
+  /** Does it keep their action instead of returning it? */
+  readonly keepsAction?: boolean
+  /** Is it a limit, whose check does nothing but `Context.count`, or refuse? The state directory is opened only for a file that has one. */
+  readonly isLimit?: boolean
   /** Types of sub-blocks it reads itself. */
   readonly blocks?: readonly string[]
-  create(settings: SettingValues<S>, surroundings: Surroundings): Check
+  /** Called once with all blocks of this plugin in a file: what is wrong only because of another one. */
+  compare?(blocks: readonly NamedBlock[], problems: Problem[]): void
+  create(settings: SettingValues<S>, surroundings: Surroundings): Check<F>
 }
 
-/** Keeps the settings' types for `create` while the list of plugins needs only the name. */
-export function definePlugin<const S extends Settings>(plugin: Plugin<S>): Plugin {
+/** Keeps the settings' and facts' types for `create` while the list of plugins needs only the name. */
+export function definePlugin<
+  const S extends Settings,
+  const F extends FactDeclarations = Record<never, never>,
+>(plugin: Plugin<S, F>): Plugin {
   // The loader passes what readSettings made of this very declaration.
   return plugin as unknown as Plugin
 }

@@ -1,10 +1,10 @@
 /**
- * What is wrong with something an operator wrote, and where.
+ * A mistake in something an operator wrote, and its place.
  *
- * Readers of files collect problems and go on, so that all of them are shown in one go; nothing
- * here throws. An `error` says the thing cannot mean what was written; a `warning` says it is
- * taken as written but probably not meant. `fatal` marks errors with which the daemon refuses to
- * start: other errors start, and the part they sit in counts as failed.
+ * Readers of files collect problems and continue, so that all of them are reported at once; nothing
+ * here throws. An `error` means that something cannot be used as written; a `warning`, that it is
+ * used as written but probably not intended. With a `fatal` error the daemon refuses to start; with
+ * other errors it starts, and the affected part counts as failed.
  */
 
 export interface Place {
@@ -21,6 +21,13 @@ export interface Problem {
   readonly message: string
 }
 
+/** Something worth saying that need not have a place in a file. Every Problem is one. */
+export interface Notice {
+  readonly severity: Problem['severity']
+  readonly place?: Place | undefined
+  readonly message: string
+}
+
 export const fatal = (place: Place, message: string): Problem => problem('fatal', place, message)
 export const error = (place: Place, message: string): Problem => problem('error', place, message)
 export const warning = (place: Place, message: string): Problem =>
@@ -33,12 +40,30 @@ function problem(severity: Problem['severity'], place: Place, message: string): 
 /** `file:line:column: error: message`, as compilers and editors write it. */
 export function formatProblem({ severity, place, message }: Problem): string {
   const word = severity === 'warning' ? 'warning' : 'error'
-  const line = `${place.file}:${place.line}:${place.column}: ${word}: ${message}`
-  // What is quoted from a file must not speak to the terminal.
-  return line.replace(/[[\p{Cc}]--[\t]]/gv, '\u{fffd}')
+  return printable(`${formatPlace(place)}: ${word}: ${message}`)
 }
 
-/** The candidate nearest to a misspelt name, or undefined if none is near (Damerau-free edit distance of at most a third). */
+/** For the terminal: a problem as `formatProblem` writes it, anything else as UCR does: `W: message`. */
+export function formatNotice({ severity, place, message }: Notice): string {
+  if (place !== undefined) return formatProblem({ severity, place, message })
+  return printable(`${severity === 'warning' ? 'W' : 'E'}: ${message}`)
+}
+
+/** For the log, whose lines have a severity of their own. */
+export function describeNotice({ place, message }: Notice): string {
+  return printable(place === undefined ? message : `${formatPlace(place)}: ${message}`)
+}
+
+function formatPlace({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`
+}
+
+/** What is quoted from a file must not control the terminal. */
+function printable(text: string): string {
+  return text.replace(/[[\p{Cc}]--[\t]]/gv, '\u{fffd}')
+}
+
+/** The candidate nearest to a misspelt name; undefined if all differ in more than a third of it. */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1
@@ -52,7 +77,7 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return best
 }
 
-/** Levenshtein distance, given up at `limit`. */
+/** Levenshtein distance, at most `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i)

@@ -27,8 +27,6 @@ export class PolicyRequest {
   readonly connection: Connection
   #account = ''
   #defaultDomain: string | undefined
-  #undo: (() => void)[] | undefined
-  #isTakenBack = false
 
   constructor(attributes: Attributes, connection: Connection) {
     this.attributes = attributes
@@ -52,25 +50,6 @@ export class PolicyRequest {
       this.#account = accountName(this.text('sasl_username'), defaultDomain)
     }
     return this.#account
-  }
-
-  /** What is to be undone if nothing is let through in the end, whatever was decided on the way. */
-  onTakeBack(undo: () => void): void {
-    if (this.#isTakenBack) undo()
-    else if (this.#undo) this.#undo.push(undo)
-    else this.#undo = [undo]
-  }
-
-  /** Nothing is let through: for whoever has the last word. What cannot be undone stays as it is. */
-  takeBack(): void {
-    this.#isTakenBack = true
-    const undo = this.#undo ?? []
-    this.#undo = undefined
-    for (const one of undo) {
-      try {
-        one()
-      } catch {}
-    }
   }
 
   /** A count or size: digits, at most 2^53 - 1; anything else is 0, as Postfix sends for "unknown". */

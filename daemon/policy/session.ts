@@ -63,7 +63,7 @@ export class Session {
 /**
  * Where sessions live between the requests of one mail. `acquire` waits while another request of
  * the same mail holds the session, `release` stores it. Each session that was acquired is released
- * once. A cache that does not answer rejects, and the caller goes on with an empty session, which
+ * once. A cache that does not answer rejects, and the caller continues with an empty session, which
  * is not released: a session is never worth a mail.
  */
 export interface SessionCache {

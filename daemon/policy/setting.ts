@@ -1,12 +1,15 @@
 /**
- * Settings of a plugin, declared once: the loader, the manual and the checks are drawn from here.
+ * Settings of a block, declared once: the loader, the manual and the checks are derived from here.
  *
  * The value types are those of mtpolicyd 2.05 with its exact borders (what it refuses at start we
- * refuse, e.g. `5.` is no number), plus ours. A boolean also takes on/off/yes/no/true/false.
- * `readSettings` never throws: it reports every mistake at its place and says what was expected.
+ * refuse, e.g. `5.` is not a number), plus ours. A boolean also accepts on/off/yes/no/true/false.
+ * How the settings of a block are read is in read-settings.ts.
  */
 
-import { excerpt } from './excerpt.ts'
+import { LookupError } from '../system/errors.ts'
+import { excerpt } from '../text/excerpt.ts'
+import { compilePattern, type Pattern } from '../text/pattern.ts'
+import { countryCodes } from './country-codes.ts'
 import { nearestName, type Place, type Problem } from './problem.ts'
 import { leadingNumber, type Session } from './session.ts'
 
@@ -37,8 +40,37 @@ export interface Setting<T> {
   readonly twin: boolean
   /** May the option be written several times? `parse` then sees one text after the other. */
   readonly repeatable: boolean
+  /** The words it accepts, if it accepts only words of a list: for "did you mean". */
+  readonly words?: readonly string[]
+  /** What its text names elsewhere in the file or in a request: checked once all is read. */
+  readonly names?: Names
   /** The value, or undefined if the text is not one. A key without value arrives as undefined. */
-  parse(text: string | undefined): { readonly value: T } | undefined
+  parse(text: string | undefined): Reading<T> | undefined
+}
+
+export interface Reading<T> {
+  readonly value: T
+  /** The value stands, but what was written is not quite one. */
+  readonly remark?: Remark
+}
+
+export type Remark = Pick<Problem, 'severity' | 'message'>
+
+/** Which names a text of the configuration is one of. */
+export type Names =
+  /** A <Plugin> block of that module, which has to run before. */
+  | { readonly kind: 'block'; readonly module: string }
+  /** NAME, r:NAME or s:NAME; see fields.ts. */
+  | { readonly kind: 'value' }
+  | { readonly kind: 'attribute' }
+  /** A key of the session that this plugin sets, or several with commas. */
+  | { readonly kind: 'key'; readonly isScore?: boolean }
+  /** The plugin may set any key. */
+  | { readonly kind: 'any-key' }
+
+/** The same setting, with what its text names. */
+export function naming<T>(names: Names, inner: Setting<T>): Setting<T> {
+  return { ...inner, names }
 }
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>
@@ -56,6 +88,18 @@ function setting<T>(
   expected: string,
   parse: (text: string) => T | undefined,
 ): Setting<T> {
+  return remarking(declaration, expected, text => {
+    const value = parse(text)
+    return value === undefined ? undefined : { value }
+  })
+}
+
+/** A setting whose values may come with a remark. */
+function remarking<T>(
+  declaration: Declaration<T>,
+  expected: string,
+  parse: (text: string) => Reading<T> | undefined,
+): Setting<T> {
   return {
     doc: declaration.doc,
     expected,
@@ -64,11 +108,7 @@ function setting<T>(
     fallback: declaration.fallback as T,
     twin: false,
     repeatable: false,
-    parse(text) {
-      if (text === undefined) return undefined
-      const value = parse(text)
-      return value === undefined ? undefined : { value }
-    },
+    parse: text => (text === undefined ? undefined : parse(text)),
   }
 }
 
@@ -95,6 +135,31 @@ export function integer(
     if (!/^-?\d+$/.test(value)) return undefined
     const number = Number(value)
     return Number.isSafeInteger(number) && number >= min && number <= max ? number : undefined
+  })
+}
+
+/** The longest a timer of Node's can wait: 2^31 - 1 ms, or 24 days. */
+export const LONGEST_TIMER_SECONDS = 2_147_483
+/** Anything longer is not a time but a slip of the keyboard: ten years. */
+export const LONGEST_SECONDS = 315_360_000
+
+/**
+ * Every duration of the grammar: seconds, whole ones unless `fraction`. It has an upper end, by
+ * default the longest time a timer can wait.
+ */
+export function seconds(
+  declaration: Declaration<number>,
+  {
+    min = 0,
+    max = LONGEST_TIMER_SECONDS,
+    fraction = false,
+  }: { min?: number; max?: number; fraction?: boolean } = {},
+): Setting<number> {
+  const form = fraction ? /^\d*\.?\d+$/ : /^\d+$/
+  const expected = `${fraction ? '' : 'whole '}seconds from ${min} to ${inThousands(max)}`
+  return setting(declaration, expected, text => {
+    const value = Number(text)
+    return form.test(text) && value >= min && value <= max ? value : undefined
   })
 }
 
@@ -125,31 +190,138 @@ export function boolean(declaration: Declaration<boolean>): Setting<boolean> {
 
 /**
  * On, unless the text is `off`, as in the original, where `no` or `0` left a plugin on. Files that
- * say `no` mean off, so those words switch off here; any other text stays "on".
+ * say `no` mean off, so those words switch off here; any other text is on, with a warning.
  */
 export function toggle(declaration: Declaration<boolean>): Setting<boolean> {
-  return setting(declaration, 'on or off', value => !isOff(value))
+  return remarking(declaration, 'on or off', text => {
+    const word = text.toLowerCase()
+    if (word !== '' && FALSE.has(word)) return { value: false }
+    if (word === '' || TRUE.has(word)) return { value: true }
+    return { value: true, remark: otherWord(text, ['on', 'off'], 'on', 'warning') }
+  })
 }
 
-function isOff(value: string): boolean {
-  return value !== '' && FALSE.has(value.toLowerCase())
+/** The setting most plugins have. */
+export const enabled = perMail(toggle({ doc: 'off disables the plugin.', fallback: true }))
+
+interface ChoiceDeclaration<T> extends Declaration<T> {
+  /**
+   * What any other word counts as, where the original starts with it. It is still reported, as a
+   * warning or as an error. Without `otherwise` the daemon does not start with another word.
+   */
+  readonly otherwise?: T
+  readonly severity?: 'error' | 'warning'
 }
 
+/** One word of a list. */
 export function choice<const T extends string>(
   words: readonly T[],
-  declaration: Declaration<T>,
+  declaration: ChoiceDeclaration<T>,
 ): Setting<T> {
-  return setting(declaration, `one of: ${words.join(', ')}`, value =>
-    words.find(word => word === value),
+  const { otherwise, severity = 'warning' } = declaration
+  const read = (text: string): Reading<T> | undefined => {
+    const value = words.find(word => word === text)
+    if (value !== undefined) return { value }
+    if (otherwise === undefined) return undefined
+    return { value: otherwise, remark: otherWord(text, words, otherwise, severity) }
+  }
+  return { ...remarking(declaration, `one of: ${words.join(', ')}`, read), words }
+}
+
+function otherWord(
+  found: string,
+  words: readonly string[],
+  otherwise: string,
+  severity: Problem['severity'],
+): Remark {
+  const message = `expected one of: ${words.join(', ')}, found "${excerpt(found)}"${didYouMean(found, words)}; it counts as "${otherwise}"`
+  return { severity, message }
+}
+
+/** `; did you mean "reject"?`, or nothing. */
+export function didYouMean(found: string, words: readonly string[] | undefined): string {
+  const near = words && nearestName(found, words)
+  return near === undefined ? '' : `; did you mean "${near}"?`
+}
+
+/** A regular expression of the operator's, compiled at load. */
+export interface PatternDeclaration extends Declaration<Pattern> {
+  /**
+   * What one that cannot be read means: `fail`, an error, and the plugin has failed whenever the
+   * expression is needed; or `skip`, a warning, and it matches nothing.
+   */
+  readonly unreadable?: 'fail' | 'skip'
+}
+
+export function pattern(declaration: PatternDeclaration): Setting<Pattern> {
+  return remarking(declaration, 'a regular expression', source =>
+    readPattern(source, declaration.unreadable ?? 'fail'),
   )
 }
 
-/** One text, split at commas; blanks around the commas do not count, empty elements are dropped. */
+/** Several in one text, split at commas. */
+export function patterns(
+  declaration: Omit<PatternDeclaration, 'fallback'>,
+): Setting<readonly Pattern[]> {
+  const { doc, unreadable = 'fail' } = declaration
+  const sources = list({ doc, fallback: [] })
+  return remarking<readonly Pattern[]>({ doc, fallback: [] }, 'regular expressions', text => {
+    const read = (sources.parse(text)?.value ?? []).map(source => readPattern(source, unreadable))
+    const remark = read.find(one => one.remark)?.remark
+    return { value: read.map(one => one.value), ...(remark && { remark }) }
+  })
+}
+
+/** Also for expressions that are not a setting, such as the lines of a file. */
+export function readPattern(source: string, unreadable: 'fail' | 'skip'): Reading<Pattern> {
+  try {
+    return { value: compilePattern(source) }
+  } catch (error) {
+    // Only what is wrong with the expression; anything else is a bug.
+    if (!(error instanceof SyntaxError)) throw error
+    const reason = error.message
+    if (unreadable === 'skip') {
+      const message = `"${excerpt(source)}" is skipped: ${reason}`
+      return { value: { source, test: () => false }, remark: { severity: 'warning', message } }
+    }
+    const message = `this regular expression cannot be used: ${reason}`
+    const test = (): never => {
+      throw new LookupError(message)
+    }
+    return { value: { source, test }, remark: { severity: 'error', message } }
+  }
+}
+
+/** One text, split at commas; spaces around the commas are not part of the elements, empty elements are dropped. */
 export function list(declaration: Declaration<readonly string[]>): Setting<readonly string[]> {
   return setting(declaration, 'a comma-separated list', value =>
     value.split(/\s*,\s*/).filter(element => element !== ''),
   )
 }
+
+/**
+ * Country codes as databases have them: two characters, upper case. Others match nothing, which is
+ * a warning, because the original starts with them.
+ */
+export function countryCodeList(declaration: { readonly doc: string }): Setting<readonly string[]> {
+  const codes = list(declaration)
+  return remarking<readonly string[]>(
+    declaration as Declaration<readonly string[]>,
+    codes.expected,
+    text => {
+      const value = (codes.parse(text)?.value ?? []).map(code => code.trim())
+      const wrong = value.find(code => !countryCodes.has(code) && !NO_COUNTRIES.has(code))
+      if (wrong === undefined) return { value }
+      const upper = wrong.toUpperCase()
+      const hint = countryCodes.has(upper) ? `; did you mean "${upper}"?` : ''
+      const message = `"${excerpt(wrong)}" matches no country: expected two-letter ISO 3166 codes such as DE${hint}`
+      return { value, remark: { severity: 'warning', message } }
+    },
+  )
+}
+
+/** Codes of databases that are not countries. */
+const NO_COUNTRIES = new Set(['EU', 'AP', 'A1', 'A2', 'O1', 'AN', 'CS', 'FX'])
 
 /** A setting of a form of its own. */
 export function custom<T>(
@@ -179,7 +351,7 @@ export function repeated<T>(inner: Setting<T>): Setting<readonly T[]> {
     repeatable: true,
     parse(value) {
       const one = inner.parse(value)
-      return one && { value: [one.value] }
+      return one && { ...one, value: [one.value] }
     },
   }
 }
@@ -189,7 +361,7 @@ export type PerMail<T> = (session: Session) => T
 
 /**
  * `uc_NAME = KEY` lets the session's KEY replace NAME for one mail. A value that does not fit the
- * type is passed over: the configured one stands.
+ * type is ignored: the configured one stands.
  */
 export function perMail<T>(inner: Setting<T>): Setting<PerMail<T>> {
   return {
@@ -198,7 +370,7 @@ export function perMail<T>(inner: Setting<T>): Setting<PerMail<T>> {
     twin: true,
     parse(value) {
       const parsed = inner.parse(value)
-      return parsed && { value: () => parsed.value }
+      return parsed && { ...parsed, value: () => parsed.value }
     },
   }
 }
@@ -206,101 +378,4 @@ export function perMail<T>(inner: Setting<T>): Setting<PerMail<T>> {
 /** A number from the session or from a user's configuration, by its leading digits as the original takes it. */
 export function writtenNumber(text: string): WrittenNumber {
   return { text, value: leadingNumber(text) }
-}
-
-/** Options every plugin has; they are the chain's, not the plugin's. */
-const COMMON = new Set(['module', 'name', 'vhost_name', 'log_level', 'on_error'])
-
-/**
- * The values of a block, or undefined if one of them is unusable. Every mistake is added to
- * `problems`; an unknown option is a warning, because the original starts with it.
- */
-export function readSettings<S extends Settings>(
-  declared: S,
-  section: Section,
-  problems: Problem[],
-): SettingValues<S> | undefined {
-  const heading = `<${section.type}${section.name === undefined ? '' : ` ${section.name}`}>`
-  const values: Record<string, unknown> = {}
-  const twins = new Map<string, SectionOption>()
-  const refused = new Set<string>()
-
-  for (const option of section.options) {
-    if (COMMON.has(option.name)) continue
-    const owner = option.name.startsWith('uc_') ? declared[option.name.slice(3)] : undefined
-    if (owner?.twin) {
-      twins.set(option.name.slice(3), option)
-      continue
-    }
-    const declaration = Object.hasOwn(declared, option.name) ? declared[option.name] : undefined
-    if (!declaration) {
-      const near = nearestName(option.name, Object.keys(declared))
-      problems.push({
-        severity: 'warning',
-        place: option.place,
-        message: `unknown option${shownName(option.name, near, section)} in ${heading}${near ? `; did you mean "${near}"?` : ''}`,
-      })
-      continue
-    }
-    const parsed = declaration.parse(option.value)
-    if (!parsed) {
-      refused.add(option.name)
-      const found = option.value === undefined ? 'no value' : `"${excerpt(option.value)}"`
-      problems.push({
-        severity: 'fatal',
-        place: option.value === undefined ? option.place : option.valuePlace,
-        message: `"${option.name}" in ${heading}: expected ${declaration.expected}, found ${found}`,
-      })
-      continue
-    }
-    const before = values[option.name]
-    values[option.name] =
-      declaration.repeatable && Array.isArray(before) && Array.isArray(parsed.value)
-        ? [...before, ...parsed.value]
-        : parsed.value
-  }
-
-  for (const [name, declaration] of Object.entries(declared)) {
-    if (!(name in values)) {
-      // What was written and refused has been said.
-      if (refused.has(name)) continue
-      if (declaration.required) {
-        refused.add(name)
-        problems.push({
-          severity: 'fatal',
-          place: section.place,
-          message: `${heading} needs "${name}": ${declaration.doc} (${declaration.expected})`,
-        })
-        continue
-      }
-      values[name] = declaration.fallback
-    }
-    const twin = twins.get(name)?.value
-    if (twin) values[name] = overridden(declaration, values[name], twin)
-  }
-  return refused.size === 0 ? (values as SettingValues<S>) : undefined
-}
-
-/**
- * Between the lines of a <Connection>, a line that is no option may be the rest of a password: it is
- * shown only where it looks like the name of an option.
- */
-function shownName(name: string, near: string | undefined, { type }: Section): string {
-  const isName = type !== 'Connection' || near !== undefined || /^[a-z_]+$/.test(name)
-  return isName ? ` "${name}"` : ''
-}
-
-/** The per-mail form of a twin setting: what the session has, if it fits, else what the file says. */
-function overridden(
-  declaration: Setting<unknown>,
-  configured: unknown,
-  key: string,
-): PerMail<unknown> {
-  const fromFile = configured as PerMail<unknown>
-  return session => {
-    const text = session.text(key)
-    if (text === undefined) return fromFile(session)
-    const parsed = declaration.parse(text)
-    return parsed ? (parsed.value as PerMail<unknown>)(session) : fromFile(session)
-  }
 }

@@ -19,6 +19,12 @@ export interface Verdict {
   readonly silent?: true
 }
 
+/** An action that was decided, and the plugin that did: the outermost one it came through. */
+export interface Decision {
+  readonly action: string
+  readonly by: string
+}
+
 /** An action, its text included. */
 const MOST_CHARACTERS = 4096
 
@@ -43,6 +49,21 @@ export function defer(text: string): string {
 
 export function prepend(header: string, value: string): string {
   return `PREPEND ${header}: ${value}`
+}
+
+/** Does this action keep mail from going its way? */
+export function isObjection(action: string): boolean {
+  if (action === dunno) return false
+  return !/^\s*(?:dunno|ok|permit|prepend|warn|info|\d+(?![\s\S])|)(?:\s|$)/i.test(action)
+}
+
+/**
+ * Does Postfix not take the mail, or this recipient, over? Held, discarded and redirected mail it does.
+ * The name of a restriction class may mean anything; it is taken for one that accepts.
+ */
+export function refusesMail(action: string): boolean {
+  if (action === dunno) return false
+  return /^\s*(?:reject|defer|defer_if_permit|[45]\d\d)(?:\s|$)/i.test(action)
 }
 
 /** First words that Postfix's smtpd understands by itself (access(5), Postfix 3.11), lower case. */
@@ -80,7 +101,7 @@ export function actionWarning(action: string): string | undefined {
   if (isKnownAction(action)) return undefined
   const near = nearestName(word, VERBS)
   return (
-    `"${word}" is no action of Postfix's access(5)${near ? `; did you mean "${near}"?` : ''}` +
+    `"${word}" is not an action of access(5)${near ? `; did you mean "${near}"?` : ''}` +
     ' (right only if it names a restriction class of yours)'
   )
 }

@@ -1,16 +1,18 @@
 /**
- * From a change of variables to a changed configuration, or to nothing at all.
+ * From a change of variables to a changed configuration, or to no change at all.
  *
  * Under one lock: candidate values, every dependent template rendered beside its target, the
- * daemon's own loader over the staged file; only if nothing is wrong are the values stored and the
- * files renamed into place. Then the daemon reloads. The same bytes as before change nothing. A
- * target that somebody wrote by hand is never overwritten unless asked for, and is kept even then.
- * A process that dies in between leaves stored values with an old file at worst: the next commit
- * and the daemon's next start put that right.
+ * daemon's own loader on the staged file. Only if nothing is wrong are the values stored and the
+ * files renamed into place. Then the daemon reloads. If the bytes are the same as before, nothing
+ * changes. A hand-written target is never overwritten unless asked for, and is kept even then. A
+ * process that dies in between leaves at worst stored values with an old file, which the next
+ * commit or the daemon's next start corrects.
  */
 
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Notice } from '../policy/problem.ts'
+import { makeFolder } from '../system/made-folder.ts'
 import { createLayers, saveLayer, type Values } from './layers.ts'
 import { withLock } from './lock.ts'
 import { type Layer, type Registry, type Snapshot, snapshotOf } from './registry.ts'
@@ -25,13 +27,13 @@ export interface CommitResult {
   readonly refused: boolean
   /** Targets that were rendered, changed or not. */
   readonly files: readonly string[]
-  /** Targets with new bytes. */
+  /** Targets with new contents. */
   readonly changed: readonly string[]
   /** For stderr, one line each. */
-  readonly lines: readonly string[]
-  /** The daemon did not take it. */
+  readonly notices: readonly Notice[]
+  /** The daemon rejected the new configuration. */
   readonly reloadFailed: boolean
-  /** What UCR answered, where it is the registry. */
+  /** UCR's output, where it is the registry. */
   readonly ucr?: CommandResult
 }
 
@@ -40,7 +42,7 @@ export async function commitVariables(
   decide: (snapshot: Snapshot) => Plan,
 ): Promise<CommitResult> {
   const { registry } = options
-  mkdirSync(dirname(registry.lockFile), { recursive: true, mode: 0o755 })
+  makeFolder(dirname(registry.lockFile))
 
   const first = await withLock(registry.lockFile, async () => {
     const before = registry.snapshot()
@@ -48,18 +50,18 @@ export async function commitVariables(
     const staging = await stage(options, plan, apply(before, plan))
     if (!staging.refused && registry.ucr === undefined) {
       store(registry, plan, before)
-      place(staging)
+      place(staging, registry.now)
     }
     return { plan, staging }
   })
   if (first.staging.refused || registry.ucr === undefined) return finish(options, first.staging)
 
-  // Not under our lock: UCR runs our own commit for what it stores. This staging was the check only.
+  // Not under our lock: UCR runs our own commit for what it stores. This staging is only a check.
   for (const { file } of first.staging.staged) rmSync(file, { force: true })
   const answer = await storeInUcr(registry, registry.ucr, first.plan)
   const second = await withLock(registry.lockFile, async () => {
     const staging = await stage(options, first.plan, registry.snapshot())
-    if (!staging.refused) place(staging)
+    if (!staging.refused) place(staging, registry.now)
     return staging
   })
   const result = await finish(options, second)
@@ -67,17 +69,20 @@ export async function commitVariables(
 }
 
 async function finish(options: CommitOptions, staging: Staging): Promise<CommitResult> {
-  const { refused, files, lines } = staging
+  const { refused, files, notices } = staging
   const changed = refused ? [] : staging.staged.map(({ target }) => target)
-  const result = { refused, files, changed, lines, reloadFailed: false }
+  const result = { refused, files, changed, notices, reloadFailed: false }
   if (changed.length === 0) return result
   try {
     await options.reload(changed)
     return result
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    const line = `E: stored, but the running daemon goes on with the old configuration: ${why}`
-    return { ...result, lines: [...lines, line], reloadFailed: true }
+    const failure: Notice = {
+      severity: 'error',
+      message: `stored, but the running daemon keeps its old configuration: ${why}`,
+    }
+    return { ...result, notices: [...notices, failure], reloadFailed: true }
   }
 }
 

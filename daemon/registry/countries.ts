@@ -1,12 +1,12 @@
 /**
- * The country somebody means who writes no code: its English or German name, or a habit ("UK").
- * Which codes there are is policy's business.
+ * Guesses the country code that was meant: from an English or German country name, or a common
+ * mistake ("UK"). Which codes exist is decided in policy/.
  */
 
 import { countryCodes } from '../policy/country-codes.ts'
 import { nearestName } from '../policy/problem.ts'
 
-/** Codes that people write for another one's country. */
+/** Codes often written by mistake, and the code that is meant. */
 const HABITS: ReadonlyMap<string, string> = new Map([
   ['uk', 'GB'],
   ['england', 'GB'],
@@ -17,13 +17,13 @@ const HABITS: ReadonlyMap<string, string> = new Map([
 
 let codesByName: Map<string, string> | undefined
 
-/** The code that was probably meant by something that is no code. */
+/** The code that was probably meant by something that is not a code. */
 export function countryMeantBy(text: string): string | undefined {
   codesByName ??= readNames()
   const folded = text.trim().toLowerCase()
   const exact = HABITS.get(folded) ?? codesByName.get(folded)
   if (exact !== undefined) return exact
-  // Two or three letters are near to every other two or three letters: no guessing there.
+  // Two or three letters are close to every other two or three letters, so do not guess.
   if (folded.length < 4) return undefined
   return codesByName.get(nearestName(folded, codesByName.keys()) ?? '')
 }

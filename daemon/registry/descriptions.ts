@@ -1,20 +1,21 @@
 /**
- * What is known about a variable: our declarations and the description files of others.
+ * What is known about each variable: our declarations, and description files of other packages.
  *
  * Description files (`*.cfg`) are read as UCR reads them: INI, keys in any case, `Name[lang]`, no
  * interpolation, the first description of a name wins, a section with `.*` is a pattern and the
- * longest matching pattern describes a variable. A file that cannot be read is skipped: a foreign
- * package's mistake must not stop ours.
+ * longest matching pattern describes a variable. A file that cannot be read is skipped: another
+ * package's mistake must not break ours.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { plainText } from '../text/plain-text.ts'
 import { isPattern, patternPart, type Variable } from './variables.ts'
 
 export interface Descriptions {
-  /** In order of name; patterns included. */
+  /** In order of name, including patterns. */
   readonly all: readonly Variable[]
-  /** The description of a key: its own, or that of the longest pattern that matches. */
+  /** The description of a key: its own, or that of the longest matching pattern. */
   find(key: string): Variable | undefined
   /** Only if the name itself is described. */
   exact(name: string): Variable | undefined
@@ -55,7 +56,7 @@ export function readDescriptions(directory: string): Variable[] {
 
 export function parseDescriptions(text: string): Variable[] {
   const sections: Array<{ name: string; fields: Map<string, string> }> = []
-  for (const line of text.split(/\r?\n/)) {
+  for (const line of plainText(text).split('\n')) {
     if (/^\s*([#;]|$)/.test(line)) continue
     const header = /^\[([^\]]+)\]\s*$/.exec(line)
     if (header?.[1] !== undefined) {

@@ -2,17 +2,52 @@
  * MTPOLICYD_*: variables for containers, above every layer.
  *
  * Read from the process's own environment and from /etc/default/univention-mtpolicyd (the
- * environment wins). Applied when the daemon loads, never by `set`: what is set stays what somebody
- * set. A bad value or a misspelt name is a problem with its place, and the value below is used.
+ * environment wins). Applied when the daemon loads, never by `set`, so stored values stay as they
+ * were set. A bad value or a misspelt name is reported with its place, and the value of the layer
+ * below is used.
+ *
+ * Where systemd listens for the daemon, host and port are not taken from here: systemd's unit and
+ * Postfix would keep the old address, where nobody would answer.
  */
 
+import { lstatSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { parse } from 'dotenv'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
+import { plainText } from '../text/plain-text.ts'
 import { isErrno, readText } from './layers.ts'
 import { checkValue, printable } from './value-types.ts'
 import { isPattern, type Variable } from './variables.ts'
 
 const PREFIX = 'MTPOLICYD_'
+
+/** Values that the socket unit contains, too. */
+const LISTENING = ['mtpolicyd/host', 'mtpolicyd/port']
+
+const SOCKET = 'univention-mtpolicyd.socket'
+/** The first directory that has the unit counts: systemd.unit(5). */
+const UNIT_FOLDERS = [
+  'etc/systemd/system',
+  'run/systemd/system',
+  'usr/lib/systemd/system',
+  'lib/systemd/system',
+]
+
+/** Are the daemon's listening sockets on this host those of systemd's unit? Not if it is masked. */
+export function systemdListens(root: string): boolean {
+  if (root !== '/' || kindOf('/run/systemd/system') === undefined) return false
+  const unit = UNIT_FOLDERS.map(folder => join(root, folder, SOCKET)).find(kindOf)
+  return unit !== undefined && kindOf(unit) !== 'masked'
+}
+
+function kindOf(path: string): 'there' | 'masked' | undefined {
+  try {
+    if (!lstatSync(path).isSymbolicLink()) return 'there'
+    return readlinkSync(path) === '/dev/null' ? 'masked' : 'there'
+  } catch {
+    return undefined
+  }
+}
 
 export interface EnvironmentLayer {
   readonly values: ReadonlyMap<string, string>
@@ -28,6 +63,7 @@ export function readEnvironment(
   variables: readonly Variable[],
   env: NodeJS.ProcessEnv,
   defaultsFile: string,
+  systemdHasSockets = false,
 ): EnvironmentLayer {
   const known = new Map(
     variables
@@ -42,12 +78,17 @@ export function readEnvironment(
     if (variable === undefined) {
       const near = nearest(name, known)
       const hint = near === undefined ? '' : `; did you mean ${near}?`
-      const message = `${name} is no variable of this package and is ignored${hint}`
+      const message = `${name} is not a variable of this package and is ignored${hint}`
       problems.push({ severity: 'warning', place, message })
       return
     }
     const check = checkValue(variable, value)
     if (check.kind === 'good') {
+      if (systemdHasSockets && LISTENING.includes(variable.name)) {
+        const message = `${name} is ignored, because systemd listens for the daemon and Postfix connects there; instead: mtpolicyctl set ${variable.name}=${check.value}`
+        problems.push({ severity: 'warning', place, message })
+        return
+      }
       values.set(variable.name, check.value)
       return
     }
@@ -56,7 +97,7 @@ export function readEnvironment(
     problems.push({ severity: 'error', place, message })
   }
 
-  const text = readIfAllowed(defaultsFile)
+  const text = readIfAllowed(defaultsFile, problems)
   for (const [name, value] of Object.entries(parse(text))) {
     if (name.startsWith(PREFIX) && env[name] === undefined) {
       take(name, value, placeIn(defaultsFile, text, name))
@@ -64,32 +105,35 @@ export function readEnvironment(
   }
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith(PREFIX) || value === undefined) continue
-    // What only means something to the process itself is not for us to judge.
+    // Names that only mean something to the process itself are not checked here.
     if (!known.has(name) && nearest(name, known) === undefined) continue
     take(name, value, { file: `environment variable ${name}`, line: 1, column: 1 })
   }
   return { values, problems }
 }
 
-/** The prefix they all share must not make them alike. */
+/** The common prefix must not make them look similar. */
 function nearest(name: string, known: ReadonlyMap<string, Variable>): string | undefined {
   const names = Array.from(known.keys(), candidate => candidate.slice(PREFIX.length))
   const near = nearestName(name.slice(PREFIX.length), names)
   return near === undefined ? undefined : PREFIX + near
 }
 
-function readIfAllowed(file: string): string {
+function readIfAllowed(file: string, problems: Problem[]): string {
   try {
-    return readText(file) ?? ''
+    return plainText(readText(file) ?? '')
   } catch (error) {
-    if (isErrno(error, 'ENOTDIR', 'EACCES')) return ''
-    throw error
+    if (isErrno(error, 'ENOTDIR')) return ''
+    if (!isErrno(error, 'EACCES')) throw error
+    const message = 'cannot be read: permission denied; its settings are ignored'
+    problems.push({ severity: 'error', place: { file, line: 1, column: 1 }, message })
+    return ''
   }
 }
 
-/** dotenv keeps no positions; the last assignment is the one that counts. */
+/** dotenv does not report positions; the last assignment counts. */
 function placeIn(file: string, text: string, name: string): Place {
-  const lines = text.split(/\r?\n/)
+  const lines = text.split('\n')
   const index = lines.findLastIndex(line => {
     return new RegExp(`^\\s*(export\\s+)?${name}\\s*[=:]`).test(line)
   })

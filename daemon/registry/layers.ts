@@ -1,28 +1,25 @@
 /**
  * The files of the registry: one per layer, `key: value` per line, as UCR writes them.
  *
- * A save is the backup first, then the file, each written beside, synced and renamed: whenever a
- * process dies, one of the two is whole. A file of fewer than two lines was cut off and is read from
- * its backup. There is no escaping in this format: line breaks vanish from values, blanks around
- * them are lost at the next read, and lines that are no `key: value` are gone after the next save.
- * This file knows nothing of types, locks or templates.
+ * A save writes the backup first, then the file, each to a temporary file that is synced and
+ * renamed: whenever a process dies, one of the two is intact. A file of fewer than two lines was
+ * truncated and is read from its backup. The format has no escaping: line breaks are removed from
+ * values, surrounding spaces are lost at the next read, and lines that are not `key: value` are
+ * dropped by the next save. This file knows nothing about types, locks or templates.
  */
 
-import {
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { linkTarget } from '../system/link-target.ts'
+import { makeFolder } from '../system/made-folder.ts'
+import {
+  createFile,
+  type FileOptions,
+  replaceFile as replaceWhole,
+  writeAnew,
+} from '../system/replace-file.ts'
+import { syncFolder } from '../system/sync-folder.ts'
+import { plainText } from '../text/plain-text.ts'
 
 export type Scope = 'default' | 'normal' | 'ldap' | 'schedule' | 'forced' | 'custom'
 
@@ -50,7 +47,7 @@ export function layerFiles(directory: string, customFile: string | undefined): L
 
 export function parseLayer(text: string): Map<string, string> {
   const values = new Map<string, string>()
-  for (const line of text.split(/\r?\n/)) {
+  for (const line of plainText(text).split('\n')) {
     const entry = parseLine(line)
     if (entry !== undefined) values.set(entry.key, entry.value)
   }
@@ -66,7 +63,7 @@ function parseLine(line: string): { key: string; value: string } | undefined {
 
 /** Where a variable stands in a layer file, for messages. */
 export function lineOf(file: string, key: string): number {
-  const lines = readText(file)?.split(/\r?\n/) ?? []
+  const lines = plainText(readText(file) ?? '').split('\n')
   return Math.max(1, lines.findLastIndex(line => parseLine(line)?.key === key) + 1)
 }
 
@@ -77,14 +74,14 @@ export function formatLayer(values: Values): string {
   return `# univention_ base.conf\n\n${lines.join('\n')}`
 }
 
-/** Strings compare by UTF-16 unit in JavaScript; UCR sorts by code point, which is UTF-8's order. */
+/** JavaScript compares strings by UTF-16 unit; UCR sorts by code point, which is UTF-8's order. */
 export function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 export interface LayerText {
   readonly values: Map<string, string>
-  /** The file was cut off and these values come from its backup. */
+  /** The file was truncated and these values come from its backup. */
   readonly recovered: boolean
 }
 
@@ -101,7 +98,10 @@ function isWhole(text: string): boolean {
   return text.split('\n').length > 2
 }
 
-/** Undefined if it is not there. Throws the system's errors, and for a pipe, which would be waited for. */
+/**
+ * Undefined if there is no such file. Throws the system's errors, and for a pipe, which would
+ * block.
+ */
 export function readText(file: string): string | undefined {
   try {
     const found = statIfThere(file)
@@ -118,74 +118,53 @@ export function readText(file: string): string | undefined {
 export function saveLayer(file: string, values: Values, now: () => Date): void {
   const text = formatLayer(values)
   const model = statIfThere(file)
-  // Unlike UCR's, the backup is as secret as its file: values may hold passwords.
-  replaceFile(`${file}.bak`, text, { temporary: `${file}.bak.temp`, model, now })
-  replaceFile(file, text, { temporary: `${file}.temp`, model, now })
+  // Unlike UCR's, the backup is as secret as its file: values may be passwords.
+  replaceFile(`${file}.bak`, text, { model, now })
+  replaceFile(file, text, { model, now })
 }
 
-/** UCR has empty files for all layers from the first use on. */
+/** UCR has empty files for all layers from first use on. */
 export function createLayers(files: readonly LayerFile[]): void {
   for (const { file } of files) {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
-    closeSync(openSync(file, 'a', 0o644))
+    makeFolder(dirname(file))
+    const real = linkTarget(file)
+    if (statIfThere(real) === undefined) createFile(real, '', { ...like(undefined), sync: 'file' })
   }
 }
 
 interface Replacement {
-  readonly temporary: string
-  /** Owner and mode are taken from here. */
+  /** Owner and mode are copied from here. */
   readonly model: Stats | undefined
   readonly now: () => Date
 }
 
-/** Whole or not at all: written beside, synced, renamed. */
-export function replaceFile(file: string, text: string, how: Replacement): void {
-  const { temporary, model, now } = how
-  writeAnew(temporary, text, model)
+/** All or nothing: written to a temporary file, synced, renamed. A link stays a link. */
+export function replaceFile(name: string, text: string, { model, now }: Replacement): void {
+  const file = linkTarget(name)
   try {
-    renameSync(temporary, file)
+    replaceWhole(file, text, {
+      ...like(model),
+      sync: 'file and folder',
+      temporary: `${file}.temp`,
+      // The backup is whole in the meantime.
+      mountPoint: 'write in place',
+    })
   } catch (error) {
-    if (isErrno(error, 'EBUSY')) {
-      // A bind mount cannot be renamed over; the backup is whole while we write in place.
-      writeSynced(file, text, model, 'w')
-    } else if (isErrno(error, 'ENOENT')) {
-      // A writer that does not know our lock took the temporary file: nothing may be lost.
-      writeAnew(`${file}.concurrent_${now().getTime() / 1000}`, text, model)
-    } else {
-      throw error
-    }
-  }
-  syncDirectory(dirname(file))
-}
-
-/** Not into what lies there: it may be a link to something else. */
-export function writeAnew(file: string, text: string, model: Stats | undefined): void {
-  rmSync(file, { force: true })
-  writeSynced(file, text, model, 'wx')
-}
-
-function writeSynced(file: string, text: string, model: Stats | undefined, how: 'w' | 'wx'): void {
-  const descriptor = openSync(file, how, model === undefined ? 0o644 : model.mode & 0o777)
-  try {
-    if (model !== undefined) {
-      fchmodSync(descriptor, model.mode & 0o7777)
-      const own = process.geteuid?.() === model.uid && process.getegid?.() === model.gid
-      if (!own) fchownSync(descriptor, model.uid, model.gid)
-    }
-    writeFileSync(descriptor, text)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
+    if (!isErrno(error, 'ENOENT') || error.syscall !== 'rename') throw error
+    // A writer that does not know our lock took the temporary file: nothing may be lost.
+    writeLike(model, `${file}.concurrent_${now().getTime() / 1000}`, text)
+    syncFolder(dirname(file))
   }
 }
 
-export function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
+/** A new file with the owner and mode of the model. */
+export function writeLike(model: Stats | undefined, file: string, text: string | Buffer): void {
+  writeAnew(file, text, { ...like(model), sync: 'file' })
+}
+
+/** Without a model it is for everybody to read. */
+function like(model: Stats | undefined): Pick<FileOptions, 'mode' | 'owner'> {
+  return model === undefined ? { mode: 0o644 } : { mode: model.mode & 0o7777, owner: model }
 }
 
 export function statIfThere(file: string): Stats | undefined {

@@ -1,11 +1,11 @@
 /**
- * One writer at a time, held by the kernel.
+ * One writer at a time, enforced by the kernel.
  *
- * Node has no flock(2). SQLite takes its file locks with fcntl(2), and we carry SQLite anyway: an
- * exclusive transaction on an empty database is a mutex that dies with its process, so nothing is
- * ever stale after a kill -9, and nobody has to guess whether a pid is still the same process.
- * The file stays empty and is never removed (removing a lock file is how locks get lost). Nothing
- * else may open it: closing any descriptor of it in this process would drop the lock.
+ * Node has no flock(2). SQLite takes its file locks with fcntl(2), and we ship SQLite anyway: an
+ * exclusive transaction on an empty database is a mutex that ends with its process, so nothing is
+ * ever stale after a kill -9, and nobody has to guess whether a pid is still the same process. The
+ * file stays empty and is never removed (removing a lock file is how locks get lost). Nothing else
+ * may open it: closing any descriptor of it in this process would release the lock.
  */
 
 import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
@@ -20,7 +20,7 @@ export class LockTimeout extends Error {
   }
 }
 
-/** Runs `work` while no other process can; waits at most `seconds` for its turn. */
+/** Runs `work` while no other process can; waits at most `seconds` for the lock. */
 export async function withLock<T>(file: string, work: () => Promise<T>, seconds = 30): Promise<T> {
   const deadline = performance.now() + seconds * 1000
   let release = tryLock(file)
@@ -38,9 +38,9 @@ export async function withLock<T>(file: string, work: () => Promise<T>, seconds 
 
 /** Takes the lock if it is free and returns what releases it. */
 export function tryLock(file: string): (() => void) | undefined {
-  // Others may not even read it: a reader could hold it against us for ever.
+  // Not readable by others: any reader could hold a lock on it for ever.
   if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600))
-  // SQLite would fall back to reading, and then lock nothing.
+  // Otherwise SQLite would fall back to opening it read-only, and lock nothing.
   accessSync(file, constants.W_OK)
   const database = new Database(file, { timeout: 0 })
   try {

@@ -1,17 +1,17 @@
 /**
  * The registry of a host, opened: its files, its descriptions and the merged view.
  *
- * Where UCR is installed (below the root) its files are read, else our own below
+ * Where UCR is installed (below the root) its files are read, otherwise our own below
  * /etc/univention-mtpolicyd/registry. The defaults of our declarations are part of the lowest layer
  * whether or not `update` has written them, so an empty host already has every value. Nothing is
- * written here except the repair of a layer file that was cut off.
+ * written here except the repair of a truncated layer file.
  */
 
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Problem } from '../policy/problem.ts'
 import { type Descriptions, describe, readDescriptions } from './descriptions.ts'
-import { type EnvironmentLayer, readEnvironment } from './environment.ts'
+import { type EnvironmentLayer, readEnvironment, systemdListens } from './environment.ts'
 import {
   isErrno,
   type LayerFile,
@@ -23,18 +23,20 @@ import {
   type Values,
 } from './layers.ts'
 import { tryLock } from './lock.ts'
+import { namePartProblem } from './name-key.ts'
 import { type CommandRunner, findUcr, runCommand } from './ucr.ts'
-import { userPartProblem } from './user-key.ts'
 import { checkValue, LINE_BREAKER, printable } from './value-types.ts'
 import { declarations, isPattern, type Variable } from './variables.ts'
 
 export interface RegistryOptions {
-  /** `/`, or the directory below which all our paths are moved. */
+  /** `/`, or the directory that contains all our paths. */
   readonly root: string
   readonly env: NodeJS.ProcessEnv
-  /** Ours, unless a test looks at the registry alone. */
+  /** Our declarations, unless a test looks at the registry alone. */
   readonly declarations?: readonly Variable[]
   readonly now?: () => Date
+  /** If set, host and port of the environment are ignored. Default: what this host's units say. */
+  readonly systemdHasSockets?: boolean | undefined
   /** Runs `ucr` on a UCS server. */
   readonly run?: CommandRunner
 }
@@ -46,11 +48,13 @@ export interface Layer extends LayerFile {
 /** All layers as they were at one moment. Lowest first. */
 export interface Snapshot {
   readonly layers: readonly Layer[]
-  /** What UCR would show: the highest layer that has the key; unset keys are missing. */
+  /**
+   * What UCR would show: the value of the highest layer that has the key; unset keys are missing.
+   */
   readonly merged: Values
 }
 
-/** Values that fit their types, in normal form, one for every declared variable. */
+/** Valid values in normal form, one for every declared variable. */
 export interface CheckedValues {
   readonly values: Values
   readonly problems: readonly Problem[]
@@ -72,7 +76,9 @@ export interface Registry {
   /** Reads the layers again. */
   snapshot(): Snapshot
   environment(): EnvironmentLayer
-  /** For the daemon: every declared variable, with the environment on top; bad values are left out. */
+  /**
+   * For the daemon: every declared variable, with the environment on top; bad values are left out.
+   */
   values(): Values
 }
 
@@ -103,7 +109,12 @@ export function openRegistry(options: RegistryOptions): Registry {
     files,
     snapshot: () => readSnapshot(registry),
     environment: () =>
-      readEnvironment(declared, env, join(root, 'etc/default/univention-mtpolicyd')),
+      readEnvironment(
+        declared,
+        env,
+        join(root, 'etc/default/univention-mtpolicyd'),
+        options.systemdHasSockets ?? systemdListens(root),
+      ),
     values() {
       const { values } = checkedValues(registry, registry.snapshot(), 'fall back')
       return new Map([...values, ...registry.environment().values])
@@ -121,7 +132,7 @@ function readSnapshot(registry: Registry): Snapshot {
   return snapshotOf(layers)
 }
 
-/** Our declarations say what our defaults are; the file may be older than the package. */
+/** Our declarations are the authority on our defaults; the file may be older than the package. */
 function withDefaults(registry: Registry, values: Values): Values {
   const all = new Map(values)
   for (const { name, default: fallback } of registry.declarations) {
@@ -151,7 +162,7 @@ export function scopeOf({ layers }: Snapshot, key: string): Scope | undefined {
   return layers.findLast(({ values }) => values.has(key))?.scope
 }
 
-/** A higher layer has the key, so a change below it is not seen. */
+/** A higher layer has the key, so a change below it has no effect. */
 export function isOverridden(snapshot: Snapshot, scope: Scope, key: string): boolean {
   const top = scopeOf(snapshot, key)
   const rank = (wanted: Scope) => snapshot.layers.findIndex(layer => layer.scope === wanted)
@@ -159,9 +170,9 @@ export function isOverridden(snapshot: Snapshot, scope: Scope, key: string): boo
 }
 
 /**
- * The values that templates and the daemon work with. UCR stores what its own rules let through,
- * and files can be edited by hand, so every value is checked and brought into its normal form here.
- * `fall back`: a bad value is reported and the layer below counts, so that the daemon can start.
+ * The values for templates and the daemon. UCR stores what its own rules let through, and files can
+ * be edited by hand, so every value is checked and normalised here. `fall back`: a bad value is
+ * reported and the layer below counts, so that the daemon can start.
  */
 export function checkedValues(
   registry: Registry,
@@ -179,11 +190,11 @@ export function checkedValues(
     const variable = registry.descriptions.find(key)
     if (variable === undefined || !isWanted(key)) continue
     const top = scopeOf(snapshot, key)
-    const userProblem = userPartProblem(key)
-    if (userProblem !== undefined) {
+    const nameProblem = namePartProblem(key)
+    if (nameProblem !== undefined) {
       const file = snapshot.layers.find(({ scope }) => scope === top)?.file ?? ''
       const place = { file, line: lineOf(file, key), column: 1 }
-      problems.push({ severity: 'error', place, message: `${printable(key)}: ${userProblem}` })
+      problems.push({ severity: 'error', place, message: `${printable(key)}: ${nameProblem}` })
       continue
     }
     let value: string | undefined
@@ -209,7 +220,7 @@ export function checkedValues(
   return { values, problems }
 }
 
-/** A cut-off file is written again from its backup, if we may and nobody is writing just now. */
+/** Rewrites a truncated file from its backup, if we may and nobody else is writing. */
 function repair(registry: Registry, file: string): void {
   try {
     const release = tryLock(registry.lockFile)
@@ -221,7 +232,7 @@ function repair(registry: Registry, file: string): void {
       release()
     }
   } catch (error) {
-    // An ordinary user reads what the backup says and leaves the repair to the next writer.
+    // An ordinary user reads the backup and leaves the repair to the next writer.
     if (!isErrno(error, 'EACCES', 'ENOENT', 'EROFS', 'EPERM', 'SQLITE_CANTOPEN', 'SQLITE_READONLY'))
       throw error
   }

@@ -1,12 +1,13 @@
 /**
  * The replication log: who changed what, if `ucr/replog/enabled` is true.
  *
- * One line per changed variable, in UCR's form, so that what reads UCR's log reads ours. The date
- * is the host's local time.
+ * One line per changed variable, in UCR's format, so that programs that read UCR's log can read
+ * ours. The date is the host's local time.
  */
 
-import { appendFileSync, mkdirSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolder } from '../system/made-folder.ts'
 import type { Scope } from './layers.ts'
 import type { Registry, Snapshot } from './registry.ts'
 import { truth } from './value-types.ts'
@@ -17,7 +18,7 @@ const SCOPE_WORDS: ReadonlyMap<Scope, string> = new Map([
   ['schedule', '--schedule '],
 ])
 
-/** `before` is the registry as it was, for the old values. */
+/** `before` is the registry before the change, for the old values. */
 export function recordChanges(
   registry: Registry,
   scope: Scope,
@@ -35,7 +36,7 @@ export function recordChanges(
         : `set ${SCOPE_WORDS.get(scope) ?? ''}${key}=${shellQuote(oneLine(value))}`
     return `${localTime(registry.now())}: ${what} old:${was}\n`
   })
-  mkdirSync(dirname(registry.replogFile), { recursive: true, mode: 0o755 })
+  makeFolder(dirname(registry.replogFile))
   appendFileSync(registry.replogFile, lines.join(''), { mode: 0o640 })
 }
 
@@ -43,7 +44,7 @@ function oneLine(text: string): string {
   return text.replace(/[\r\n]/g, '')
 }
 
-/** As Python's shlex.quote: bare where that is safe, else in single quotes. */
+/** Like Python's shlex.quote: unquoted where that is safe, otherwise in single quotes. */
 export function shellQuote(text: string): string {
   if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(text)) return text
   return `'${text.replaceAll("'", `'"'"'`)}'`

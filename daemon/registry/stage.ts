@@ -1,15 +1,19 @@
 /**
- * Rendered files beside their targets: made, checked, and put in place.
+ * Rendered files beside their targets: rendered, checked, and put in place.
  *
- * Only the templates that a plan concerns are rendered; what has the same bytes already is not
- * staged. Who calls this holds the lock. A staged file that was refused stays, so that the places in
- * the messages can be looked at; the next one takes its name.
+ * Only the templates that a plan affects are rendered; a file whose contents would not change is
+ * not staged. The caller holds the lock. A staged file that was rejected stays, so that the places
+ * named in the messages can be looked up; the next one reuses its name.
  */
 
-import { existsSync, linkSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { formatProblem, type Problem } from '../policy/problem.ts'
-import { isErrno, readText, type Scope, statIfThere, syncDirectory, writeAnew } from './layers.ts'
+import { hasIPv6 } from '../net/has-ipv6.ts'
+import type { Notice, Problem } from '../policy/problem.ts'
+import { linkTarget } from '../system/link-target.ts'
+import { makeFolder } from '../system/made-folder.ts'
+import { syncFolder } from '../system/sync-folder.ts'
+import { isErrno, readText, replaceFile, type Scope, statIfThere, writeLike } from './layers.ts'
 import { checkedValues, isOverridden, type Registry, type Snapshot } from './registry.ts'
 import { needsKey, readTemplates, renderTemplate, type Template } from './render.ts'
 import { isGenerated } from './template-files.ts'
@@ -24,7 +28,10 @@ export interface CommitOptions {
     stagedFile: string,
     target: string,
   ) => readonly Problem[] | Promise<readonly Problem[]>
-  /** Tells a running daemon; no daemon is no error. What it throws is shown, and is no rollback. */
+  /**
+   * Notifies a running daemon, if there is one. An error it throws is reported, but nothing is
+   * rolled back.
+   */
   readonly reload: (changed: readonly string[]) => void | Promise<void>
   /** Replace hand-written targets, keeping them beside. */
   readonly forceTemplate?: boolean
@@ -35,14 +42,14 @@ export interface Plan {
   /** undefined = unset. */
   readonly changes: ReadonlyMap<string, string | undefined>
   readonly ignoreCheck?: boolean
-  /** Render these targets, or all, whatever has changed. */
+  /** Render these targets, or all, even if no variable has changed. */
   readonly render?: 'all' | readonly string[]
 }
 
 interface Staged {
   readonly file: string
   readonly target: string
-  /** Where a hand-written file goes that is replaced by force. */
+  /** Where a hand-written file is kept when it is replaced by force. */
   readonly keepAs?: string
 }
 
@@ -50,10 +57,10 @@ export interface Staging {
   readonly refused: boolean
   readonly staged: readonly Staged[]
   readonly files: readonly string[]
-  readonly lines: readonly string[]
+  readonly notices: readonly Notice[]
 }
 
-const NOTHING = 'E: nothing was stored or changed'
+const NOTHING: Notice = { severity: 'error', message: 'nothing was stored or changed' }
 
 /** Renders what a plan concerns beside its targets, and has it checked. */
 export async function stage(options: CommitOptions, plan: Plan, after: Snapshot): Promise<Staging> {
@@ -63,7 +70,7 @@ export async function stage(options: CommitOptions, plan: Plan, after: Snapshot)
     registry.root,
     registry.descriptions,
   )
-  const lines: string[] = []
+  const notices: Notice[] = []
   const concerned = templates
     .filter(template => isConcerned(template, plan, after))
     .map(template => {
@@ -73,54 +80,56 @@ export async function stage(options: CommitOptions, plan: Plan, after: Snapshot)
     .filter(({ template: { target }, isForeign }) => {
       const stays = isForeign && options.forceTemplate !== true
       if (stays) {
-        lines.push(
-          `W: ${target} is not from the variables, so it stays and they are inactive; "mtpolicyctl commit --force-template" switches to them and keeps it beside`,
-        )
+        notices.push({
+          severity: 'warning',
+          message: `${target} was written by hand and is kept; the host variables have no effect. To use them: mtpolicyctl commit --force-template (keeps a copy)`,
+        })
       }
       return !stays
     })
   const nothing = { staged: [], files: [] }
-  if (concerned.length === 0) return { ...nothing, refused: false, lines }
-  // A template that names an unknown variable must not render half of the others either.
-  if (problems.length > 0)
-    return { ...nothing, refused: true, lines: [...problems.map(formatProblem), NOTHING] }
+  if (concerned.length === 0) return { ...nothing, refused: false, notices }
+  // A template that names an unknown variable must not leave the others half rendered.
+  if (problems.length > 0) return { ...nothing, refused: true, notices: [...problems, NOTHING] }
 
   const { values, problems: badValues } = checkedValues(registry, after, 'keep', key =>
     concerned.some(({ template }) => needsKey(template, key)),
   )
-  const errors = [
-    ...badValues.map(formatProblem),
-    ...contradictions(values).map(line => `E: ${line}`),
+  const wrong: Notice[] = [
+    ...badValues,
+    ...contradictions(values).map(message => ({ severity: 'error', message }) as const),
   ]
-  if (errors.length > 0) return { ...nothing, refused: true, lines: [...lines, ...errors, NOTHING] }
+  if (wrong.length > 0)
+    return { ...nothing, refused: true, notices: [...notices, ...wrong, NOTHING] }
 
+  const host = { hasIPv6: await hasIPv6() }
   const staged: Staged[] = []
   const files: string[] = []
   let refused = false
   for (const { template, old, isForeign } of concerned) {
     const { target } = template
-    const rendered = renderTemplate(template, values)
+    const rendered = renderTemplate(template, values, host)
     if ('problem' in rendered) {
-      lines.push(formatProblem(rendered.problem))
+      notices.push(rendered.problem)
       refused = true
       continue
     }
     files.push(target)
     if (rendered.text === old) continue
     const file = stagedName(target)
-    mkdirSync(dirname(target), { recursive: true, mode: 0o755 })
-    writeAnew(file, rendered.text, statIfThere(target))
+    makeFolder(dirname(target))
+    writeLike(statIfThere(target), file, rendered.text)
     const found = await options.check(file, target)
-    lines.push(...found.map(formatProblem))
+    notices.push(...found)
     if (found.some(({ severity }) => severity !== 'warning')) refused = true
     staged.push(isForeign ? { file, target, keepAs: freeName(target) } : { file, target })
   }
   if (refused) {
     const last = staged.at(-1)
     const where = last === undefined ? '' : `; what was refused is in ${last.file}`
-    lines.push(`${NOTHING}${where}`)
+    notices.push({ ...NOTHING, message: `${NOTHING.message}${where}` })
   }
-  return { refused, staged, files, lines }
+  return { refused, staged, files, notices }
 }
 
 function isConcerned(template: Template, plan: Plan, after: Snapshot): boolean {
@@ -131,7 +140,7 @@ function isConcerned(template: Template, plan: Plan, after: Snapshot): boolean {
   return plan.changes.size > 0 && !existsSync(template.target)
 }
 
-/** A dot in front: no `conf.d/*` of anybody takes it for a configuration. */
+/** A leading dot: no `conf.d/*` include mistakes it for a configuration. */
 function stagedName(target: string): string {
   return join(dirname(target), `.${basename(target)}.staged`)
 }
@@ -142,20 +151,40 @@ function freeName(target: string): string {
   return name
 }
 
-export function place({ staged }: Staging): void {
+export function place({ staged }: Staging, now: () => Date): void {
   for (const { file, target, keepAs } of staged) {
     if (keepAs !== undefined) keep(target, keepAs)
-    renameSync(file, target)
-    syncDirectory(dirname(target))
+    if (linkTarget(target) === target && isRenamed(file, target)) continue
+    replaceFile(target, readFileSync(file, 'utf8'), { model: statIfThere(target), now })
+    rmSync(file)
   }
 }
 
-/** A second name for the old file, so that there is no moment without a configuration. */
+/** False: a bind mount, which can only be written in place. */
+function isRenamed(file: string, target: string): boolean {
+  try {
+    renameSync(file, target)
+  } catch (error) {
+    if (!isErrno(error, 'EBUSY')) throw error
+    return false
+  }
+  syncFolder(dirname(target))
+  return true
+}
+
+/** A second name for the old file, so that there is never a moment without a configuration. */
 function keep(target: string, keepAs: string): void {
+  // A hard link would end up with the new contents.
+  if (linkTarget(target) === target && isLinked(target, keepAs)) return
+  writeLike(statIfThere(target), keepAs, readFileSync(target))
+}
+
+function isLinked(target: string, keepAs: string): boolean {
   try {
     linkSync(target, keepAs)
+    return true
   } catch (error) {
-    if (!isErrno(error, 'EPERM', 'EMLINK', 'ENOTSUP')) throw error
-    renameSync(target, keepAs)
+    if (!isErrno(error, 'EPERM', 'EMLINK', 'ENOTSUP', 'EXDEV')) throw error
+    return false
   }
 }

@@ -1,20 +1,21 @@
 /**
- * Templates as they lie on disk, and the header by which a rendered file is known: all that a start
- * needs as long as nothing has changed. Reading and rendering templates (render.ts) takes longer.
+ * Templates as they lie on disk, and the header by which a rendered file is recognised: all that a
+ * start needs if nothing has changed. Parsing and rendering templates (render.ts) takes longer.
  */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { plainText } from '../text/plain-text.ts'
 import { isErrno, type Values } from './layers.ts'
 import { patternPart } from './variables.ts'
 
 export interface TemplateFile {
   /** As in `etc/univention-mtpolicyd/mtpolicyd.conf.hbs`. */
   readonly name: string
-  /** Where it lies. */
+  /** Its path on disk. */
   readonly file: string
-  /** The file it makes. */
+  /** The file it renders to. */
   readonly target: string
   readonly source: string
 }
@@ -26,13 +27,13 @@ export function findTemplates(directory: string, root: string): TemplateFile[] {
     .map(name => {
       const file = join(directory, name)
       const target = join(root, name.replace(/\.hbs$/, ''))
-      return { name, file, target, source: readFileSync(file, 'utf8') }
+      return { name, file, target, source: plainText(readFileSync(file, 'utf8')) }
     })
 }
 
 const SYSTEMD = 'etc/systemd/system'
 
-/** Files for systemd are made only where it has its place. */
+/** Files for systemd are rendered only if its directory exists. */
 function isAtHome(name: string, root: string): boolean {
   return !name.startsWith(`${SYSTEMD}/`) || existsSync(join(root, SYSTEMD))
 }
@@ -48,7 +49,7 @@ function templateNames(directory: string): string[] {
   }
 }
 
-/** Is the key one of the names, or what one of the patterns among them stands for? */
+/** Is the key one of the names, or an instance of one of the patterns among them? */
 export function isNamed(names: Iterable<string>, key: string): boolean {
   for (const name of names) {
     if (name === key || (name.includes('.*') && patternPart(name, key) !== undefined)) return true
@@ -58,26 +59,29 @@ export function isNamed(names: Iterable<string>, key: string): boolean {
 
 const GENERATED = '# Written by mtpolicyctl from templates/'
 const CHECKSUM = '# crc32 of all that follows: '
-/** To be raised when the same template and values make another file: those there are made anew. */
+/**
+ * Increase when the same template and values render differently: existing files are then rendered
+ * again.
+ */
 const RENDERING = 1
 
 export function withHeader(template: TemplateFile, values: Values, body: string): string {
   return `${firstLine(template, values)}\n${CHECKSUM}${checksum(body)}\n${body}`
 }
 
-/** Is this text as we wrote it? If not, it is somebody's own and stays. */
+/** Is this text as we wrote it? If not, somebody has edited it and it is left alone. */
 export function isGenerated(text: string): boolean {
   const [first = '', second = ''] = text.split('\n', 2)
   if (!first.startsWith(GENERATED) || !second.startsWith(CHECKSUM)) return false
   return second.slice(CHECKSUM.length) === checksum(text.slice(first.length + second.length + 2))
 }
 
-/** Would this text, which we wrote, be the same if it were written now? */
+/** Would this text, which we wrote, be the same if it were rendered now? */
 export function isMadeFrom(text: string, template: TemplateFile, values: Values): boolean {
   return text.startsWith(`${firstLine(template, values)}\n`)
 }
 
-/** What a template names stands in quotes in it. */
+/** The names in a template are quoted. */
 function firstLine({ name, source }: TemplateFile, values: Values): string {
   const names = new Set(Array.from(source.matchAll(/"([^"\n]+)"/g), ([, text = '']) => text))
   const used = [...values]
@@ -87,7 +91,10 @@ function firstLine({ name, source }: TemplateFile, values: Values): string {
   return `${GENERATED}${name} (${madeFrom}); edit the variables, not this file.`
 }
 
-/** Nobody is to be kept out, an edited file is to be told from ours: loading what makes a SHA takes 5 ms and more. */
+/**
+ * This need not resist an attacker, only tell an edited file from ours: loading a SHA
+ * implementation takes 5 ms and more.
+ */
 function checksum(text: string): string {
   return crc32(text).toString(16).padStart(8, '0')
 }

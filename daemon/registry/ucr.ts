@@ -1,20 +1,17 @@
 /**
  * On a UCS server the Univention Config Registry is the registry.
  *
- * Its layers are read from its own files as it reads them; every write goes through its command,
- * so that its checks, its log and its templates see what they are used to. Nothing here decides
- * anything: which program, which arguments, what it answered.
+ * Its layers are read from its own files, the way UCR reads them; every write goes through its
+ * command, so that its checks, log and templates work as usual. Nothing is decided here: only which
+ * program to run, with which arguments, and what it answered.
  */
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { execute, type Finished } from '../system/external-program.ts'
 import type { Scope } from './layers.ts'
 
-export interface CommandResult {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
+export type CommandResult = Finished
 
 /** Runs a program with arguments, never through a shell. */
 export type CommandRunner = (program: string, args: readonly string[]) => Promise<CommandResult>
@@ -32,7 +29,9 @@ const SCOPE_OPTIONS: ReadonlyMap<Scope, string> = new Map([
   ['schedule', '--schedule'],
 ])
 
-/** The arguments of `ucr` for one kind of change. An argument never starts with `-`: a key does not. */
+/**
+ * The arguments of `ucr` for one kind of change. No argument starts with `-`, because no key does.
+ */
 export function ucrArguments(
   action: 'set' | 'unset',
   scope: Scope,
@@ -48,13 +47,13 @@ export function ucrArguments(
   ]
 }
 
-export const runCommand: CommandRunner = (program, args) => {
-  const { execFile } = process.getBuiltinModule('node:child_process')
-  return new Promise((resolve, reject) => {
-    execFile(program, [...args], { encoding: 'utf8' }, (error, stdout, stderr) => {
-      if (error === null) resolve({ status: 0, stdout, stderr })
-      else if (typeof error.code === 'number') resolve({ status: error.code, stdout, stderr })
-      else reject(error)
-    })
+/** UCR runs its templates and modules meanwhile, which may take any time. Rejects if it cannot be run. */
+export const runCommand: CommandRunner = async (program, argv) => {
+  const result = await execute(program, argv, {
+    encoding: 'utf8',
+    milliseconds: undefined,
+    mostBytes: 1 << 20,
   })
+  if ('failure' in result) throw result.failure
+  return result
 }

@@ -2,17 +2,20 @@
  * The types a host variable can have, UCR's own and ours, and the check of one value.
  *
  * UCR's types (str int uint pint portnumber bool ipv4address ipv6address ipaddress url_http
- * url_proxy json list cron) follow UCR 5.2, because description files of other packages may use them;
- * an unknown type is `str` there and here. Two habits are not copied: `1_000` is no number, and
- * regular expressions are JavaScript's. A good value comes back in its normal form; a bad one with
- * one line that says what was expected. Whether a bad value is stored is not decided here.
+ * url_proxy json list cron) follow UCR 5.2, because description files of other packages may use
+ * them; an unknown type is treated as `str`, as in UCR. Two of its habits are not copied: `1_000`
+ * is not a number, and regular expressions are JavaScript's. A good value is returned in its normal
+ * form; for a bad one the result is one line that says what was expected. Whether a bad value is
+ * stored is not decided here.
  */
 
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { NETWORK_FORMS, parseNetwork } from '../net/network.ts'
 import { countryCodes } from '../policy/country-codes.ts'
 import { countryMeantBy } from './countries.ts'
+import { HOST_NAME } from './domain-name.ts'
 
-/** The part of a variable's declaration that its type looks at. */
+/** The part of a variable's declaration that its type uses. */
 export interface TypeSpec {
   readonly type: string
   readonly min?: string
@@ -21,6 +24,8 @@ export interface TypeSpec {
   readonly elementType?: string
   readonly separator?: string
   readonly choices?: readonly string[]
+  /** A limit or a choice may be empty, and then means this. */
+  readonly emptyMeans?: string
 }
 
 export type Check =
@@ -37,7 +42,7 @@ const broken = (reason: string): Check => ({ kind: 'broken', reason })
 
 export const GREATEST_LIMIT = 1_000_000_000n
 
-/** One value, one line: what a rendered file could take for the start of another line. */
+/** One value, one line: characters that could start another line in a rendered file. */
 export const LINE_BREAKER = /[\p{Cc}\u2028\u2029]/u
 
 const checkers: ReadonlyMap<string, Checker> = new Map<string, Checker>([
@@ -64,9 +69,13 @@ const checkers: ReadonlyMap<string, Checker> = new Map<string, Checker>([
   ['networks', checkNetworks],
   ['domain', checkDomain],
   ['path', checkPath],
+  ['maillog', checkMailLog],
 ])
 
-export const typeNames: readonly string[] = [...checkers.keys()]
+/** Is there a check for values of that type? Others are taken for `str`. */
+export function isKnownType(type: string): boolean {
+  return checkers.has(type.toLowerCase())
+}
 
 export function checkValue(spec: TypeSpec, value: string): Check {
   const checker = checkers.get(spec.type.toLowerCase()) ?? checkText
@@ -76,7 +85,7 @@ export function checkValue(spec: TypeSpec, value: string): Check {
 const TRUE_WORDS = ['yes', 'true', '1', 'enable', 'enabled', 'on']
 const FALSE_WORDS = ['no', 'false', '0', 'disable', 'disabled', 'off']
 
-/** UCR's truth: true, false, or undefined for anything else. */
+/** UCR's booleans: true, false, or undefined for anything else. */
 export function truth(value: string | undefined): boolean | undefined {
   const word = value?.trim().toLowerCase() ?? ''
   if (TRUE_WORDS.includes(word)) return true
@@ -85,7 +94,7 @@ export function truth(value: string | undefined): boolean | undefined {
 
 function compile(source: string): RegExp | undefined {
   try {
-    // UCR matches from the start and leaves the end open.
+    // UCR anchors the start only.
     return new RegExp(`^(?:${source})`)
   } catch {
     return undefined
@@ -107,7 +116,7 @@ function checkText(value: string, { regex }: TypeSpec): Check {
   return pattern.test(value) ? good(value) : bad(`expected text that matches ${regex}`)
 }
 
-/** Whole numbers as Python reads them: surrounding blanks and a plus sign are fine. */
+/** Whole numbers as Python reads them: surrounding spaces and a plus sign are allowed. */
 function wholeNumber(text: string | undefined): bigint | undefined {
   const digits = /^\s*([+-]?)(\d+)\s*$/.exec(text ?? '')
   if (digits === null) return undefined
@@ -170,7 +179,7 @@ function checkList(value: string, spec: TypeSpec): Check {
   } catch {
     return broken(`error compiling separator: ${separator}`)
   }
-  // As in UCR, Regex is for the type str only and is not applied to the elements.
+  // As in UCR, Regex applies to the type str only, not to the elements of a list.
   const element: TypeSpec = { type: spec.elementType ?? 'str' }
   for (const text of elements) {
     const check = checkValue(element, text)
@@ -208,16 +217,16 @@ function checkCountries(value: string): Check {
   return good([...codes].join(','))
 }
 
-function checkLimit(value: string): Check {
-  if (value.trim().toLowerCase() === 'unlimited') return good('unlimited')
+function checkLimit(value: string, { emptyMeans }: TypeSpec): Check {
+  const word = value.trim().toLowerCase()
+  if (word === 'unlimited' || (word === '' && emptyMeans !== undefined)) return good(word)
   const number = wholeNumber(value)
-  return number !== undefined && number >= 0n && number <= GREATEST_LIMIT
-    ? good(String(number))
-    : bad(`expected a whole number from 0 to ${GREATEST_LIMIT}, or unlimited`)
+  if (number !== undefined && number >= 0n && number <= GREATEST_LIMIT) return good(String(number))
+  const range = `a whole number from 0 to ${GREATEST_LIMIT}`
+  return emptyMeans === undefined
+    ? bad(`expected ${range}, or unlimited`)
+    : bad(`expected ${range}, unlimited, or nothing for ${emptyMeans}`)
 }
-
-const NAME =
-  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i
 
 function checkHost(value: string): Check {
   const bare = value
@@ -225,15 +234,17 @@ function checkHost(value: string): Check {
     .replace(/^\[(.*)\]$/, '$1')
     .toLowerCase()
   // 1.2.3 and 300.1.1.1 look like names to a pattern, but nobody means one.
-  const isName = NAME.test(bare) && !/^[\d.]+$/.test(bare)
+  const isName = HOST_NAME.test(bare) && !/^[\d.]+$/.test(bare)
   return isIPv4(bare) || (isIPv6(bare) && !bare.includes('%')) || isName
     ? good(bare)
     : bad('expected a host name or an address, such as localhost, 0.0.0.0 or 2001:db8::1')
 }
 
-function checkChoice(value: string, { choices = [] }: TypeSpec): Check {
+function checkChoice(value: string, { choices = [], emptyMeans }: TypeSpec): Check {
   const word = value.trim().toLowerCase()
-  return choices.includes(word) ? good(word) : bad(`expected one of: ${choices.join(', ')}`)
+  if (choices.includes(word) || (word === '' && emptyMeans !== undefined)) return good(word)
+  const words = `expected one of: ${choices.join(', ')}`
+  return bad(emptyMeans === undefined ? words : `${words}, or nothing for ${emptyMeans}`)
 }
 
 function checkTimezone(value: string): Check {
@@ -248,16 +259,10 @@ function checkTimezone(value: string): Check {
 }
 
 function checkNetworks(value: string): Check {
-  const expected = 'expected addresses or networks such as 192.0.2.1,2001:db8::/32'
   const networks: string[] = []
   for (const entry of value.split(',').map(text => text.trim())) {
     if (entry === '') continue
-    const [address = '', length, ...rest] = entry.split('/')
-    const bits = isIPv4(address) ? 32 : 128
-    const isLength = length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= bits)
-    if (!isIP(address) || address.includes('%') || !isLength || rest.length > 0) {
-      return bad(`"${printable(entry)}" is neither; ${expected}`)
-    }
+    if (!parseNetwork(entry)) return bad(`"${printable(entry)}": expected ${NETWORK_FORMS}`)
     networks.push(entry.toLowerCase())
   }
   return good(networks.join(','))
@@ -265,7 +270,7 @@ function checkNetworks(value: string): Check {
 
 function checkDomain(value: string): Check {
   const domain = value.trim().replace(/^@/, '').toLowerCase()
-  return domain === '' || NAME.test(domain)
+  return domain === '' || HOST_NAME.test(domain)
     ? good(domain)
     : bad('expected a domain such as example.org')
 }
@@ -274,12 +279,24 @@ function checkPath(value: string): Check {
   const path = value.trim()
   if (path === '') return good('')
   if (!path.startsWith('/') || LINE_BREAKER.test(path)) return bad('expected an absolute path')
-  // The configuration's grammar cuts C comments out of a line, even out of quotes.
+  // The configuration's grammar removes C comments from a line, even inside quotes.
   if (/\/\*|\*\//.test(path)) return bad('expected a path without /* and */')
   return good(path)
 }
 
-/** What somebody typed, fit for one line on a terminal. */
+/** Where Postfix's log is found without a path. */
+const MAIL_LOGS = ['auto', 'none', 'journal']
+
+function checkMailLog(value: string): Check {
+  const word = value.trim().toLowerCase()
+  if (MAIL_LOGS.includes(word)) return good(word)
+  const path = checkPath(value)
+  return path.kind === 'good'
+    ? path
+    : bad(`expected ${MAIL_LOGS.join(', ')}, or an absolute path such as /var/log/mail.log`)
+}
+
+/** What somebody typed, made safe for one line on a terminal. */
 export function printable(text: string): string {
   return text.replace(new RegExp(LINE_BREAKER, 'gu'), char => {
     return `\\x${(char.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`

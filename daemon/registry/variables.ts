@@ -2,23 +2,37 @@
  * The host variables of this package, declared once.
  *
  * Name, type, default, range, English and German text: the commands, the web form, the manual,
- * UCR's description files and the check of templates are all drawn from this list. A name with
- * `.*` is a pattern; only patterns have a user part. Rules between two variables (a host that is not
- * loopback needs clients) stand at the end.
+ * UCR's description files and the check of templates are all derived from this list. A name with
+ * `.*` is a pattern; it stands for a user or a domain. Rules that involve two variables (a host that
+ * is not loopback needs clients) are at the end.
  */
 
+import { isLoopbackHost } from '../net/loopback.ts'
 import { printable, type TypeSpec } from './value-types.ts'
 
 export interface Variable extends TypeSpec {
-  /** In full; one `.*` in it makes it a pattern. */
+  /** The full name; one `.*` in it makes it a pattern. */
   readonly name: string
-  /** Empty = no default. */
+  /** Empty: no default. */
   readonly default: string
   readonly description: { readonly en: string; readonly de?: string }
   readonly categories: string
 }
 
 const category = { categories: 'service-mail' }
+
+/** A limit that is not there unless it is set. */
+function limit(name: string, en: string, de: string): Variable {
+  const isOne = !isPattern(name)
+  return {
+    ...category,
+    name,
+    type: 'limit',
+    ...(isOne ? { emptyMeans: 'no limit' } : {}),
+    default: '',
+    description: { en, de },
+  }
+}
 
 export const declarations: readonly Variable[] = [
   {
@@ -27,8 +41,8 @@ export const declarations: readonly Variable[] = [
     type: 'countries',
     default: 'DE',
     description: {
-      en: 'Countries from which authenticated users may send mail: ISO 3166 codes separated by commas, or * for all.',
-      de: 'Länder, aus denen angemeldete Benutzer Mail senden dürfen: ISO-3166-Kürzel mit Kommas getrennt, oder * für alle.',
+      en: 'Countries from which authenticated users may send mail: ISO 3166 codes separated by commas, or * for all countries.',
+      de: 'Länder, aus denen angemeldete Benutzer Mail senden dürfen: ISO-3166-Codes, durch Kommas getrennt, oder * für alle Länder.',
     },
   },
   {
@@ -37,8 +51,82 @@ export const declarations: readonly Variable[] = [
     type: 'limit',
     default: '1000',
     description: {
-      en: 'Number of e-mails a user may send per day, each recipient counted; or unlimited.',
-      de: 'Anzahl der E-Mails, die ein Benutzer pro Tag senden darf, jeder Empfänger zählt; oder unlimited.',
+      en: 'Number of recipients to whom a user may send mail per day, or unlimited.',
+      de: 'Anzahl der Empfänger, an die ein Benutzer pro Tag Mail senden darf, oder unlimited für unbegrenzt.',
+    },
+  },
+  limit(
+    'mtpolicyd/threshold/rolling',
+    'Number of recipients to whom a user may send mail within any 24 hours, whereas mtpolicyd/threshold counts from midnight.',
+    'Anzahl der Empfänger, an die ein Benutzer innerhalb von 24 Stunden Mail senden darf, egal wann sie beginnen; mtpolicyd/threshold zählt dagegen ab Mitternacht.',
+  ),
+  limit(
+    'mtpolicyd/threshold/hour',
+    'Number of recipients to whom a user may send mail within any 60 minutes.',
+    'Anzahl der Empfänger, an die ein Benutzer innerhalb von 60 Minuten Mail senden darf.',
+  ),
+  limit(
+    'mtpolicyd/threshold/minute',
+    'Number of recipients to whom a user may send mail within any 60 seconds.',
+    'Anzahl der Empfänger, an die ein Benutzer innerhalb von 60 Sekunden Mail senden darf.',
+  ),
+  limit(
+    'mtpolicyd/threshold/message',
+    'Number of recipients that a single message may have.',
+    'Anzahl der Empfänger, die eine einzelne Nachricht haben darf.',
+  ),
+  limit(
+    'mtpolicyd/server/threshold',
+    'Number of recipients to whom all users together may send mail per day.',
+    'Anzahl der Empfänger, an die alle Benutzer zusammen pro Tag Mail senden dürfen.',
+  ),
+  limit(
+    'mtpolicyd/server/threshold/hour',
+    'Number of recipients to whom all users together may send mail within any 60 minutes.',
+    'Anzahl der Empfänger, an die alle Benutzer zusammen innerhalb von 60 Minuten Mail senden dürfen.',
+  ),
+  {
+    ...category,
+    name: 'mtpolicyd/excess',
+    type: 'choice',
+    choices: ['reject', 'defer', 'hold'],
+    emptyMeans: 'reject',
+    default: '',
+    description: {
+      en: 'What happens to mail that exceeds a limit. reject: it is refused for good. defer: it is refused for now, and can be sent again later. hold: it is accepted, but waits in the queue until the administrator releases it (postsuper -H).',
+      de: 'Was mit Mail geschieht, die ein Limit überschreitet. reject: Sie wird endgültig abgelehnt. defer: Sie wird vorläufig abgelehnt und kann später noch einmal gesendet werden. hold: Sie wird angenommen, wartet aber in der Warteschlange, bis der Administrator sie freigibt (postsuper -H).',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/language',
+    type: 'choice',
+    choices: ['en', 'de', 'fr'],
+    emptyMeans: 'en',
+    default: '',
+    description: {
+      en: 'Language in which users are told why their mail was refused: English, German or French.',
+      de: 'Sprache, in der Benutzer erfahren, warum ihre Mail abgelehnt wurde: Englisch, Deutsch oder Französisch.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/maillog',
+    type: 'maillog',
+    default: '',
+    description: {
+      en: "Where Postfix's log is read, so that mail which a milter refuses in the end is not counted: auto, the path of a file, journal, or none; empty: auto.",
+      de: 'Wo das Protokoll von Postfix gelesen wird, damit Mail, die ein Milter am Ende doch ablehnt, nicht mitzählt: auto, der Pfad einer Datei, journal oder none (gar nicht); leer: auto.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/allowednetworks',
+    type: 'networks',
+    default: '',
+    description: {
+      en: "Addresses and networks, separated by commas, from which authenticated users may send mail whatever the country, such as the office's VPN or the relays of a provider.",
+      de: 'Adressen und Netze, durch Kommas getrennt, aus denen angemeldete Benutzer unabhängig vom Land Mail senden dürfen, etwa das VPN der Firma oder die Relays eines Anbieters.',
     },
   },
   {
@@ -48,8 +136,8 @@ export const declarations: readonly Variable[] = [
     choices: ['enforce', 'observe'],
     default: 'enforce',
     description: {
-      en: 'enforce: refuse what the rules refuse. observe: decide, log and count everything, refuse nothing.',
-      de: 'enforce: ablehnen, was die Regeln ablehnen. observe: alles entscheiden, protokollieren und zählen, nichts ablehnen.',
+      en: 'enforce: reject mail that violates the rules. observe: evaluate, log and count everything, but reject nothing.',
+      de: 'enforce: Mail ablehnen, die gegen die Regeln verstößt. observe: alles prüfen, protokollieren und zählen, aber nichts ablehnen.',
     },
   },
   {
@@ -60,8 +148,8 @@ export const declarations: readonly Variable[] = [
     max: '4',
     default: '1',
     description: {
-      en: 'How much is logged: 0 nearly nothing, 1 one line per verdict, up to 4 everything.',
-      de: 'Umfang des Protokolls: 0 fast nichts, 1 eine Zeile je Entscheidung, bis 4 alles.',
+      en: 'How much is logged: 0 errors only, 1 one line per verdict, up to 4 everything.',
+      de: 'Umfang des Protokolls: 0 nur Fehler, 1 eine Zeile je Entscheidung, bis 4 alles.',
     },
   },
   {
@@ -70,8 +158,8 @@ export const declarations: readonly Variable[] = [
     type: 'host',
     default: 'localhost',
     description: {
-      en: 'Name or address on which the daemon listens; localhost is 127.0.0.1 and ::1. Anything else needs mtpolicyd/clients.',
-      de: 'Name oder Adresse, auf der der Dienst lauscht; localhost ist 127.0.0.1 und ::1. Alles andere braucht mtpolicyd/clients.',
+      en: 'Name or address on which the daemon listens; localhost means 127.0.0.1 and ::1. Any other value requires mtpolicyd/clients.',
+      de: 'Name oder Adresse, auf der der Dienst lauscht; localhost steht für 127.0.0.1 und ::1. Jeder andere Wert erfordert mtpolicyd/clients.',
     },
   },
   {
@@ -91,8 +179,8 @@ export const declarations: readonly Variable[] = [
     type: 'networks',
     default: '',
     description: {
-      en: 'Addresses and networks that may connect, separated by commas; needed when mtpolicyd/host is not loopback.',
-      de: 'Adressen und Netze, die sich verbinden dürfen, mit Kommas getrennt; nötig, wenn mtpolicyd/host nicht Loopback ist.',
+      en: 'Addresses and networks that may connect, separated by commas; required if mtpolicyd/host is not a loopback address.',
+      de: 'Adressen und Netze, die sich verbinden dürfen, durch Kommas getrennt; erforderlich, wenn mtpolicyd/host keine Loopback-Adresse ist.',
     },
   },
   {
@@ -101,8 +189,8 @@ export const declarations: readonly Variable[] = [
     type: 'timezone',
     default: '',
     description: {
-      en: "Time zone in which the day of mtpolicyd/threshold begins; empty: the host's.",
-      de: 'Zeitzone, in der der Tag von mtpolicyd/threshold beginnt; leer: die des Rechners.',
+      en: 'Time zone that determines when a day begins for mtpolicyd/threshold; empty: the time zone of this host.',
+      de: 'Zeitzone, nach der für mtpolicyd/threshold ein neuer Tag beginnt; leer: die Zeitzone dieses Rechners.',
     },
   },
   {
@@ -112,8 +200,8 @@ export const declarations: readonly Variable[] = [
     choices: ['pass', 'refuse'],
     default: 'pass',
     description: {
-      en: 'What happens to mail from a public address whose country is not known.',
-      de: 'Was mit Mail von einer öffentlichen Adresse geschieht, deren Land nicht bekannt ist.',
+      en: 'What to do with mail from a public address whose country is unknown.',
+      de: 'Was mit Mail von einer öffentlichen Adresse geschieht, deren Land unbekannt ist.',
     },
   },
   {
@@ -122,8 +210,8 @@ export const declarations: readonly Variable[] = [
     type: 'domain',
     default: '',
     description: {
-      en: 'Domain that is cut off a login name, so that alice and alice@example.org are one account.',
-      de: 'Domäne, die vom Anmeldenamen abgeschnitten wird, sodass alice und alice@example.org ein Konto sind.',
+      en: 'Domain that is removed from login names, so that alice and alice@example.org count as one account.',
+      de: 'Domain, die aus Anmeldenamen entfernt wird, sodass alice und alice@example.org als ein Konto zählen.',
     },
   },
   {
@@ -133,8 +221,8 @@ export const declarations: readonly Variable[] = [
     choices: ['normal', 'full'],
     default: 'normal',
     description: {
-      en: 'normal: counts survive a crash of the daemon. full: also a power cut, at the cost of speed.',
-      de: 'normal: Zähler überleben einen Absturz des Dienstes. full: auch einen Stromausfall, auf Kosten der Geschwindigkeit.',
+      en: 'normal: counts survive a crash of the daemon. full: they also survive a power failure, at the cost of speed.',
+      de: 'normal: Die Zähler überstehen einen Absturz des Dienstes. full: auch einen Stromausfall, auf Kosten der Geschwindigkeit.',
     },
   },
   {
@@ -143,8 +231,8 @@ export const declarations: readonly Variable[] = [
     type: 'path',
     default: '',
     description: {
-      en: "Path of a GeoIP database of your own (.mmdb); empty: the package's.",
-      de: 'Pfad einer eigenen GeoIP-Datenbank (.mmdb); leer: die des Pakets.',
+      en: 'Path of your own GeoIP database (.mmdb); empty: the one shipped with the package.',
+      de: 'Pfad einer eigenen GeoIP-Datenbank (.mmdb); leer: die mitgelieferte.',
     },
   },
   {
@@ -161,37 +249,97 @@ export const declarations: readonly Variable[] = [
     type: 'bool',
     default: 'true',
     description: {
-      en: 'Whether the package enters itself into the configuration of Postfix.',
-      de: 'Ob sich das Paket in die Konfiguration von Postfix einträgt.',
+      en: "Whether the package registers the daemon in Postfix's configuration.",
+      de: 'Ob das Paket den Dienst in die Konfiguration von Postfix einträgt.',
     },
   },
-  {
-    ...category,
-    name: 'mtpolicyd/user/.*/threshold',
-    type: 'limit',
-    default: '',
-    description: {
-      en: 'mtpolicyd/threshold for one user; unlimited is possible.',
-      de: 'mtpolicyd/threshold für einen einzelnen Benutzer; unlimited ist möglich.',
-    },
-  },
+  limit(
+    'mtpolicyd/user/.*/threshold',
+    'mtpolicyd/threshold for a single user. unlimited also lifts the other limits of this user, except the one on recipients per message and any that is set for this very user.',
+    'mtpolicyd/threshold für einen einzelnen Benutzer. unlimited hebt auch die übrigen Limits dieses Benutzers auf, außer dem für die Empfänger einer Nachricht und denen, die eigens für ihn gesetzt sind.',
+  ),
+  limit(
+    'mtpolicyd/user/.*/threshold/rolling',
+    'mtpolicyd/threshold/rolling for a single user, or unlimited.',
+    'mtpolicyd/threshold/rolling für einen einzelnen Benutzer, oder unlimited.',
+  ),
+  limit(
+    'mtpolicyd/user/.*/threshold/hour',
+    'mtpolicyd/threshold/hour for a single user, or unlimited.',
+    'mtpolicyd/threshold/hour für einen einzelnen Benutzer, oder unlimited.',
+  ),
+  limit(
+    'mtpolicyd/user/.*/threshold/minute',
+    'mtpolicyd/threshold/minute for a single user, or unlimited.',
+    'mtpolicyd/threshold/minute für einen einzelnen Benutzer, oder unlimited.',
+  ),
+  limit(
+    'mtpolicyd/user/.*/threshold/message',
+    'mtpolicyd/threshold/message for a single user, or unlimited.',
+    'mtpolicyd/threshold/message für einen einzelnen Benutzer, oder unlimited.',
+  ),
   {
     ...category,
     name: 'mtpolicyd/user/.*/allowedcountries',
     type: 'countries',
     default: '',
     description: {
-      en: 'mtpolicyd/allowedcountries for one user; * is possible.',
-      de: 'mtpolicyd/allowedcountries für einen einzelnen Benutzer; * ist möglich.',
+      en: 'mtpolicyd/allowedcountries for a single user, or * for all countries.',
+      de: 'mtpolicyd/allowedcountries für einen einzelnen Benutzer, oder * für alle Länder.',
     },
   },
+  {
+    ...category,
+    name: 'mtpolicyd/user/.*/allowednetworks',
+    type: 'networks',
+    default: '',
+    description: {
+      en: 'Further addresses and networks from which a single user may send mail whatever the country, in addition to mtpolicyd/allowednetworks.',
+      de: 'Weitere Adressen und Netze, aus denen ein einzelner Benutzer unabhängig vom Land Mail senden darf, zusätzlich zu mtpolicyd/allowednetworks.',
+    },
+  },
+  limit(
+    'mtpolicyd/domain/.*/threshold',
+    'Number of recipients to whom all users of a domain together may send mail per day.',
+    'Anzahl der Empfänger, an die alle Benutzer einer Domain zusammen pro Tag Mail senden dürfen.',
+  ),
+  limit(
+    'mtpolicyd/domain/.*/threshold/hour',
+    'Number of recipients to whom all users of a domain together may send mail within any 60 minutes.',
+    'Anzahl der Empfänger, an die alle Benutzer einer Domain zusammen innerhalb von 60 Minuten Mail senden dürfen.',
+  ),
+  limit(
+    'mtpolicyd/domain/.*/user/threshold',
+    'mtpolicyd/threshold for each user of a domain, unless it is set for that user.',
+    'mtpolicyd/threshold für jeden Benutzer einer Domain, für den kein eigener Wert gesetzt ist.',
+  ),
+  limit(
+    'mtpolicyd/domain/.*/user/threshold/rolling',
+    'mtpolicyd/threshold/rolling for each user of a domain, unless it is set for that user.',
+    'mtpolicyd/threshold/rolling für jeden Benutzer einer Domain, für den kein eigener Wert gesetzt ist.',
+  ),
+  limit(
+    'mtpolicyd/domain/.*/user/threshold/hour',
+    'mtpolicyd/threshold/hour for each user of a domain, unless it is set for that user.',
+    'mtpolicyd/threshold/hour für jeden Benutzer einer Domain, für den kein eigener Wert gesetzt ist.',
+  ),
+  limit(
+    'mtpolicyd/domain/.*/user/threshold/minute',
+    'mtpolicyd/threshold/minute for each user of a domain, unless it is set for that user.',
+    'mtpolicyd/threshold/minute für jeden Benutzer einer Domain, für den kein eigener Wert gesetzt ist.',
+  ),
+  limit(
+    'mtpolicyd/domain/.*/user/threshold/message',
+    'mtpolicyd/threshold/message for each user of a domain, unless it is set for that user.',
+    'mtpolicyd/threshold/message für jeden Benutzer einer Domain, für den kein eigener Wert gesetzt ist.',
+  ),
 ]
 
 export function isPattern(name: string): boolean {
   return name.includes('.*')
 }
 
-/** What stands for `.*` in a key that the pattern matches, or undefined. */
+/** The part of a key that `.*` of the matching pattern stands for, or undefined. */
 export function patternPart(pattern: string, key: string): string | undefined {
   const [before = '', after = ''] = pattern.split('.*')
   if (!key.startsWith(before) || !key.endsWith(after)) return undefined
@@ -200,15 +348,11 @@ export function patternPart(pattern: string, key: string): string | undefined {
     : key.slice(before.length, key.length - after.length)
 }
 
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
-}
-
-/** Rules between variables; each line is for the operator. */
+/** Rules that involve several variables; each line is for the operator. */
 export function contradictions(values: ReadonlyMap<string, string>): string[] {
   const host = values.get('mtpolicyd/host') ?? 'localhost'
-  if (isLoopback(host) || (values.get('mtpolicyd/clients') ?? '') !== '') return []
+  if (isLoopbackHost(host) || (values.get('mtpolicyd/clients') ?? '') !== '') return []
   return [
-    `mtpolicyd/host=${printable(host)} is not loopback: set mtpolicyd/clients to the addresses that may connect, in the same call or before`,
+    `mtpolicyd/host=${printable(host)} is not a loopback address: set mtpolicyd/clients to the addresses that may connect, first or in the same call`,
   ]
 }

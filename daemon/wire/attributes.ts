@@ -5,7 +5,7 @@
  * dropped. What is not such lines is a ProtocolError.
  */
 
-import { ownText } from '../policy/own-text.ts'
+import { ownText } from '../memory/own-text.ts'
 import type { Attributes } from '../policy/request.ts'
 
 export const MOST_LINE_BYTES = 256 * 1024
@@ -18,104 +18,121 @@ const CR = 13
 
 /**
  * The names of a request in their order. A Postfix sends the same ones with every request, so most
- * often one pattern finds all that is asked for, and the rest need not be cut out.
+ * often one pattern finds all the values that are used, and the rest need not be cut out.
  */
-interface Layout {
+interface Shape {
   readonly names: readonly string[]
-  /** A whole request of these names; what has been asked for is captured. */
+  /** A whole request of these names; values that have been asked for are captured. */
   readonly pattern: RegExp
-  /** Which of the captures a name is; 0 for one that nobody has asked for. */
+  /** Which of the captures a name is; 0 for a name that nobody has asked for. */
   readonly captures: ReadonlyMap<string, number>
 }
 
-/**
- * By their names: several Postfixes may ask. Undefined for names that have come only once: a pattern
- * takes as long to make as thirty requests to read.
- */
-const layouts = new Map<string, Layout | undefined>()
-const MOST_LAYOUTS = 16
+const MOST_SHAPES = 16
 /** Postfix 3.10 sends 32 attributes, whose names have 500 characters. Long patterns take long to make. */
 const MOST_NAMES = 100
 const MOST_CHARACTERS = 4096
 
-/** Names that anybody has asked for, each as it was asked for: what is the same text is found at once. */
-const wanted = new Map<string, string>()
+/**
+ * The shapes of the requests that a server gets, learnt from them: several Postfixes may send different
+ * ones. Shared by its connections.
+ */
+export class RequestShapes {
+  /**
+   * By their names. Undefined for names that have come only once: a pattern takes as long to make as
+   * thirty requests take to read.
+   */
+  readonly #shapes = new Map<string, Shape | undefined>()
+  /** Names requested so far, as the caller's own string: V8 compares identical strings by pointer. */
+  readonly #demanded = new Map<string, string>()
+  /** The shape of the request before. */
+  #usual: Shape | undefined
 
-/** Of the request before. */
-let usual: Layout | undefined
+  /** A whole request, its empty line included, if it has the names of the one before. */
+  asBefore(text: string): Attributes | undefined {
+    const shape = this.#usual
+    const found = shape?.pattern.exec(text)
+    return shape && found ? new ShapedAttributes(this, shape, found) : undefined
+  }
 
-class UsualAttributes implements Attributes {
-  #layout: Layout
+  /** The lines of a request, without the empty one. Throws ProtocolError. */
+  read(text: string): Attributes {
+    const lines = linesOf(text)
+    const attributes = new Map(lines)
+    // With repeated names a pattern would not say which one counts; a huge request is not from Postfix.
+    if (lines.length === attributes.size && lines.length <= MOST_NAMES) {
+      this.#learn([...attributes.keys()])
+    }
+    return attributes
+  }
+
+  /** From now on, requests of these names capture this one, too. */
+  demand(name: string, names: readonly string[]): Shape {
+    this.#demanded.set(name, name)
+    const shape = this.#shapeOf(names)
+    const key = keyOf(shape.names)
+    if (this.#shapes.has(key)) this.#shapes.set(key, shape)
+    this.#usual = shape
+    return shape
+  }
+
+  #learn(names: readonly string[]): void {
+    const key = keyOf(names)
+    if (key.length > MOST_CHARACTERS || !names.every(name => /^\w+$/.test(name))) return
+    let shape = this.#shapes.get(key)
+    if (this.#shapes.has(key)) shape ??= this.#shapeOf(names)
+    else if (this.#shapes.size >= MOST_SHAPES) this.#shapes.clear()
+    this.#shapes.set(key, shape)
+    this.#usual = shape
+  }
+
+  #shapeOf(names: readonly string[]): Shape {
+    const captures = new Map<string, number>()
+    let capture = 0
+    let pattern = ''
+    for (const name of names) {
+      const demanded = this.#demanded.get(name)
+      captures.set(demanded ?? ownText(name), demanded === undefined ? 0 : ++capture)
+      // A line with a CR does not match and is read the long way.
+      pattern += demanded === undefined ? `${name}=.*\n` : `${name}=(.*)\n`
+    }
+    return { names: [...captures.keys()], pattern: new RegExp(`^${pattern}\n$`), captures }
+  }
+}
+
+class ShapedAttributes implements Attributes {
+  readonly #shapes: RequestShapes
+  #shape: Shape
   #found: RegExpExecArray
 
-  constructor(layout: Layout, found: RegExpExecArray) {
-    this.#layout = layout
+  constructor(shapes: RequestShapes, shape: Shape, found: RegExpExecArray) {
+    this.#shapes = shapes
+    this.#shape = shape
     this.#found = found
   }
 
   get(name: string): string | undefined {
-    const capture = this.#layout.captures.get(name)
+    const capture = this.#shape.captures.get(name)
     if (capture === undefined) return undefined
-    return capture === 0 ? this.#want(name) : this.#found[capture]
+    return capture === 0 ? this.#getFirst(name) : this.#found[capture]
   }
 
   [Symbol.iterator](): Iterator<[name: string, value: string]> {
     return new Map(linesOf(this.#found.input))[Symbol.iterator]()
   }
 
-  /** The first time that anybody asks for it. */
-  #want(name: string): string | undefined {
-    wanted.set(name, name)
-    usual = layoutOf(this.#layout.names)
-    const key = keyOf(usual.names)
-    if (layouts.has(key)) layouts.set(key, usual)
-    const found = usual.pattern.exec(this.#found.input)
+  /** The first time that anybody asks for this name. */
+  #getFirst(name: string): string | undefined {
+    const shape = this.#shapes.demand(name, this.#shape.names)
+    const found = shape.pattern.exec(this.#found.input)
     if (!found) return undefined
-    this.#layout = usual
+    this.#shape = shape
     this.#found = found
     return this.get(name)
   }
 }
 
-/** A whole request, its empty line included, if it has the names of the one before. */
-export function asBefore(text: string): Attributes | undefined {
-  const found = usual?.pattern.exec(text)
-  return usual && found ? new UsualAttributes(usual, found) : undefined
-}
-
-/** The lines of a request, without the empty one. Throws ProtocolError. */
-export function attributesOf(text: string): Attributes {
-  const lines = linesOf(text)
-  const attributes = new Map(lines)
-  // Of repeated names a pattern would not say which of them counts; a huge one is no Postfix's.
-  if (lines.length === attributes.size && lines.length <= MOST_NAMES) learn([...attributes.keys()])
-  return attributes
-}
-
-function learn(names: readonly string[]): void {
-  const key = keyOf(names)
-  if (key.length > MOST_CHARACTERS || !names.every(name => /^\w+$/.test(name))) return
-  let layout = layouts.get(key)
-  if (layouts.has(key)) layout ??= layoutOf(names)
-  else if (layouts.size >= MOST_LAYOUTS) layouts.clear()
-  layouts.set(key, layout)
-  usual = layout
-}
-
 const keyOf = (names: readonly string[]): string => names.join(' ')
-
-function layoutOf(names: readonly string[]): Layout {
-  const captures = new Map<string, number>()
-  let capture = 0
-  let pattern = ''
-  for (const name of names) {
-    const asked = wanted.get(name)
-    captures.set(asked ?? ownText(name), asked === undefined ? 0 : ++capture)
-    // A line with a CR is read otherwise.
-    pattern += asked === undefined ? `${name}=.*\n` : `${name}=(.*)\n`
-  }
-  return { names: [...captures.keys()], pattern: new RegExp(`^${pattern}\n$`), captures }
-}
 
 /** In their order; names may be repeated. */
 function linesOf(text: string): [name: string, value: string][] {
@@ -136,7 +153,7 @@ function linesOf(text: string): [name: string, value: string][] {
   return lines
 }
 
-/** One CR before the LF is no part of the value. */
+/** One CR before the LF is not part of the value. */
 function valueEnd(text: string, valueStart: number, lineEnd: number): number {
   return lineEnd > valueStart && text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd
 }

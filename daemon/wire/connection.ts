@@ -11,30 +11,40 @@ import type { Socket } from 'node:net'
 import type { MaybePromise } from '../policy/plugin.ts'
 import { type Attributes, type Connection, PolicyRequest } from '../policy/request.ts'
 import type { Verdict } from '../policy/verdict.ts'
-import { ProtocolError } from './attributes.ts'
+import type { Cancel, Clock } from '../system/clock.ts'
+import { ProtocolError, type RequestShapes } from './attributes.ts'
 import { DirectSocket, type Receiver } from './direct-socket.ts'
 import { RequestParser } from './parser.ts'
 import { formatReply } from './reply.ts'
 import type { Leave } from './turn.ts'
 
+/** A decision on its way to the client (`policy/judged.ts`). */
+export interface Answered {
+  readonly verdict: Verdict
+  /** Called when it could not be made durable; returns what is sent. */
+  uncounted(): Verdict
+  /** Called once, when the verdict has been sent, or the client has gone. */
+  left(isSent: boolean): void
+}
+
 /** What is the same for all connections. */
 export interface Conversation {
-  answer(request: PolicyRequest): MaybePromise<Verdict>
-  /** What is answered when the decision could not be made durable. */
-  unsettled(verdict: Verdict, request: PolicyRequest): Verdict
+  answer(request: PolicyRequest): MaybePromise<Answered>
   turn(leave: Leave): void
+  readonly clock: Pick<Clock, 'after'>
   /** Seconds to wait for a whole request; 0 waits for ever. */
   readonly keepaliveSeconds: number
-  /** Requests per connection; 0 is no limit. */
+  /** Requests per connection; 0: unlimited. */
   readonly mostRequests: number
   closed(connection: Connection, reason: string): void
 }
 
-/** What the connections of a server have in common, so that none takes more than its share. */
+/** What the connections of a server share, so that none takes more than its part. */
 export interface Commons {
+  readonly shapes: RequestShapes
   /** How many bytes more, or less, a connection holds for requests that are not read yet. */
   noteHeld(more: number): void
-  /** Goes on with one that has much to ask: one after the other, each in a turn of the event loop. */
+  /** Continues with a connection that has many requests: one after the other, each in a turn of the event loop. */
   later(work: () => void): void
 }
 
@@ -42,29 +52,35 @@ export interface Commons {
 const MOST_UNREAD_BYTES = 64 * 1024
 const MOST_WAITING = 64
 
+/**
+ * `draining`: what has come is answered, then the connection is closed. `withholding`: an answer will not
+ * be given (`on_failure = close`), and nothing more is decided.
+ */
+type Phase = 'reading' | 'draining' | 'withholding'
+
 export class OpenConnection implements Receiver {
   readonly #connection: Connection
   readonly #conversation: Conversation
   readonly #peer: DirectSocket
-  readonly #parser = new RequestParser()
+  readonly #parser: RequestParser
   readonly #commons: Commons
   /** Bytes of unread requests, as they were noted last. */
   #held = 0
-  #isNew = true
-  #isAnswering = false
-  /** Answers that have not left yet. */
+  #phase: Phase = 'reading'
+  #hasAsked = false
+  /** Is the decision about a request still awaited? */
+  #isDeciding = false
+  /** Answers that are decided and have not been sent. */
   #unsent = 0
-  /** Has more come than was read, and is it to be read later? */
-  #isBehind = false
-  #isDueLater = false
   #served = 0
-  #isFinishing = false
-  /** Is there an answer that will not be given, but the connection closed? */
-  #isOver = false
+  /** Unread input remains. */
+  #hasBacklog = false
+  /** `#workLater` will read it. */
+  #isScheduled = false
   #reason = 'peer'
-  #timer: NodeJS.Timeout | undefined
+  #cancelKeepalive: Cancel | undefined
 
-  /** Goes on with an accepted socket that is paused; `gone` is called once, when it is closed. */
+  /** Takes over an accepted socket that is paused; `gone` is called once, when it is closed. */
   constructor(
     accepted: Socket,
     connection: Connection,
@@ -75,19 +91,20 @@ export class OpenConnection implements Receiver {
     this.#connection = connection
     this.#conversation = conversation
     this.#commons = commons
+    this.#parser = new RequestParser(commons.shapes)
     this.#peer = new DirectSocket(accepted, this)
     const { socket } = this.#peer
     socket.on('drain', () => this.#workLater())
     socket.on('end', () => {
-      // Half-closed: what was asked is still answered.
-      if (this.isBusy) this.#isFinishing = true
+      // Half-closed: requests that have come are still answered.
+      if (this.isBusy) this.#drain()
       else this.#peer.end()
     })
     socket.on('error', error => {
       if (this.#reason === 'peer') this.#reason = error.message
     })
     socket.on('close', () => {
-      clearTimeout(this.#timer)
+      this.#cancelKeepalive?.()
       this.#forget()
       gone()
       conversation.closed(connection, this.#reason)
@@ -95,15 +112,15 @@ export class OpenConnection implements Receiver {
     this.#armKeepalive()
   }
 
-  /** Something has been asked that is not answered yet. */
+  /** A request has not been answered yet. */
   get isBusy(): boolean {
-    const isWaiting = this.#isBehind && this.#peer.isOpen
-    return this.#isAnswering || this.#unsent > 0 || isWaiting
+    const isWaiting = this.#hasBacklog && this.#peer.isOpen
+    return this.#isDeciding || this.#unsent > 0 || isWaiting
   }
 
-  /** Nothing has been asked yet, so something is about to be. */
+  /** No request has come yet, so one is about to. */
   get isNew(): boolean {
-    return this.#isNew
+    return !this.#hasAsked
   }
 
   /** Bytes of memory for requests that are not read yet. */
@@ -113,13 +130,17 @@ export class OpenConnection implements Receiver {
 
   /** Closes as soon as nothing is under way. */
   finish(): void {
-    this.#isFinishing = true
+    this.#drain()
     if (!this.isBusy) {
       this.#reason = 'stop'
       // Postfix holds its end of an idle connection for minutes: there is nothing to wait for.
       this.#peer.end()
       this.#peer.socket.destroySoon()
     }
+  }
+
+  #drain(): void {
+    if (this.#phase === 'reading') this.#phase = 'draining'
   }
 
   /** For the sake of the others. */
@@ -133,10 +154,10 @@ export class OpenConnection implements Receiver {
   }
 
   receive(bytes: Buffer, length: number): void {
-    this.#isNew = false
-    // Whoever got the last answer may go on to send until he ends.
+    this.#hasAsked = true
+    // A client that got its last answer may keep sending until it closes.
     if (!this.#peer.isOpen) return
-    // As from Postfix, which asks one thing at a time.
+    // Postfix sends one request at a time.
     const only = this.#mayDecide() ? this.#parser.only(bytes, length) : undefined
     if (only) this.#decide(only)
     else {
@@ -145,26 +166,30 @@ export class OpenConnection implements Receiver {
     }
   }
 
-  /** Not two at a time, not too many in one turn, not for one who does not read, and none beyond what is answered here. */
+  /**
+   * Decide the next request only if none is in progress, the client reads its answers, and neither
+   * `max_keepalive` nor an answer that is withheld has ended the conversation.
+   */
   #mayDecide(): boolean {
     const { mostRequests } = this.#conversation
     const isLast = mostRequests > 0 && this.#served + this.#unsent >= mostRequests
-    const isHeard = this.#unsent < MOST_WAITING && this.#peer.unsent < MOST_UNREAD_BYTES
-    return !this.#isAnswering && isHeard && !isLast && !this.#isOver && this.#peer.isOpen
+    const isRead = this.#unsent < MOST_WAITING && this.#peer.unsent < MOST_UNREAD_BYTES
+    const isHeard = this.#phase !== 'withholding' && this.#peer.isOpen
+    return !this.#isDeciding && isRead && !isLast && isHeard
   }
 
   #decide(attributes: Attributes): void {
     const request = new PolicyRequest(attributes, this.#connection)
-    const verdict = this.#conversation.answer(request)
-    if (!(verdict instanceof Promise)) {
-      this.#send(verdict, request)
+    const answered = this.#conversation.answer(request)
+    if (!(answered instanceof Promise)) {
+      this.#send(answered)
       return
     }
-    this.#isAnswering = true
-    verdict.then(
+    this.#isDeciding = true
+    answered.then(
       decided => {
-        this.#isAnswering = false
-        this.#send(decided, request)
+        this.#isDeciding = false
+        this.#send(decided)
         this.#work()
       },
       // `answer` handles its own failures; what comes here is a bug and must be loud.
@@ -176,16 +201,16 @@ export class OpenConnection implements Receiver {
   }
 
   /**
-   * Reads and decides what has come, one after the other; stops where a decision takes time, and
-   * after so many: a packet of 64 KiB can hold thousands of requests.
+   * Reads and decides what has come, one request after the other, at most `most`: a packet of 64 KiB can
+   * hold thousands. Stops where a decision takes time.
    */
   #work(most = 1): void {
     try {
-      this.#isBehind = this.#parser.length > 0
-      for (let left = most; left > 0 && this.#isBehind && this.#mayDecide(); left--) {
+      this.#hasBacklog = this.#parser.length > 0
+      for (let left = most; left > 0 && this.#hasBacklog && this.#mayDecide(); left--) {
         const attributes = this.#parser.next()
         if (attributes) this.#decide(attributes)
-        this.#isBehind = attributes !== undefined && this.#parser.length > 0
+        this.#hasBacklog = attributes !== undefined && this.#parser.length > 0
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -193,23 +218,23 @@ export class OpenConnection implements Receiver {
     }
     this.#note()
     const { socket, unsent } = this.#peer
-    if (this.#isBehind && this.#parser.length > MOST_UNREAD_BYTES) socket.pause()
+    if (this.#hasBacklog && this.#parser.length > MOST_UNREAD_BYTES) socket.pause()
     else if (socket.isPaused() && unsent < MOST_UNREAD_BYTES) socket.resume()
-    if (this.#isBehind && this.#mayDecide()) this.#workLater()
-    if (this.#isFinishing && !this.isBusy) this.finish()
+    if (this.#hasBacklog && this.#mayDecide()) this.#workLater()
+    if (this.#phase === 'draining' && !this.isBusy) this.finish()
   }
 
-  /** Not before everybody else had a turn, however much has been asked here. */
+  /** Not before every other connection has had a turn. */
   #workLater(): void {
-    if (this.#isDueLater) return
-    this.#isDueLater = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     this.#commons.later(() => {
-      this.#isDueLater = false
+      this.#isScheduled = false
       this.#work(MOST_WAITING)
     })
   }
 
-  /** Of what is held, how it has changed. */
+  /** Tells the server how much more, or less, is held. */
   #note(): void {
     const more = this.#parser.heldBytes - this.#held
     if (more === 0) return
@@ -218,41 +243,46 @@ export class OpenConnection implements Receiver {
   }
 
   #forget(): void {
-    this.#isBehind = false
+    this.#hasBacklog = false
     this.#parser.clear()
     this.#note()
   }
 
-  #send(verdict: Verdict, request: PolicyRequest): void {
+  #send(answered: Answered): void {
     this.#unsent++
-    if (verdict.silent) this.#isOver = true
-    this.#conversation.turn(isDurable => this.#leave(verdict, request, isDurable))
+    if (answered.verdict.silent) this.#phase = 'withholding'
+    this.#conversation.turn(isDurable => this.#leave(answered, isDurable))
   }
 
-  #leave(verdict: Verdict, request: PolicyRequest, isDurable: boolean): void {
+  #leave(answered: Answered, isDurable: boolean): void {
     this.#unsent--
-    const settled = isDurable ? verdict : this.#conversation.unsettled(verdict, request)
+    const verdict = isDurable ? answered.verdict : answered.uncounted()
     const peer = this.#peer
-    if (!peer.isOpen) return
-    if (settled.silent) {
-      this.#close('no answer')
+    if (!peer.isOpen) {
+      answered.left(false)
       return
     }
-    peer.send(formatReply(settled.action))
+    if (verdict.silent) {
+      this.#close('no answer')
+      answered.left(true)
+      return
+    }
+    peer.send(formatReply(verdict.action))
+    answered.left(true)
     this.#served++
     const { mostRequests } = this.#conversation
     if (mostRequests > 0 && this.#served >= mostRequests) {
       this.#reason = 'max_keepalive'
       peer.end()
       this.#forget()
-      // Nothing of it is looked at, but its end.
+      // What still comes is dropped; its end is needed.
       peer.socket.resume()
       return
     }
     this.#armKeepalive()
     if (peer.unsent > MOST_UNREAD_BYTES) peer.socket.pause()
-    if (this.#unsent === 0 && this.#isBehind) this.#workLater()
-    if (this.#isFinishing) this.finish()
+    if (this.#unsent === 0 && this.#hasBacklog) this.#workLater()
+    if (this.#phase === 'draining') this.finish()
   }
 
   #close(why: string): void {
@@ -261,12 +291,12 @@ export class OpenConnection implements Receiver {
   }
 
   #armKeepalive(): void {
-    const { keepaliveSeconds } = this.#conversation
+    const { keepaliveSeconds, clock } = this.#conversation
     if (keepaliveSeconds === 0) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      // A request under way is not idleness; its answer starts the time anew.
-      if (!this.#isAnswering && this.#unsent === 0) this.#close('keepalive timeout')
-    }, keepaliveSeconds * 1000)
+    this.#cancelKeepalive?.()
+    this.#cancelKeepalive = clock.after(keepaliveSeconds * 1000, () => {
+      // A request in progress is not idleness; its answer starts the time again.
+      if (!this.#isDeciding && this.#unsent === 0) this.#close('keepalive timeout')
+    })
   }
 }

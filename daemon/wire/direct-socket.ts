@@ -51,7 +51,7 @@ export class DirectSocket {
   #isOpen = true
   #isBehind = false
 
-  /** Goes on with an accepted socket that is paused (`pauseOnConnect`). */
+  /** Takes over an accepted socket that is paused (`pauseOnConnect`). */
   constructor(accepted: Socket, receiver: Receiver) {
     const handle = takeHandle(accepted)
     this.#fd = handle?.fd ?? -1

@@ -1,14 +1,14 @@
 /**
- * To what a listening socket is bound that somebody else opened (sd_listen_fds(3)).
+ * Where an inherited listening socket is bound (sd_listen_fds(3)).
  *
- * Node tells the address of a TCP socket; the path of a unix socket stands in /proc (proc(5)).
+ * Node knows the address of a TCP socket; the path of a unix socket is in /proc (proc(5)).
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Server } from 'node:net'
-import { bindingName } from './endpoint.ts'
+import { bindingName } from '../net/endpoint.ts'
 
-/** Its binding name, or what can be said about it instead. */
+/** Its binding name, or a description where that is unknown. */
 export function boundAddress(server: Server, fd: number): string {
   const address = server.address()
   if (address !== null && typeof address === 'object') {
@@ -22,12 +22,12 @@ function unixPath(fd: number): string | undefined {
   try {
     const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
     for (const line of readFileSync('/proc/self/net/unix', 'utf8').split('\n')) {
-      // Num RefCount Protocol Flags Type St Inode Path; a path may have blanks.
+      // Num RefCount Protocol Flags Type St Inode Path; a path may have spaces.
       const [, found, path] = /^\S+: (?:\S+ +){5}(\d+) (.+)$/.exec(line) ?? []
       if (found === inode && path !== undefined) return path
     }
   } catch {
-    // Without /proc there is no way to tell, and the socket is not used.
+    // Without /proc the path is unknown, and the socket is not used.
   }
   return undefined
 }

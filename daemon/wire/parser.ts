@@ -8,7 +8,7 @@
  */
 
 import type { Attributes } from '../policy/request.ts'
-import { asBefore, attributesOf, MOST_LINE_BYTES, ProtocolError } from './attributes.ts'
+import { MOST_LINE_BYTES, ProtocolError, RequestShapes } from './attributes.ts'
 
 export const MOST_REQUEST_BYTES = 1024 * 1024
 
@@ -17,12 +17,17 @@ const CR = 13
 const NOTHING = Buffer.alloc(0)
 
 export class RequestParser {
+  readonly #shapes: RequestShapes
   /** What has come and was not asked for; grows by doubling, so that single bytes cost no copies. */
   #held = NOTHING
   #start = 0
   #end = 0
   /** No request ends before it, but for an end of which it has only a part. */
   #searched = 0
+
+  constructor(shapes = new RequestShapes()) {
+    this.#shapes = shapes
+  }
 
   /** Bytes of memory in use. */
   get heldBytes(): number {
@@ -37,7 +42,7 @@ export class RequestParser {
   /** The request that these bytes are, as from Postfix: one as usual, whole, and nothing besides. */
   only(bytes: Buffer, length = bytes.length): Attributes | undefined {
     if (this.length > 0 || length > MOST_LINE_BYTES) return undefined
-    return asBefore(bytes.toString('utf8', 0, length))
+    return this.#shapes.asBefore(bytes.toString('utf8', 0, length))
   }
 
   /** Takes the first `length` bytes in; keeps nothing of `bytes`. */
@@ -68,19 +73,26 @@ export class RequestParser {
       this.#checkSize()
       return undefined
     }
-    const attributes = parseRequest(bytes, start, end.contentEnd)
+    const attributes = this.#read(bytes, start, end.contentEnd)
     this.#start = end.next
     this.#searched = end.next
     if (this.length === 0) this.clear()
     return attributes
   }
 
-  /** Forgets what has come. */
+  /** Drops what has come. */
   clear(): void {
     this.#held = NOTHING
     this.#start = 0
     this.#end = 0
     this.#searched = 0
+  }
+
+  #read(bytes: Buffer, start: number, end: number): Attributes {
+    if (end - start > MOST_REQUEST_BYTES) {
+      throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
+    }
+    return this.#shapes.read(bytes.toString('utf8', start, end))
   }
 
   #checkSize(): void {
@@ -116,11 +128,4 @@ function findEnd(
     if (bytes[lf + 1] === CR && bytes[lf + 2] === LF) return { contentEnd: lf + 1, next: lf + 3 }
   }
   return undefined
-}
-
-function parseRequest(bytes: Buffer, start: number, end: number): Attributes {
-  if (end - start > MOST_REQUEST_BYTES) {
-    throw new ProtocolError(`request larger than ${MOST_REQUEST_BYTES} bytes`)
-  }
-  return attributesOf(bytes.toString('utf8', start, end))
 }

@@ -1,16 +1,16 @@
 /**
- * One turn of the event loop: answers that were decided in it leave together, after what they rest
- * on is durable. So fifty requests that arrive at once cost one write.
+ * One turn of the event loop: answers decided in it are sent together, once the counts behind
+ * them are durable. Fifty requests that arrive at once cost one write.
  *
- * Where a write is cheap not all of a large turn is waited for: with a thousand connections the first
- * answers leave while the last requests are still to be read.
+ * Where a write is cheap, a large turn is split: with a thousand connections the first answers are sent
+ * while the last requests are still to be read.
  */
 
 import type { MaybePromise } from '../policy/plugin.ts'
 
 /**
  * @param settle makes decisions durable; false if that failed.
- * @param most answers that wait for each other; asked with each turn.
+ * @param most answers that wait for each other; read at each turn.
  */
 export function makeTurn(
   settle: () => MaybePromise<boolean>,
@@ -38,7 +38,7 @@ export function makeTurn(
 
   return leave => {
     waiting.push(leave)
-    // Not at once: whoever calls is in the middle of something.
+    // Not at once: the caller is in the middle of something.
     if (waiting.length === most()) queueMicrotask(flush)
     if (!isDue) {
       isDue = true

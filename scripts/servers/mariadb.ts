@@ -20,7 +20,7 @@ export const mariadb: ServerKind = {
     await run(
       program('mariadb-install-db'),
       ...['--no-defaults', `--datadir=${folder}/data`, '--skip-test-db', '--skip-name-resolve'],
-      // Not in /tmp, where another one may be at work at the same time.
+      // Not in /tmp, where another server may be running at the same time.
       ...['--auth-root-authentication-method=normal', `--tmpdir=${folder}`],
     )
   },
@@ -32,6 +32,6 @@ export const mariadb: ServerKind = {
     ...['--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-doublewrite=0'],
   ],
 
-  // Who connects before the init file has been read, waits for it.
+  // A client that connects before the init file has been read has to wait for it.
   isReady: ({ port }) => accepts(port),
 }

@@ -1,4 +1,4 @@
-/** memcached. It forgets everything when it stops. */
+/** memcached. It loses all data when it stops. */
 
 import type { ServerKind } from './server.ts'
 
@@ -6,7 +6,7 @@ export const memcached: ServerKind = {
   package: 'memcached',
   programs: ['memcached'],
   user: 'memcache',
-  // It takes a second to end in order, and has nothing to put in order.
+  // An orderly stop takes a second, and there is nothing to save.
   stopSignal: 'SIGKILL',
   command: ({ port, program }) => [
     program('memcached'),

@@ -1,4 +1,7 @@
-/** PostgreSQL with one superuser, who needs the password. Its socket is `folder`, as libpq says. */
+/**
+ * PostgreSQL with one superuser, who needs the password. Its socket is `folder`, in libpq's
+ * notation.
+ */
 
 import type { ServerKind } from './server.ts'
 import { SQL_LOGIN } from './sql-login.ts'
@@ -9,7 +12,7 @@ export const postgresql: ServerKind = {
   package: 'postgresql',
   programs: [`${PROGRAMS}/postgres`, `${PROGRAMS}/initdb`, `${PROGRAMS}/pg_isready`],
   user: 'postgres',
-  // The "fast shutdown": connections are ended, not waited for.
+  // The "fast shutdown": connections are closed, not waited for.
   stopSignal: 'SIGINT',
 
   async prepare({ folder, program, run, write }) {

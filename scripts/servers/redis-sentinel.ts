@@ -1,4 +1,6 @@
-/** A Redis Sentinel. What it watches stands in `sentinel.conf`, given as one of its files. */
+/**
+ * A Redis Sentinel. What it monitors is configured in `sentinel.conf`, which is one of its files.
+ */
 
 import type { ServerKind } from './server.ts'
 

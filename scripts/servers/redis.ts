@@ -1,4 +1,4 @@
-/** Redis on a port and a socket. It keeps nothing on disk, so it forgets when it stops. */
+/** Redis on a port and a socket. It keeps nothing on disk, so it loses all data when it stops. */
 
 import type { ServerKind } from './server.ts'
 

@@ -30,66 +30,72 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../test/support/free-port.ts'
 
 export interface ServerKind {
-  /** Debian's package, for the message where it is missing. */
+  /** Debian's package, for the message if it is missing. */
   readonly package: string
-  /** All programs it needs: names, or patterns of paths; of several files the last one is taken. */
+  /**
+   * All programs it needs: names, or patterns of paths; if several files match, the last one is
+   * used.
+   */
   readonly programs: readonly string[]
-  /** Whom it runs as if the tests run as root; nobody if there is no such user. */
+  /** The user it runs as if the tests run as root; nobody if there is no such user. */
   readonly user: string
-  /** SIGTERM unless it is said. */
+  /** Default: SIGTERM. */
   readonly stopSignal?: NodeJS.Signals
-  /** Whatever is done once, before the first start. */
+  /** Preparation that is done once, before the first start. */
   prepare?(place: Place): Promise<void>
   /** The program, to run in the foreground, and its arguments; `args` of the options follow them. */
   command(place: Place): readonly string[]
-  /** Is it ready? Asked until it is. Default: it accepts a connection on its port. */
+  /** Is it ready? Called until it is. Default: it accepts a connection on its port. */
   isReady?(place: Place): Promise<boolean>
 }
 
-/** Where a server lives. */
+/** The surroundings of a server. */
 export interface Place {
-  /** Its own; the user it runs as may write here. */
+  /** A folder of its own; the user it runs as may write to it. */
   readonly folder: string
   readonly port: number
-  /** The path of its unix socket, if its kind makes one. */
+  /** The path of its unix socket, if it has one. */
   readonly socket: string
   /** The path of a program. Throws if it is missing. */
   program(name: string): string
-  /** Runs a program to its end, as the server's user; what it printed. */
+  /** Runs a program to its end, as the server's user; returns its output. */
   run(program: string, ...args: string[]): Promise<string>
-  /** Puts a file into the folder, readable only for the server's user; its path. */
+  /** Puts a file into the folder, readable only for the server's user; returns its path. */
   write(name: string, content: string): string
 }
 
 export interface ServerOptions {
   /** More arguments, after those of its kind. */
   readonly args?: readonly string[]
-  /** Files below its folder that it needs at start, by name. */
+  /** Files in its folder that it needs at startup, by name. */
   readonly files?: Readonly<Record<string, string>>
-  /** Instead of a free one. */
+  /** Instead of a free port. */
   readonly port?: number
 }
 
 export interface TestServer extends Place {
-  /** Of the running server; undefined while it is stopped. */
+  /** Process id of the running server; undefined while it is stopped. */
   readonly pid: number | undefined
-  /** Starts it again, on the same port and with its data. Resolves when it accepts. */
+  /** Starts it again, on the same port and with its data. Resolves when it accepts connections. */
   start(): Promise<void>
-  /** Ends it, in order or with SIGKILL. Its folder stays. */
+  /** Stops it, in order or with SIGKILL. Its folder is kept. */
   stop(signal?: NodeJS.Signals): Promise<void>
-  /** To it and its children. SIGSTOP makes a server that listens and says nothing. */
+  /**
+   * Sends a signal to it and its children. SIGSTOP results in a server that listens but does not
+   * answer.
+   */
   signal(signal: NodeJS.Signals): void
-  /** What it printed. */
+  /** Its output. */
   output(): string
-  /** Ends it and removes its folder. */
+  /** Stops it and removes its folder. */
   remove(): Promise<void>
 }
 
-/** What a patient test waits for a server, on a busy machine. */
+/** How long a test waits for a server on a busy machine. */
 const PATIENCE_MS = 60_000
-/** What a SIGSTOP may take to reach every thread. */
+/** How long SIGSTOP may take to reach every thread. */
 const FREEZE_MS = 2000
-/** After that long, a server that does not stop is killed. */
+/** A server that has not stopped after this time is killed. */
 const STOP_MS = 10_000
 
 /** The signal arrives a little later in each thread; until then the server still answers. */
@@ -117,7 +123,7 @@ export function missingPrograms(programs: readonly string[]): readonly string[] 
 
 function findProgram(name: string): string | undefined {
   if (name.startsWith('/')) return globSync(name).toSorted(byVersion).at(-1)
-  // The administrator's folders, also where the path of a plain user lacks them.
+  // Includes the administrator's folders if they are missing from an ordinary user's PATH.
   const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']
   return folders.map(folder => join(folder, name)).find(canRun)
 }
@@ -204,7 +210,7 @@ export async function runServer(kind: ServerKind, options: ServerOptions): Promi
     const ended = new Promise(resolve => stopping.once('exit', resolve))
     if (signal === 'SIGKILL') server.signal(signal)
     else stopping.kill(signal)
-    // A server that a test has frozen takes its signal only after this.
+    // A server that a test has frozen receives its signal only after this.
     server.signal('SIGCONT')
     const impatient = setTimeout(() => server.signal('SIGKILL'), STOP_MS)
     await ended
@@ -265,7 +271,7 @@ function ownerNamed(user: string): { uid: number; gid: number } {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-/** Does anybody accept on this port or socket? */
+/** Does anything accept connections on this port or socket? */
 export function accepts(where: number | string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = typeof where === 'number' ? connect(where, '127.0.0.1') : connect(where)

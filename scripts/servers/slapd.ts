@@ -10,7 +10,7 @@ import type { Place, ServerKind } from './server.ts'
 
 const SCHEMAS = ['core', 'cosine', 'inetorgperson']
 
-/** The one who may do everything, below the suffix. */
+/** The administrator's entry, below the suffix. */
 export const LDAP_ADMIN = { name: 'cn=admin', password: 's3cret(of)tests' } as const
 
 const hasCertificate = ({ folder }: Place): boolean => existsSync(join(folder, 'server.pem'))

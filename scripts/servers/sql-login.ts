@@ -1,8 +1,8 @@
-/** How the tests' SQL servers are entered. No message may ever show the password. */
+/** The login of the tests' SQL servers. No message may ever contain the password. */
 
 export const SQL_LOGIN = {
   user: 'mail',
   password: 'pa55-word"of\\tests',
-  /** In PostgreSQL the one that every server has. */
+  /** The database that every PostgreSQL server has. */
   database: 'postgres',
 } as const

@@ -1,15 +1,24 @@
 /** What the package's own scripts call: country data, and whether the daemon can be asked. */
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { geoipCommand } from '../../daemon/cli/geoip-command.ts'
-import { readyCommand } from '../../daemon/cli/ready-command.ts'
+import { pathsBelow } from '../../daemon/assembly/paths.ts'
+import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import { readMmdbAtOnce } from '../../daemon/lookup/geoip-mmdb.ts'
-import { pathsBelow } from '../../daemon/paths.ts'
-import { writeMmdb } from '../../scripts/mmdb-writer.ts'
+import { writeMmdb } from '../../daemon/lookup/mmdb-writer.ts'
+import { runCommand } from '../support/command.ts'
 import { freePort } from '../support/daemon.ts'
 
 const DE = { first: '192.0.2.0', last: '192.0.2.255', code: 'DE' }
@@ -39,12 +48,21 @@ function host(t: Test, builtIn: string) {
       writeFileSync(join(folder, 'geoip6'), `${head}2001:db8::,2001:db8::ff,FR\n`)
     },
     run: (...argv: string[]) =>
-      geoipCommand(argv, {
+      runCommand(['geoip', ...argv], {
+        root,
         out: text => said.push(text),
         err: text => said.push(text),
         paths,
-        reload: async () => {
-          reloads++
+        daemon: {
+          status: async () => 'not running',
+          async reload() {
+            reloads++
+            return undefined
+          },
+          explain: async () => undefined,
+          watch() {
+            throw new Error('not running')
+          },
         },
       }),
   }
@@ -54,14 +72,14 @@ t.test('newer country data is converted and used, older never preferred', async 
   const one = host(t, '2026-06-25')
   one.offer('2026-08-01')
   t.equal(await one.run('update'), 0)
-  t.match(one.said(), 'data of 2026-08-01')
+  t.match(one.said(), 'data from 2026-08-01')
   const table = readMmdbAtOnce(readFileSync(one.own))
   t.equal(table.country('192.0.2.1'), 'FR')
   t.equal(table.builtAt?.toISOString().slice(0, 10), '2026-08-01')
   t.equal(one.reloads(), 1, 'another file comes first now')
 
   t.equal(await one.run('update'), 0)
-  t.match(one.said(), 'is of 2026-08-01 already')
+  t.match(one.said(), 'already has the data from 2026-08-01')
   one.offer('2026-09-01')
   t.equal(await one.run('update'), 0)
   t.equal(one.reloads(), 1, 'the daemon sees by itself that its file has changed')
@@ -88,6 +106,18 @@ t.test('newer country data is converted and used, older never preferred', async 
   })
 })
 
+t.test('country data is for the daemon to read, whatever root’s umask is', async t => {
+  const one = host(t, '2026-06-25')
+  one.offer('2026-08-01')
+  const before = process.umask(0o077)
+  t.teardown(() => process.umask(before))
+  t.equal(await one.run('update'), 0)
+  t.equal(statSync(one.own).mode & 0o777, 0o644)
+  chmodSync(one.own, 0o600)
+  t.equal(await one.run('update'), 0, 'also where one of before is not')
+  t.equal(statSync(one.own).mode & 0o777, 0o644)
+})
+
 t.test('country data that cannot be read leaves what there is', async t => {
   const one = host(t, '2026-06-25')
   one.offer('2026-08-01')
@@ -95,7 +125,7 @@ t.test('country data that cannot be read leaves what there is', async t => {
   const before = readFileSync(one.own)
   one.offer('2026-09-01', 'nonsense\n')
   t.equal(await one.run('update'), 1)
-  t.match(one.said(), /geoip:\d+: expected FIRST,LAST,CC.*the data in use stays/)
+  t.match(one.said(), /geoip:\d+: expected FIRST,LAST,CC.*the data in use is kept/)
   t.same(readFileSync(one.own), before)
   t.equal(await one.run('upgrade'), 64)
 })
@@ -116,33 +146,70 @@ const saying = (text: string): Server =>
     socket.on('data', () => socket.end(text))
   })
 
+/** `mtpolicyctl ready` on a host whose daemon should listen there. */
+const readyAt =
+  (port: number, control: string, said: string[]) =>
+  (...argv: string[]) =>
+    runCommand(['ready', ...argv], {
+      root: dirname(control),
+      out: text => said.push(text),
+      err: text => said.push(text),
+      daemon: daemonClient(control),
+      postfix: () => ({
+        run: async () => ({ status: 127, stdout: '', stderr: '' }),
+        endpoint: { host: 'localhost', port },
+        stateFile: '/nonexistent',
+      }),
+    })
+
 t.test('ready: only our own daemon, answering where Postfix would ask, will do', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'ready-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const control = join(folder, 'control.sock')
   const port = await freePort()
   const said: string[] = []
-  const ready = (...argv: string[]) =>
-    readyCommand(argv, {
-      err: text => said.push(text),
-      control,
-      endpoint: { host: 'localhost', port },
-    })
+  const ready = readyAt(port, control, said)
 
   t.equal(await ready(), 1)
-  t.match(said.join(''), /no answer from 127\.0\.0\.1:\d+: .*ECONNREFUSED/)
+  t.match(said.join(''), /no answer from 127\.0\.0\.1:\d+, nothing listens there: .*ECONNREFUSED/)
   t.equal(await ready('--wait', 'long'), 64)
 
   const stranger = saying('SMTP? Never heard of it.\n\n')
   await serve(t, port, stranger)
   t.equal(await ready(), 1)
-  t.match(said.join(''), /does not answer policy requests/)
+  t.match(
+    said.join(''),
+    /belongs to \S+ \(process \d+.*a free port: mtpolicyctl set mtpolicyd\/port=\d+/,
+  )
   await new Promise(resolve => stranger.close(resolve))
 
   await serve(t, port, saying('action=dunno\n\n'))
   t.equal(await ready(), 1)
-  t.match(said.join(''), /belongs to another program/)
+  t.match(said.join(''), /belongs to \S+ \(process \d+/)
 
   await serve(t, control, saying('{"ok":true,"result":{}}\n'))
   t.equal(await ready(), 0)
+  said.splice(0)
+  t.equal(await ready('--json'), 0)
+  t.strictSame(JSON.parse(said.join('')), { ok: true })
 })
+
+t.test(
+  "ready: a port that is somebody else's at ::1 alone is named, and not waited for",
+  async t => {
+    const port = await freePort()
+    const said: string[] = []
+    const other = createServer()
+    t.teardown(() => other.close())
+    await new Promise<void>(resolve => other.listen({ port, host: '::1' }, resolve))
+    const began = Date.now()
+    const ready = readyAt(port, join(tmpdir(), 'no-such-socket'), said)
+    const status = await ready('--wait', '30')
+    t.equal(status, 1)
+    t.match(
+      said.join(''),
+      new RegExp(`\\[::1\\]:${port} belongs to \\S+ \\(process ${process.pid}`),
+    )
+    t.ok(Date.now() - began < 15_000)
+  },
+)

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { statusCommand } from '../../daemon/cli/status-command.ts'
+import { pathsBelow } from '../../daemon/assembly/paths.ts'
+import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import type { DaemonStatus } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
-import { pathsBelow } from '../../daemon/paths.ts'
-import { NOT_FOUND } from '../../daemon/postfix/external-program.ts'
+import { runCommand } from '../support/command.ts'
 
 const QUIET: DaemonStatus['dns'] = {
   servers: ['192.0.2.53'],
@@ -41,12 +41,19 @@ const WELL: Omit<DaemonStatus, 'dns'> = {
 }
 
 /** The lines about the DNS, and the whole as JSON. */
-async function statusOf(t: Test, dns: DaemonStatus['dns']) {
+async function statusOf(
+  t: Test,
+  dns: DaemonStatus['dns'],
+  mailLog?: DaemonStatus['mailLog'],
+  label = 'DNS',
+) {
   const root = mkdtempSync(join(tmpdir(), 'status-'))
   const paths = pathsBelow(root)
   const server = await serveControl(paths.control, {
-    status: () => ({ ...WELL, dns }),
-    reload: () => undefined,
+    status: () => ({ ...WELL, dns, ...(mailLog && { mailLog }) }),
+    reload: () => [],
+    explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
+    async *watch() {},
   })
   t.teardown(() => {
     server.close()
@@ -54,21 +61,19 @@ async function statusOf(t: Test, dns: DaemonStatus['dns']) {
   })
   const say = async (...argv: string[]): Promise<string> => {
     const said: string[] = []
-    await statusCommand(argv, {
-      paths,
+    await runCommand(['status', ...argv], {
+      root,
       out: text => void said.push(text),
-      err: () => undefined,
-      postfix: () => ({
-        run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),
-        endpoint: { host: '127.0.0.1', port: 12_345 },
-        stateFile: join(root, 'postfix.json'),
-      }),
-      leavesPostfixAlone: () => true,
+      env: { MTPOLICYD_POSTFIX_REGISTER: 'false' },
+      daemon: daemonClient(paths.control),
     })
     return said.join('')
   }
   const lines = (await say()).replaceAll(/\n {5,}/g, ' ').split('\n')
-  return { lines: lines.filter(line => /^.{4} DNS/.test(line)), json: await say('--json') }
+  return {
+    lines: lines.filter(line => line.slice(6).startsWith(label)),
+    json: await say('--json'),
+  }
 }
 
 t.test('nothing is said of the DNS as long as nobody asks it', async t => {
@@ -87,10 +92,31 @@ t.test('questions are counted; lists that protect nobody are bad', async t => {
     refusing: [{ list: 'refusing.example', answer: '127.255.255.254' }],
   })
   t.match(lines, [
-    /^ok +DNS +12 asked, 3 failed, 9 answers kept \(192\.0\.2\.53\)$/,
-    /^BAD +DNS list +silent\.example does not answer, passed over until 12:01:00 UTC$/,
-    /^BAD +DNS list +refusing\.example answers 127\.255\.255\.254/,
+    /^ok +DNS +12 queries, 3 failed, 9 answers cached \(192\.0\.2\.53\)$/,
+    /^BAD +DNS list +silent\.example does not answer; it is skipped until 12:01:00 UTC$/,
+    /^BAD +DNS list +refusing\.example answers 127\.255\.255\.254, which is not a listing/,
   ])
   const { lines: away } = await statusOf(t, { ...QUIET, questions: 2, failures: 2 })
   t.match(away, [/^BAD/], 'no question was answered')
+})
+
+t.test('where Postfix’s log is, and how many messages it gave back', async t => {
+  const read = {
+    state: 'reading',
+    setting: 'auto',
+    source: '/var/log/mail.log',
+    problem: undefined,
+    givenBack: 2,
+  } as const
+  const lineOf = async (mailLog?: DaemonStatus['mailLog']) =>
+    (await statusOf(t, QUIET, mailLog, 'mail log')).lines
+  t.match(await lineOf(read), [/^ok +mail log +\/var\/log\/mail\.log, 2 messages given back$/])
+  t.match(await lineOf({ ...read, givenBack: 1 }), [/, 1 message given back$/])
+  const unreadable = { ...read, state: 'unreadable', problem: 'permission denied' } as const
+  t.match(await lineOf(unreadable), [
+    /^note +mail log +\/var\/log\/mail\.log is not readable \(permission denied\): mail that a milter refuses stays counted/,
+  ])
+  t.match(await lineOf({ ...unreadable, setting: '/var/log/mail.log' }), [/^BAD/])
+  t.strictSame(await lineOf({ ...read, state: 'off' }), [], 'nothing to say')
+  t.strictSame(await lineOf(), [], 'an older daemon')
 })

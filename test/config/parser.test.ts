@@ -6,7 +6,7 @@
  * order marks) and what is not a file stands here.
  */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -14,8 +14,9 @@ import { configFiles } from '../../daemon/config/files.ts'
 import { matchesName } from '../../daemon/config/include.ts'
 import { parseConfig } from '../../daemon/config/parser.ts'
 import type { Repeatable } from '../../daemon/config/repeated.ts'
-import { type Block, findBlocks, findOption, findOptions, tagOf } from '../../daemon/config/tree.ts'
+import { type Block, findOption, tagOf } from '../../daemon/config/tree.ts'
 import { formatProblem } from '../../daemon/policy/problem.ts'
+import { findBlocks, findOptions } from '../support/config-tree.ts'
 import { runs } from '../support/fuzz.ts'
 
 /** Files that exist only here. */
@@ -116,10 +117,10 @@ t.test('files of other systems and editors mean the same', async t => {
   t.strictSame(nbsp, { 'a\u00a0b': 'c' }, 'a no-break space is no blank')
 })
 
-t.test('CRLF: an end mark is found, a backslash does not continue, and that is said', async t => {
+t.test('CRLF is the end of a line, also after a backslash and in a here-document', async t => {
   const found = read('a <<EOT\r\n  one\r\n  two\r\n  EOT\r\nb = x \\\r\nc = y\r\n')
-  t.strictSame(plain(found.root), { a: 'one\r\ntwo', b: 'x \\', c: 'y' })
-  says(t, found, /^test\.conf:5:7: warning: this backslash does not continue/)
+  t.strictSame(plain(found.root), { a: 'one\ntwo', b: 'x c = y' })
+  says(t, found)
 })
 
 t.test('a column is that of the file, whatever was cut out or joined before it', async t => {
@@ -181,12 +182,17 @@ t.test('a backslash alone on its line continues nothing', async t => {
 })
 
 t.test('a broken tag is one mistake, with or without an end', async t => {
-  says(t, read('<A\nb = 1\n</A>\n'), /^test\.conf:1:1: error: the tag "<A" lacks its ">"/)
-  says(t, read('<A\nb = 1\n'), /^test\.conf:1:1: error: the tag "<A" lacks its ">"/)
-  says(t, read('<V>\n<A\n</V>\n'), /^test\.conf:2:1: error: the tag "<A" lacks its ">"/)
+  says(t, read('<A\nb = 1\n</A>\n'), /^test\.conf:1:1: error: the tag "<A" has no ">"/)
+  says(t, read('<A\nb = 1\n'), /^test\.conf:1:1: error: the tag "<A" has no ">"/)
+  says(t, read('<V>\n<A\n</V>\n'), /^test\.conf:2:1: error: the tag "<A" has no ">"/)
   says(t, read('<A>\n</>\n'), /^test\.conf:2:1: error: an end tag names the type/)
-  says(t, read('<>\n'), /^test\.conf:1:1: error: "<>" is no tag/)
-  says(t, read('</A>\n<A>\n'), /:1:1: error: <\/A> ends nothing/, /:2:1: error: <A> has no end tag/)
+  says(t, read('<>\n'), /^test\.conf:1:1: error: "<>" is not a tag/)
+  says(
+    t,
+    read('</A>\n<A>\n'),
+    /:1:1: error: <\/A> closes nothing/,
+    /:2:1: error: <A> has no end tag/,
+  )
   const severities = read('<<include x\n<<include x>\n').problems.map(({ severity }) => severity)
   t.strictSame(severities, ['error', 'fatal'], 'the original starts with the first')
 })
@@ -197,12 +203,12 @@ t.test('the same name is welcome on another level, and an unnamed block only onc
 })
 
 t.test('what swallows the end tags is the one mistake shown', async t => {
-  says(t, read('<P a>\n/* x\n</P>\n'), /^test\.conf:2:1: error: this comment is not ended/)
+  says(t, read('<P a>\n/* x\n</P>\n'), /^test\.conf:2:1: error: this comment has no end/)
   says(t, read('<P a>\nb <<X\n</P>\n'), /^test\.conf:2:3: error: the here-document "b"/)
   const tail = read('b = 1 \\\n')
   says(t, tail, /^test\.conf:1:7: error: the file ends after a backslash/)
   t.equal(tail.problems[0]?.severity, 'error', 'the original starts with that')
-  says(t, read('a <<include b.conf>>\n'), /an include must stand alone on its line$/)
+  says(t, read('a <<include b.conf>>\n'), /an include must be alone on its line$/)
 })
 
 t.test('an included file is looked for here, then beside the main file', async t => {
@@ -236,6 +242,14 @@ t.test('a wildcard means all files that match, unless a file is called so', asyn
   t.ok(matchesName('10-a.conf', '1?-*.c*f'))
   t.notOk(matchesName('10-a.conf', '*.con'))
   t.notOk(matchesName('a'.repeat(250), '*a*a*a*a*a*a*a*a*b'), 'soon')
+})
+
+t.test('a dangling link among the matching files is reported, and the others are read', async t => {
+  const folder = t.testdir({ m: '<<include c/*.conf>>\n', c: { 'b.conf': 'b = 1' } })
+  symlinkSync('nowhere', join(folder, 'c/a.conf'))
+  const found = parseConfig(join(folder, 'm'), configFiles)
+  says(t, found, /m:1:1: warning: ".*c\/a\.conf" is a dangling symbolic link/)
+  t.equal(findOption(found.root, 'b')?.value, '1')
 })
 
 t.test('includes are bounded and say so', async t => {
@@ -327,6 +341,18 @@ t.test('no input makes the reader throw, hang or grow', async t => {
   }
   read(`<${'n'.repeat(size / 2)}>\n${'</m>\n'.repeat(size / 12)}`)
   t.equal(read('a\n'.repeat(5000)).problems.length, 1001, 'and no more messages than one can read')
+})
+
+t.test('files that are matched are those beside the configuration, wherever one is', t => {
+  const files = described({
+    '/etc/main.conf': '<<include conf.d/*.conf>>\n',
+    '/etc/conf.d/a.conf': 'a = 1\n',
+    'conf.d/10-auth.conf': 'auth_mechanisms = plain\n',
+  })
+  const parsed = parseConfig('/etc/main.conf', files)
+  says(t, parsed)
+  t.same(plain(parsed.root), { a: '1' })
+  t.end()
 })
 
 t.test(

@@ -63,7 +63,8 @@ async function acceptedOf(client: PolicyClient, request: () => string): Promise<
   for (let accepted = 0; accepted < 10; accepted++) {
     client.send(request())
     const answer = await client.answer()
-    if (answer.startsWith('action=reject 5.7.1 You may send to 3 recipients')) return accepted
+    if (answer.startsWith('action=reject 5.7.1 Daily limit of 3 recipients reached'))
+      return accepted
     if (answer !== 'action=dunno') throw new Error(answer)
   }
   return 10

@@ -1,6 +1,6 @@
 /** What an administrator types, against the real programs. */
 
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import {
   existsSync,
   mkdtempSync,
@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { JOURNAL_FILE_BYTES } from '../../daemon/store/journal.ts'
+import { JOURNAL_FILE_BYTES } from '../../daemon/ledger/journal-files.ts'
 import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
 import { policyClient } from '../support/policy-client.ts'
 
@@ -46,7 +46,7 @@ async function startHandWritten(t: Test, action: string) {
 
 /** What is tried again until it holds, for as long as an administrator would wait. */
 async function eventually(what: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1000; tries++) {
     if (await what()) return true
     await sleep(25)
   }
@@ -58,16 +58,16 @@ t.test('status says what is well and what is not, and by its exit status too', a
   t.teardown(() => daemon.remove())
   const before = await daemon.ctl('status')
   t.equal(before.status, 1)
-  t.match(before.stdout, /^BAD {2}daemon +not running$/m)
+  t.match(before.stdout, /^BAD {3}daemon +not running$/m)
 
   await daemon.start()
   await askPort(daemon.port, message('a', 1))
   const { stdout } = await daemon.ctl('status')
-  t.match(stdout, /^ok {3}daemon +running since /m)
-  t.match(stdout, /^ok {3}counts +ok\s/m)
-  t.match(stdout, /^ok {3}requests +1, 0 refused, 0 failed$/m)
-  t.match(stdout, /^(ok {3}|BAD {2})GeoIP +data of \d{4}-\d\d-\d\d, \d+ days old$/m)
-  t.match(stdout, /^(ok {3}|BAD {2})Postfix /m)
+  t.match(stdout, /^ok {4}daemon +running since /m)
+  t.match(stdout, /^ok {4}counts +ok\s/m)
+  t.match(stdout, /^ok {4}requests +1, 0 refused, 0 failed$/m)
+  t.match(stdout, /^(ok {4}|BAD {3})GeoIP +data of \d{4}-\d\d-\d\d, \d+ days old$/m)
+  t.match(stdout, /^(ok {4}|BAD {3})Postfix /m)
 
   const json = JSON.parse((await daemon.ctl('status', '--json')).stdout)
   t.equal(json.daemon.pid, daemon.pid)
@@ -75,6 +75,35 @@ t.test('status says what is well and what is not, and by its exit status too', a
     { plugin: 'default/countries', runs: 1, failures: 0 },
     { plugin: 'default/limit', runs: 1, failures: 0 },
   ])
+})
+
+t.test('--json prints what the manual says, for every command that answers', async t => {
+  const { commands } = await import('../../daemon/cli/commands.ts')
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  const operands: Readonly<Record<string, readonly string[]>> = {
+    explain: ['--user', 'alice'],
+    get: ['mtpolicyd/port'],
+    info: ['mtpolicyd/port'],
+    search: ['mtpolicyd/port'],
+  }
+  for (const { name, json = '' } of commands) {
+    const members = /\{(.*?)\}/.exec(json)?.[1]?.split(', ')
+    // A stream has no end; it has a test of its own.
+    if (members === undefined || name === 'watch') continue
+    const argv = [...name.split(' '), ...(operands[name] ?? []), '--json']
+    const { stdout, stderr } = await daemon.ctl(...argv)
+    const value: unknown = JSON.parse(stdout)
+    t.equal(stderr, '', name)
+    if (json.trimStart().startsWith('an array')) t.ok(Array.isArray(value), name)
+    else if (members[0] === 'NAME') t.match(value, { 'mtpolicyd/port': /\S/ }, name)
+    else
+      t.ok(
+        Object.keys(value ?? {}).every(key => members.includes(key)),
+        `${name}: ${stdout}`,
+      )
+  }
 })
 
 t.test('a changed variable takes effect on connections that are open', async t => {
@@ -91,7 +120,7 @@ t.test('a changed variable takes effect on connections that are open', async t =
       socket.write(`${lines.join('')}\n`)
     })
   t.equal(await ask(message('a', 5)), 'action=dunno')
-  t.match(await ask(message('b', 1)), /^action=reject .*5 recipients per day/)
+  t.match(await ask(message('b', 1)), /^action=reject .*Daily limit of 5 recipients reached/)
   t.equal((await daemon.ctl('set', 'mtpolicyd/threshold=8')).status, 0)
   t.equal(await ask(message('c', 3)), 'action=dunno')
 
@@ -119,6 +148,39 @@ t.test('one user may have another limit and other countries', async t => {
   t.equal(await askPort(daemon.port, { ...message('d', 1, 'traveller'), ...far }), 'action=dunno')
 })
 
+t.test('watch shows verdicts as they are given, and only those that are wanted', async t => {
+  const daemon = await installDaemon({ 'mtpolicyd/threshold': '2', 'mtpolicyd/debug': '0' })
+  t.teardown(() => daemon.remove())
+  const away = await daemon.ctl('watch')
+  t.equal(away.status, 1)
+  t.match(away.stderr, /no daemon listens/)
+  await daemon.start()
+  const watching = (...argv: string[]): { text: () => string } => {
+    const child = spawn(join(dist, 'mtpolicyctl'), ['--root', daemon.root, 'watch', ...argv])
+    t.teardown(() => child.kill())
+    let text = ''
+    child.stdout.on('data', chunk => {
+      text += chunk
+    })
+    return { text: () => text }
+  }
+  const all = watching()
+  const ofBob = watching('--user', 'bob', '--json')
+  const said = await eventually(async () => {
+    await askPort(daemon.port, message('first', 1, 'bob'))
+    return all.text() !== '' && ofBob.text() !== ''
+  })
+  t.ok(said)
+  await askPort(daemon.port, message('b', 3, 'eve'))
+  await askPort(daemon.port, message('c', 3, 'bob'))
+  t.ok(await eventually(() => /instance=c/.test(all.text()) && /"c"/.test(ofBob.text())))
+  t.match(all.text(), /^instance=b user=eve .* verdict="reject 5\.7\.1 .* used=0 limit=2 ms=/m)
+  const lines = ofBob.text().trimEnd().split('\n')
+  t.match(JSON.parse(lines.at(-1) ?? ''), { instance: 'c', user: 'bob', by: 'limit' })
+  t.ok(lines.every(line => JSON.parse(line).user === 'bob'))
+  t.equal(daemon.log().match(/verdict=/g), null, 'whatever is logged')
+})
+
 t.test('in observe mode everything is counted and logged, and nothing refused', async t => {
   const daemon = await installDaemon({ 'mtpolicyd/threshold': '2', 'mtpolicyd/mode': 'observe' })
   t.teardown(() => daemon.remove())
@@ -127,7 +189,10 @@ t.test('in observe mode everything is counted and logged, and nothing refused', 
   const far = { ...message('b', 1), client_address: '223.5.5.5' }
   t.equal(await askPort(daemon.port, far), 'action=dunno')
   t.ok(await daemon.logged(/observed="reject .*\(CN,.*used=4 limit=2/))
-  t.match(daemon.log(), /verdict=dunno observed="reject 5\.7\.1 You may send to 2 .*used=3 limit=2/)
+  t.match(
+    daemon.log(),
+    /verdict=dunno observed="reject 5\.7\.1 (?:Daily limit of 2 recipients reached|This message has 3 recipients).*used=3 limit=2/,
+  )
 })
 
 t.test('a broken configuration is refused at reload, and the old one answers on', async t => {
@@ -207,7 +272,7 @@ t.test('the environment is the top layer, and is never written down', async t =>
   } finally {
     delete process.env.MTPOLICYD_THRESHOLD
   }
-  t.match(await askPort(daemon.port, message('a', 2)), /1 recipients? per day|to 1 recipient/)
+  t.match(await askPort(daemon.port, message('a', 2)), /only 1 of your 1 for today is left/)
   const conf = join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf')
   t.match(readFileSync(conf, 'utf8'), /^ *threshold = 5$/m)
 })

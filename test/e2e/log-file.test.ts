@@ -22,6 +22,8 @@ import t, { type Test } from 'tap'
 import { askPort, dist, freePort, type InstalledDaemon, installDaemon } from '../support/daemon.ts'
 
 const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK
+/** Longer than a busy machine takes for a reload. */
+const RESCUE_MILLISECONDS = 20_000
 
 /** A daemon with a configuration by hand, in which more can be said. */
 async function startWith(t: Test, more: (root: string) => string) {
@@ -54,7 +56,7 @@ const textOf = ({ root }: InstalledDaemon, name: string): string =>
   existsSync(join(root, name)) ? readFileSync(join(root, name), 'utf8') : ''
 
 async function eventually(what: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 120; tries++) {
+  for (let tries = 0; tries < 1000; tries++) {
     if (what()) return true
     await sleep(25)
   }
@@ -109,11 +111,14 @@ t.test('a named pipe that nobody reads is refused, and mail is answered on', asy
   execFileSync('mkfifo', [pipe])
   configure(to('pipe'))
   // A daemon that waits for a reader gets one, and the test its end.
-  const rescue = setTimeout(() => closeSync(openSync(pipe, READ_AT_ONCE)), 5000)
+  let isRescued = false
+  const rescue = setTimeout(() => {
+    isRescued = true
+    closeSync(openSync(pipe, READ_AT_ONCE))
+  }, RESCUE_MILLISECONDS)
   t.teardown(() => clearTimeout(rescue))
-  const before = performance.now()
   const { status, stderr } = await daemon.ctl('reload')
-  t.ok(performance.now() - before < 4000, 'at once')
+  t.notOk(isRescued, 'at once')
   t.equal(status, 1)
   t.match(stderr, /pipe is a named pipe or a socket that nobody reads/)
   t.ok(await logsTo(daemon, 'one', 'after'), 'a mail is answered, and logged to the old file')
@@ -134,11 +139,11 @@ t.test('after SIGUSR1 a pipe that nobody reads does not take the place of the lo
   const path = join(daemon.root, 'one')
   renameSync(path, `${path}.1`)
   execFileSync('mkfifo', [path])
-  const rescue = setTimeout(() => closeSync(openSync(path, READ_AT_ONCE)), 5000)
+  const rescue = setTimeout(() => closeSync(openSync(path, READ_AT_ONCE)), RESCUE_MILLISECONDS)
   t.teardown(() => clearTimeout(rescue))
   process.kill(daemon.pid ?? 0, 'SIGUSR1')
   t.ok(await logsTo(daemon, 'one.1', 'after'), 'a mail is logged to the file of before')
-  const said = /the log goes on where it is: log_file .*one is a named pipe/
+  const said = /cannot reopen the log file, keeping the old one: log_file .*one is a named pipe/
   t.ok(await eventually(() => said.test(textOf(daemon, 'one.1'))))
 })
 

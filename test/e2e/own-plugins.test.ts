@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { checkConfiguration } from '../../daemon/configuration.ts'
-import { pathsBelow } from '../../daemon/paths.ts'
+import { checkConfiguration } from '../../daemon/assembly/configuration.ts'
+import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import { formatProblem } from '../../daemon/policy/problem.ts'
 import { allPages } from '../../scripts/man-pages.ts'
 import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
@@ -122,12 +122,14 @@ t.test('a bug in a plugin of one’s own costs no mail', async t => {
 t.test('what a plugin of one’s own notes in a wrong form is logged, and nothing else', async t => {
   const daemon = await installDaemon()
   t.teardown(() => daemon.remove())
-  const odd = `export default ({ definePlugin }) => definePlugin({
-    name: 'Odd', summary: '.', settings: {}, create: () => (request, { facts }) => {
+  const odd = `export default ({ definePlugin, fact }) => definePlugin({
+    name: 'Odd', summary: '.', settings: {},
+    facts: { odd: fact('client', 'Whatever.'), never: fact('decision', 'Not noted.') }, create: () => (request, { facts }) => {
       facts.country = { toString: () => request.text('sasl_username') === 'bob' ? null.oops : 'DE' }
       facts.used = 5n
       facts.limit = null
-      facts.observed = true } })`
+      facts.undeclared = true
+      facts.odd = true } })`
   writeFileSync(join(folderOf(daemon.root), 'odd.mjs'), odd)
   writeFileSync(
     join(daemon.root, 'etc/univention-mtpolicyd/mtpolicyd.conf'),
@@ -143,7 +145,8 @@ t.test('what a plugin of one’s own notes in a wrong form is logged, and nothin
   for (const sasl_username of ['bob', 'alice']) {
     t.equal(await ask(daemon.port, { ...account, sasl_username }), 'dunno')
   }
-  const line = /user=alice client="" country=DE .* observed=true by="" used=5 limit=unlimited ms=\d/
+  const line =
+    /user=alice client="" country=DE odd=true rcpt=0 size=0 verdict=dunno by="" used=5 limit=null ms=\d/
   t.ok(await daemon.logged(line))
   t.notMatch(daemon.log(), /user=bob/, 'not even the beginning of a line')
 })
@@ -173,11 +176,11 @@ t.test('what cannot be used is said at its file, and the others load', async t =
   t.equal(lines.length, 6, lines.join('\n'))
   t.match(lines, [
     /^a-syntax\.ts:1:1: error: /,
-    'b-nothing.js:1:1: error: expected "export default" of a function that takes the plugin API',
-    'c-no-plugin.js:1:1: error: expected what definePlugin returns',
-    'd-taken.js:1:1: error: there is a plugin "Action" already',
-    /^e-open\.js:1:1: error: not loaded: .*e-open\.js may be written by others/,
-    'g-again.js:1:1: error: there is a plugin "Good" already',
+    'b-nothing.js:1:1: error: expected "export default" with a function that takes the plugin API',
+    'c-no-plugin.js:1:1: error: the function has to return what definePlugin returns',
+    'd-taken.js:1:1: error: a plugin named "Action" exists already',
+    /^e-open\.js:1:1: error: not loaded: .*e-open\.js is writable by users other than root/,
+    'g-again.js:1:1: error: a plugin named "Good" exists already',
   ])
   chmodSync(folder, 0o777)
   const open = await checkConfiguration(pathsBelow(root), conf, undefined)

@@ -8,11 +8,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { checkDropIn, type EffectIo, takeEffect } from '../../daemon/cli/take-effect.ts'
-import { type Supervisor, supervisorOf } from '../../daemon/supervisor.ts'
+import { checkDropIn, type EffectIo, occupied, takeEffect } from '../../daemon/cli/take-effect.ts'
+import { openRegistry } from '../../daemon/registry/registry.ts'
+import { readTemplates, renderTemplate } from '../../daemon/registry/render.ts'
+import { type Supervisor, supervisorOf } from '../../daemon/run/supervisor.ts'
 import { dist, freePort, runProgram } from '../support/daemon.ts'
-import { policyClient, until } from '../support/policy-client.ts'
+import { policyClient } from '../support/policy-client.ts'
 import { startTinySystemd, type TinySystemd } from '../support/tiny-systemd.ts'
+import { virtualClock } from '../support/virtual-clock.ts'
 
 const REQUEST = 'request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\ninstance=1.1\n\n'
 const DROP_IN = 'etc/systemd/system/univention-mtpolicyd.socket.d/listen.conf'
@@ -65,14 +68,15 @@ t.test('sockets that systemd holds are used where they are configured', async t 
   systemd.start()
   await systemd.hear('notify READY=1|STATUS=')
   t.match(systemd.said, `STATUS=answering at 127.0.0.1:${port}`)
-  await systemd.hear(`[::1]:${other} was handed over and is not in the configuration`)
+  await systemd.hear(`inherited socket [::1]:${other} is not in the configuration`)
   await systemd.hear('Parent ready')
-  t.notMatch(systemd.said, `${port} was handed over`)
-  t.notMatch(systemd.said, `sock|unix was handed over`)
+  t.notMatch(systemd.said, `inherited socket 127.0.0.1:${port}`)
+  t.notMatch(systemd.said, `sock|unix is not in the configuration`)
   for (const to of [{ port, host: '127.0.0.1' }, { port, host: '::1' }, { path }]) {
     t.match(await ask(to), /^action=/, 'handed over')
   }
   t.match(await ask({ port: own, host: '127.0.0.1' }), /^action=/, 'bound by itself')
+  await t.rejects(ask({ port: other, host: '::1' }), 'nobody waits where nobody is to be asked')
 
   const pid = Number(/started (\d+)/.exec(systemd.said)?.[1])
   write(`,127.0.0.1:${more}`)
@@ -143,8 +147,10 @@ t.test(
 
 t.test('what is not meant for this process is not taken, and nothing is left for children', t => {
   const sent: string[] = []
+  const clock = virtualClock()
   const make = (env: NodeJS.ProcessEnv): Supervisor =>
     supervisorOf({
+      clock,
       env,
       pid: 42,
       notify: (socket, text) => void sent.push(`${socket} ${text}`),
@@ -174,10 +180,57 @@ t.test('what is not meant for this process is not taken, and nothing is left for
   t.end()
 })
 
+t.test('a sign of life goes out three times as often as systemd expects one', async t => {
+  const clock = virtualClock()
+  const sent: string[] = []
+  const supervisor = supervisorOf({
+    clock,
+    env: { NOTIFY_SOCKET: '/x', WATCHDOG_USEC: '30000000' },
+    pid: 1,
+    notify: (_socket, text) => {
+      sent.push(text)
+      if (text === 'WATCHDOG=1') throw new Error('EAGAIN')
+    },
+    warn: message => void sent.push(message),
+  })
+  await clock.advance(60_000)
+  t.same(sent, [], 'not before the daemon is ready')
+  supervisor.ready('here')
+  supervisor.ready('here, after a reload')
+  sent.length = 0
+  await clock.advance(60_000)
+  t.same(
+    sent,
+    Array.from({ length: 6 }, () => 'WATCHDOG=1'),
+  )
+  supervisor.stopping()
+  t.equal(clock.pending, 0)
+})
+
+t.test('a message that systemd never takes is logged', async t => {
+  const clock = virtualClock()
+  const warnings: string[] = []
+  const supervisor = supervisorOf({
+    clock,
+    env: { NOTIFY_SOCKET: '/x' },
+    pid: 1,
+    notify: () => {
+      throw new Error('EAGAIN')
+    },
+    warn: message => void warnings.push(message),
+  })
+  supervisor.ready('here')
+  await clock.advance(10_000)
+  t.same(warnings, ['could not notify systemd (READY=1 STATUS=here): EAGAIN'])
+  t.equal(clock.pending, 0)
+})
+
 t.test('a message that systemd cannot take yet is sent again', async t => {
+  const clock = virtualClock()
   let failures = 2
   const sent: string[] = []
   const supervisor = supervisorOf({
+    clock,
     env: { NOTIFY_SOCKET: '/x' },
     pid: 1,
     notify: (_socket, text) => {
@@ -187,7 +240,7 @@ t.test('a message that systemd cannot take yet is sent again', async t => {
     warn: message => void sent.push(message),
   })
   supervisor.ready('here')
-  await until(() => sent.length > 0)
+  await clock.advance(1000)
   t.same(sent, ['READY=1\nSTATUS=here'])
 })
 
@@ -211,14 +264,35 @@ t.test('host and port become the addresses of the socket unit', async t => {
   t.same(streams(), ['ListenStream=', 'ListenStream=@univention-mtpolicyd'], 'a name is no address')
 })
 
+t.test('a host that has no IPv6 gets a socket unit for the rest', async t => {
+  const templates = join(import.meta.dirname, '../../templates')
+  const root = folder(t)
+  mkdirSync(join(root, 'etc/systemd/system'), { recursive: true })
+  const registry = openRegistry({ root, env: {} })
+  const read = readTemplates(templates, root, registry.descriptions)
+  const template = read.templates.find(({ target }) => target === join(root, DROP_IN))
+  const streams = (host: string, isThere: boolean): string[] => {
+    if (template === undefined) return []
+    const values = new Map([...registry.values(), ['mtpolicyd/host', host]])
+    const rendered = renderTemplate(template, values, { hasIPv6: isThere })
+    return 'text' in rendered ? (rendered.text.match(/^ListenStream=.+$/gm) ?? []) : []
+  }
+  t.same(streams('localhost', true), ['ListenStream=127.0.0.1:12345', 'ListenStream=[::1]:12345'])
+  t.same(streams('localhost', false), ['ListenStream=127.0.0.1:12345'])
+  t.same(streams('::1', false), ['ListenStream=[::1]:12345'], 'what was asked for by name stays')
+})
+
 t.test('moved sockets: what is done on the host, in which order', async t => {
+  const socket = 'univention-mtpolicyd.socket'
+  const service = 'univention-mtpolicyd.service'
   const calls: string[] = []
+  let retry = 'univention-mtpolicyd-retry.service'
   const io = (changes: Partial<EffectIo> = {}, inactive: string[] = []): EffectIo => ({
     root: '/',
     isBooted: true,
     run: async argv => {
       calls.push(argv.join(' '))
-      const isInactive = argv[1] === 'is-active' && inactive.includes(argv[3] ?? '')
+      const isInactive = argv[1] === 'is-active' && [retry, ...inactive].includes(argv[3] ?? '')
       return { status: isInactive ? 3 : 0, stdout: '', stderr: '' }
     },
     reload: async () => void calls.push('reload'),
@@ -232,10 +306,10 @@ t.test('moved sockets: what is done on the host, in which order', async t => {
   const done = async (changed: readonly string[], with_: EffectIo): Promise<string[]> => {
     calls.length = 0
     await takeEffect(changed, with_)
-    return calls.filter(call => !call.includes('is-active'))
+    // However often it was started before, and whether or not it waits.
+    const isAlways = (call: string): boolean => /is-active|reset-failed|stop \S*-retry/.test(call)
+    return calls.filter(call => !isAlways(call))
   }
-  const socket = 'univention-mtpolicyd.socket'
-  const service = 'univention-mtpolicyd.service'
   const drop = `/${DROP_IN}`
   t.same(await done([drop], io()), [
     'systemctl daemon-reload',
@@ -261,20 +335,65 @@ t.test('moved sockets: what is done on the host, in which order', async t => {
   t.same(await done(['/etc/univention-mtpolicyd/mtpolicyd.conf'], io()), ['reload', 'follow'])
   t.same(await done([drop], io({ isBooted: false })), ['reload', 'follow'], 'no systemd')
   t.same(await done([`/r/${DROP_IN}`], io({ root: '/r' })), ['reload'], 'another root')
+  retry = ''
+  const config = '/etc/univention-mtpolicyd/mtpolicyd.conf'
+  t.same(
+    await done([config], io({}, [socket, service])),
+    [`systemctl start ${service}`, 'follow'],
+    'one that has failed is tried at once',
+  )
+  t.match(calls, ['systemctl is-active --quiet univention-mtpolicyd-retry.service'])
+  t.ok(calls.includes('systemctl stop univention-mtpolicyd-retry.service'))
+  t.same(await done([drop], io({}, [socket, service])), [
+    'systemctl daemon-reload',
+    `systemctl stop ${socket} ${service}`,
+    `systemctl start ${service}`,
+    'follow',
+  ])
+  retry = 'univention-mtpolicyd-retry.service'
   await t.rejects(
     takeEffect([drop], io({ run: async () => ({ status: 1, stdout: '', stderr: 'no\n' }) })),
     { message: /^systemctl daemon-reload: no$/ },
   )
 })
 
-t.test('below another root, or without systemd, no port is tried', async t => {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const root = folder(t)
-  mkdirSync(join(root, DROP_IN, '..'), { recursive: true })
-  const target = join(root, DROP_IN)
-  writeFileSync(target, 'ListenStream=127.0.0.1:1\n')
-  t.same(await checkDropIn(target, target, { root, isBooted: true }), [])
-  t.same(await checkDropIn(target, `/${DROP_IN}`, { root: '/', isBooted: false }), [])
-})
+t.test(
+  "a port that is somebody else's is refused, and he is named; below another root none is tried",
+  async t => {
+    const server = createServer()
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => server.close())
+    const address = server.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+    const root = folder(t)
+    mkdirSync(join(root, DROP_IN, '..'), { recursive: true })
+    const target = join(root, DROP_IN)
+    writeFileSync(target, 'ListenStream=127.0.0.1:1\n')
+    const staged = join(root, 'staged')
+    writeFileSync(staged, `[Socket]\nListenStream=\nListenStream=127.0.0.1:${port}\n`)
+    t.same(await checkDropIn(staged, target, { root }), [])
+    const [problem, ...more] = await occupied(staged, target)
+    t.same(more, [])
+    t.equal(problem?.place.line, 3)
+    t.match(problem?.message, `127.0.0.1:${port} is in use by `)
+    t.match(problem?.message, `(process ${process.pid}`)
+    const free = Number(/mtpolicyctl set mtpolicyd\/port=(\d+)$/.exec(problem?.message ?? '')?.[1])
+    t.ok(free > port && free < 65536, `${free} is another one`)
+
+    const own = join(root, 'mtpolicyd.conf')
+    writeFileSync(target, 'port = "127.0.0.1:1"\n')
+    writeFileSync(own, `# a port\nport = "[::1]:1,127.0.0.1:${port}"\n`)
+    t.match(await occupied(own, target), [{ place: { line: 2 } }], 'without systemd')
+
+    writeFileSync(target, `ListenStream=127.0.0.2:${port}\n`)
+    t.match(
+      await occupied(staged, target),
+      [{ message: `127.0.0.1:${port} is in use by ` }],
+      'on our own port at another address, too',
+    )
+    writeFileSync(staged, `ListenStream=0.0.0.0:${port}\n`)
+    t.equal((await occupied(staged, target)).length, 1, 'a wildcard would be in his way')
+    writeFileSync(target, `ListenStream=127.0.0.1:${port}\n`)
+    t.same(await occupied(staged, target), [], 'what is in the way is ours')
+  },
+)

@@ -20,6 +20,8 @@ export const corrupted: Fault = {
   },
   async after({ status }) {
     const said = await status()
-    return /were damaged: .*ledger\.sqlite\.damaged-/.test(said) ? undefined : `status said ${said}`
+    return /the ledger was damaged .*ledger\.sqlite\.damaged-/.test(said)
+      ? undefined
+      : `status said ${said}`
   },
 }

@@ -15,7 +15,7 @@ export const fullDisk: Fault = {
     await sleep(300)
   },
   async after({ status }) {
-    if (!/counts are in memory only: .*no space left on device/.test(said))
+    if (!/cannot write the ledger \(.*no space left on device/.test(said))
       return `status said ${said}`
     return /"state": "ok"/.test(await status()) ? undefined : 'the counts are not back on the disk'
   },

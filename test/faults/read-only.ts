@@ -23,7 +23,7 @@ export const readOnly: Fault = {
     await sleep(1500)
   },
   async after({ status }) {
-    if (!/counts are in memory only, with those of before/.test(said)) return `status said ${said}`
+    if (!/counting continues in a temporary copy/.test(said)) return `status said ${said}`
     return /"state": "ok"/.test(await status()) ? undefined : 'the counts are not back on the disk'
   },
 }

@@ -79,7 +79,7 @@ export async function runFault(
     ctl,
     status: async () => (await ctl('status', '--json')).stdout,
     async logged(pattern) {
-      for (let tries = 0; tries < 250; tries++) {
+      for (let tries = 0; tries < 1500; tries++) {
         if (pattern.test(said())) return true
         await sleep(20)
       }

@@ -13,6 +13,13 @@ import { type Destination, openDestination } from '../../daemon/log/destination.
 import { LineBuffer } from '../../daemon/log/line-buffer.ts'
 import { addVerdict, logfmtFields, logfmtValue } from '../../daemon/log/logfmt.ts'
 import { openLog } from '../../daemon/log/logger.ts'
+import { factName } from '../../daemon/policy/facts.ts'
+import { Hearing } from '../../daemon/policy/hearing.ts'
+import { LedgerEvents } from '../../daemon/policy/ledger-event.ts'
+import type { Log } from '../../daemon/policy/ports/log.ts'
+import { PolicyRequest } from '../../daemon/policy/request.ts'
+import { VerdictRecord, verdictFields, type Why } from '../../daemon/policy/verdict-record.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
 import { runs } from '../support/fuzz.ts'
 import { until } from '../support/policy-client.ts'
 
@@ -70,29 +77,71 @@ t.test('no value can look like another field or another line', async t => {
 
 const textOf = ({ bytes, length }: LineBuffer): string => bytes.toString('utf8', 0, length)
 
+interface Described {
+  readonly attributes: Readonly<Record<string, string>>
+  readonly facts: Readonly<Record<string, string | number>>
+  readonly decided?: string | undefined
+  readonly sent?: string | undefined
+  readonly observed?: string | undefined
+  readonly by: string
+  readonly why: Why
+  readonly ms: number
+}
+
+const quiet = { debug: 0 } as Log
+
+/** A record as it is when its answer has left. */
+function recordOf(told: Described): VerdictRecord {
+  const { attributes, facts, decided, sent, observed, by, why, ms } = told
+  const request = new PolicyRequest(new Map(Object.entries(attributes)), { id: 1, endpoint: '1' })
+  const options = {
+    log: quiet,
+    clock: systemClock,
+    isTraced: false,
+    events: new LedgerEvents(),
+    ledger: undefined,
+    cannotTakeBack: () => undefined,
+  }
+  const hearing = new Hearing(options, request, 'host', 0)
+  hearing.endedAt = ms
+  Object.assign(hearing.facts, facts)
+  if (observed !== undefined) hearing.object({ action: observed, by })
+  const decision = decided === undefined ? undefined : { action: decided, by }
+  const names = { client: [factName('country')], decision: [factName('used'), factName('limit')] }
+  return new VerdictRecord(systemClock, hearing, decision, sent, why, names)
+}
+
 t.test('the line of a verdict says what any other line of its fields would', async t => {
   const number = fc.oneof(fc.nat(2000), fc.maxSafeInteger(), fc.double())
+  const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined })
   const fields = fc.record({
-    instance: fc.oneof(nasty, fc.constant('1a2b.6a1b.0')),
-    user: nasty,
-    client: nasty,
-    country: fc.option(nasty, { nil: undefined }),
-    rcpt: number,
-    size: number,
-    verdict: nasty,
-    observed: fc.option(nasty, { nil: undefined }),
+    attributes: fc.record({
+      instance: fc.oneof(nasty, fc.constant('1a2b.6a1b.0')),
+      sasl_username: nasty,
+      client_address: nasty,
+      recipient_count: fc.nat().map(String),
+      size: fc.nat().map(String),
+    }),
+    facts: fc.record(
+      { country: nasty, used: number, limit: fc.oneof(number, fc.constant('unlimited')) },
+      { requiredKeys: [] },
+    ),
+    decided: optional(nasty),
+    sent: optional(nasty),
+    observed: optional(nasty),
     by: nasty,
-    used: fc.option(number, { nil: undefined }),
-    limit: fc.option(fc.oneof(number, fc.constant('unlimited' as const)), { nil: undefined }),
+    why: fc.constantFrom<Why>('decided', 'observed', 'late', 'failed', 'uncounted', 'gone'),
   })
   const line = new LineBuffer(1)
   fc.assert(
     fc.property(fields, fc.integer({ min: 0, max: 2 ** 39 }), (verdict, microseconds) => {
       line.cutTo(0)
       line.text('é')
-      addVerdict(line, { ...verdict, ms: microseconds / 1000 })
+      const record = recordOf({ ...verdict, ms: microseconds / 1000 })
+      addVerdict(line, record)
+      const { ms: _, ...others } = verdictFields(record)
       const ms = (microseconds / 1000).toFixed(3)
-      assert.equal(textOf(line), `é${logfmtFields(verdict)} ms=${ms}`.toWellFormed())
+      assert.equal(textOf(line), `é${logfmtFields(others)} ms=${ms}`.toWellFormed())
     }),
     { numRuns: runs(1000) },
   )
@@ -115,25 +164,51 @@ function collected(): { lines: string[]; destination: Destination } {
     },
     dropped: 0,
     flush: () => Promise.resolve(),
-    redirect: () => undefined,
+    redirect: () => Promise.resolve(),
   }
   return { lines, destination }
 }
 
-const verdict = {
-  instance: 'a.1',
-  user: 'alice b',
-  client: '192.0.2.1',
-  country: 'DE',
-  rcpt: 2,
-  size: 100,
-  verdict: 'dunno',
-  observed: undefined,
+const verdict = recordOf({
+  attributes: {
+    instance: 'a.1',
+    sasl_username: 'alice b',
+    client_address: '192.0.2.1',
+    recipient_count: '2',
+    size: '100',
+  },
+  facts: { country: 'DE', used: 3, limit: 'unlimited' },
+  sent: 'dunno',
   by: '',
-  used: 3,
-  limit: 'unlimited',
+  why: 'decided',
   ms: 0.5,
-} as const
+})
+
+t.test(
+  'a verdict line says what was sent, and what was decided where that is something else',
+  async t => {
+    const attributes = { instance: 'a.1', sasl_username: 'alice', recipient_count: '1' }
+    const one = { attributes, facts: {}, by: 'limit', ms: 1 }
+    const lines = [
+      recordOf({ ...one, decided: 'reject no', sent: 'reject no', why: 'decided' }),
+      recordOf({ ...one, observed: 'reject no', sent: 'dunno', why: 'observed' }),
+      recordOf({ ...one, decided: 'reject no', sent: 'defer later', why: 'uncounted' }),
+      recordOf({ ...one, decided: 'reject no', why: 'gone' }),
+      recordOf({ ...one, why: 'late' }),
+    ].map(record => {
+      const line = new LineBuffer(1)
+      addVerdict(line, record)
+      return textOf(line).replace(/^.* size=0 /, '')
+    })
+    t.strictSame(lines, [
+      'verdict="reject no" by=limit ms=1.000',
+      'verdict=dunno observed="reject no" by=limit ms=1.000',
+      'verdict="defer later" why=uncounted decided="reject no" by=limit ms=1.000',
+      'why=gone decided="reject no" by=limit ms=1.000',
+      'why=late by="" ms=1.000',
+    ])
+  },
+)
 
 async function everything(debug: number, format: 'logfmt' | 'json', priorities: boolean) {
   const { lines, destination } = collected()

@@ -16,10 +16,10 @@ import { Reader } from 'maxmind'
 import t from 'tap'
 import { type CountryDatabase, openCountryDatabase } from '../../daemon/lookup/geoip.ts'
 import { isSealed, sealed } from '../../daemon/lookup/mmdb-check.ts'
-import { formatIPv4, formatIPv6 } from '../../daemon/policy/address.ts'
-import { LookupError } from '../../daemon/policy/errors.ts'
-import { convert } from '../../scripts/geoip-data.ts'
-import { type CountryRange, type MmdbOptions, writeMmdb } from '../../scripts/mmdb-writer.ts'
+import { type CountryRange, type MmdbOptions, writeMmdb } from '../../daemon/lookup/mmdb-writer.ts'
+import { convert } from '../../daemon/lookup/tor-geoip.ts'
+import { formatIPv4, formatIPv6 } from '../../daemon/net/address.ts'
+import { LookupError } from '../../daemon/system/errors.ts'
 import { runs } from '../support/fuzz.ts'
 
 const builtAt = new Date('2026-10-28T05:00:00Z')
@@ -32,7 +32,7 @@ const networks: CountryRange[] = [
 ]
 const sample = (options: Partial<MmdbOptions> = {}) => writeMmdb(networks, { builtAt, ...options })
 
-/** A database under test: its file, what it logged, and a way to put other bytes there. */
+/** A database under test: its file, what it logged, and a way to replace the file. */
 function world(t: { teardown(handler: () => void): unknown }, file?: Buffer, pollMilliseconds = 0) {
   const directory = mkdtempSync(join(tmpdir(), 'geoip-'))
   const path = join(directory, 'country.mmdb')
@@ -76,23 +76,41 @@ for (const recordShape of ['country', 'registered_country', 'country_code'] as c
   }
 }
 
-t.test(
-  'an IPv4-mapped address is the IPv4 address, whether the file knows that or not',
-  async t => {
-    for (const mappedAlias of [true, false]) {
-      const file = sample({ mappedAlias })
-      const { database } = world(t, file)
-      t.equal(database.country('::ffff:192.0.2.1'), 'DE')
-      t.equal(database.country('::FFFF:c000:0201'), 'DE')
-      const foreign = new Reader(file)
-      t.equal(
-        foreign.get('::ffff:192.0.2.1') !== null,
-        mappedAlias,
-        'other readers, with the alias only',
-      )
+t.test('an IPv4-mapped address is the IPv4 address, whether or not the file has it', async t => {
+  for (const mappedAlias of [true, false]) {
+    const file = sample({ mappedAlias })
+    const { database } = world(t, file)
+    t.equal(database.country('::ffff:192.0.2.1'), 'DE')
+    t.equal(database.country('::FFFF:c000:0201'), 'DE')
+    const foreign = new Reader(file)
+    t.equal(
+      foreign.get('::ffff:192.0.2.1') !== null,
+      mappedAlias,
+      'other readers, with the alias only',
+    )
+  }
+})
+
+t.test('an address that carries an IPv4 address is in the country of that address', async t => {
+  // Who announces the relay's prefix is of no interest, and nor is where the relay is.
+  const relays = ['2002::', '2001::', '64:ff9b::'].map(first => {
+    return {
+      first,
+      last: first === '64:ff9b::' ? '64:ff9b::ffff:ffff' : `${first}ffff`,
+      code: 'JP',
     }
-  },
-)
+  })
+  const { database } = world(t, writeMmdb([...networks, ...relays], { builtAt }))
+  t.equal(database.country('2002:c000:201::1'), 'DE')
+  t.equal(database.country('64:ff9b::192.0.2.1'), 'DE')
+  t.equal(database.country('2001:0:53aa:64c:0:63bf:3fff:fdfe'), 'DE')
+  t.equal(database.country('2002:c633:6407::1'), 'AT')
+  t.equal(database.country('2002::1'), undefined, 'what is unknown inside is unknown')
+  t.equal(database.country('64:ff9b::10.0.0.1'), undefined)
+  const ipv4 = networks.filter(({ first }) => first.includes('.'))
+  const { database: small } = world(t, writeMmdb(ipv4, { builtAt, ipVersion: 4 }))
+  t.equal(small.country('2002:c000:201::1'), 'DE', 'also in a database of IPv4 alone')
+})
 
 t.test('a database of IPv4 alone does not answer for IPv6', async t => {
   const ipv4 = networks.filter(({ first }) => first.includes('.'))
@@ -102,20 +120,20 @@ t.test('a database of IPv4 alone does not answer for IPv6', async t => {
   t.equal(database.country('c000:201::1'), undefined)
 })
 
-t.test('codes that are no country are handed on as they are', async t => {
+t.test('codes that are not a country are returned as they are', async t => {
   const { database } = world(t, sample())
   t.equal(database.country('203.0.113.1'), 'EU')
   t.equal(database.country('203.0.113.200'), '??')
 })
 
-t.test('what is no address is nowhere', async t => {
+t.test('anything but an address has no country', async t => {
   const { database } = world(t, sample())
   for (const nonsense of ['', 'unknown', '192.0.2', '192.0.2.1 ', '[::1]', '\0', 'x'.repeat(1e5)]) {
     t.equal(database.country(nonsense), undefined)
   }
 })
 
-t.test('the database tells its age and origin', async t => {
+t.test('the database has its age and origin', async t => {
   const { database, events } = world(t, sample({ databaseType: 'X-Country', description: 'by me' }))
   t.same(database.builtAt, builtAt)
   t.equal(database.ageDays(new Date('2026-11-20T00:00:00Z')), 22)
@@ -129,7 +147,7 @@ t.test('the database tells its age and origin', async t => {
   t.match(events, [{ event: 'geoip_loaded', fields: { format: 'mmdb' } }])
 })
 
-t.test('a file that is replaced by rename under continuous lookups is taken up', async t => {
+t.test('a file replaced by rename during lookups is picked up', async t => {
   const { database, replace } = world(t, sample(), 1)
   for (const code of ['FR', 'IT', 'FR', 'IT', 'PL']) {
     replace(writeMmdb([{ first: '192.0.2.0', last: '192.0.2.255', code }], { builtAt }))
@@ -143,7 +161,7 @@ t.test('a file that is replaced by rename under continuous lookups is taken up',
   t.equal(database.state.status, 'current')
 })
 
-t.test('a file cut short at any place is refused, and the one before stays', async t => {
+t.test('a file truncated at any place is refused, and the previous one stays', async t => {
   const whole = sample({ description: 'so that the metadata is of some length' })
   const { database, path, logged } = world(t, whole)
   logged()
@@ -163,7 +181,7 @@ t.test('a file cut short at any place is refused, and the one before stays', asy
   t.match(database.state, { status: 'current', problem: undefined })
 })
 
-t.test('the poll refuses a bad file once, not every time it looks', async t => {
+t.test('polling refuses a bad file once, not every time', async t => {
   const { database, path, events, replace } = world(t, sample(), 1)
   const problemAfter = async (change: () => void): Promise<string | undefined> => {
     const before = events.length
@@ -188,7 +206,7 @@ t.test('the poll refuses a bad file once, not every time it looks', async t => {
   t.equal(database.state.status, 'current')
 })
 
-t.test('a whole database without countries is refused', async t => {
+t.test('an intact database without countries is refused', async t => {
   const { database, replace } = world(t, sample())
   replace(sample({ recordShape: 'none', databaseType: 'Some-ASN' }))
   t.notOk(database.reload())
@@ -198,7 +216,7 @@ t.test('a whole database without countries is refused', async t => {
   t.equal(database.country('192.0.2.1'), 'DE')
 })
 
-t.test('without any readable file a lookup fails aloud, until one appears', async t => {
+t.test('without a readable file lookups fail, until there is one', async t => {
   const { database, logged, replace } = world(t)
   t.same(logged(), ['geoip_refused'])
   t.match(database.state, { status: 'absent', problem: /ENOENT/, format: undefined })
@@ -210,7 +228,7 @@ t.test('without any readable file a lookup fails aloud, until one appears', asyn
   t.equal(database.country('192.0.2.1'), 'DE')
 })
 
-t.test('two databases are open side by side', async t => {
+t.test('two databases can be open at the same time', async t => {
   const one = world(t, sample())
   const other = world(
     t,
@@ -230,7 +248,7 @@ function passesAsSealed(file: Buffer): boolean {
   }
 }
 
-t.test('a file that was checked when it was made is refused once a byte has changed', async t => {
+t.test('a sealed file is refused after a byte has changed', async t => {
   const file = sealed(sample())
   t.ok(isSealed(file))
   t.equal(world(t, file).database.country('192.0.2.1'), 'DE')
@@ -240,13 +258,16 @@ t.test('a file that was checked when it was made is refused once a byte has chan
     if (passesAsSealed(changed)) t.fail(`a change of byte ${at} is not seen`)
     if (passesAsSealed(file.subarray(0, at))) t.fail(`${at} bytes are taken for the whole`)
   }
-  // Another country is no mistake of form: only the sum tells.
+  // Another country is well-formed: only the checksum tells.
   const damaged = Buffer.from(file)
   damaged.write('FR', file.indexOf('BDE') + 1)
-  t.match(world(t, damaged).database.state, { status: 'absent', problem: /when it was made/ })
+  t.match(world(t, damaged).database.state, {
+    status: 'absent',
+    problem: /has changed since it was built/,
+  })
 })
 
-t.test('records made to keep a reader busy for ever are refused', async t => {
+t.test('records that would keep a reader busy for ever are refused', async t => {
   // One record at the start of the data, long enough to be overwritten with others.
   const whole = writeMmdb([{ first: '192.0.2.0', last: '192.0.2.255', code: 'x'.repeat(1000) }], {
     builtAt,
@@ -272,7 +293,7 @@ t.test('records made to keep a reader busy for ever are refused', async t => {
   t.match(problemWith(Buffer.alloc(200, Buffer.from([1, 4]))), /too deeply/)
 })
 
-t.test('a database that contradicts itself is refused, and why is said', async t => {
+t.test('an inconsistent database is refused with a reason', async t => {
   /** The sample after `at` bytes behind `text` were overwritten. */
   const patched = (text: string, at: number, ...bytes: number[]) => {
     const file = sample()
@@ -303,7 +324,37 @@ t.test('a database that contradicts itself is refused, and why is said', async t
   }
 })
 
-t.test("what a record calls a country but has no code's shape is no country", async t => {
+t.test('a signed number without any bytes is zero', async t => {
+  const text = (word: string): number[] => [0x40 | word.length, ...Buffer.from(word)]
+  const country = [...text('country'), 0xe1, ...text('iso_code'), ...text('DE')]
+  const metadata = [
+    [...text('binary_format_major_version'), 0xa1, 2],
+    [...text('binary_format_minor_version'), 0xa0],
+    [...text('build_epoch'), 0x04, 0x02, 0x65, 0x53, 0xf1, 0x00],
+    [...text('database_type'), ...text('X-Country')],
+    [...text('ip_version'), 0xa1, 4],
+    [...text('node_count'), 0xc1, 1],
+    [...text('record_size'), 0xa1, 24],
+    [...text('languages'), 0x00, 0x04],
+  ]
+  // One node: the lower half of all addresses has the record, the upper half has none.
+  const tree = [0, 0, 17, 0, 0, 1, ...Buffer.alloc(16)]
+  const marker = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1')
+  const file = (offset: readonly number[]): Buffer => {
+    const record = [0xe2, ...country, ...text('offset'), ...offset]
+    return Buffer.from([...tree, ...record, ...marker, 0xe8, ...metadata.flat()])
+  }
+  for (const zero of [
+    [0x00, 0x01],
+    [0x01, 0x01, 0x00],
+  ]) {
+    const { database } = world(t, file(zero))
+    t.equal(database.state.problem, undefined)
+    t.equal(database.country('8.8.8.8'), 'DE')
+  }
+})
+
+t.test('a value that does not look like a country code is not a country', async t => {
   const codes = ['de', 'Germany', 'D', '', '1A', 'D\n', 'A1', '\u00e4B', '??', '?']
   const ranges = codes.map((code, n) => ({ first: `192.0.2.${n}`, last: `192.0.2.${n}`, code }))
   const { database } = world(t, writeMmdb(ranges, { builtAt }))
@@ -332,8 +383,8 @@ t.test('equal parts of a tree are written once', async t => {
   t.equal(nodes(two), nodes(one), 'both sides of a node are the same')
 })
 
-t.test('a record that cannot be read makes its lookups fail aloud, logged once', async t => {
-  // More records than are tried at load. The last one gets a key that is no text and never will be.
+t.test('lookups of an unreadable record fail, which is logged once', async t => {
+  // More records than are tried at load. The last one gets a key that cannot become a text.
   const ranges = Array.from({ length: 2500 }, (_, n) => {
     const address = formatIPv4(0xc6336400 + n * 2)
     return { first: address, last: address, code: n === 0 ? 'DE' : `no. ${n + 1000}` }
@@ -376,7 +427,7 @@ const addresses = fc.array(
   },
 )
 
-t.test('random bytes in place of a database do no harm', async t => {
+t.test('random bytes instead of a database do no harm', async t => {
   const { database, path } = world(t)
   const valid = sample()
   const marker = valid.lastIndexOf('MaxMind.com') - 3
@@ -424,7 +475,7 @@ t.test('a database with some bytes changed does no harm', async t => {
   }
 })
 
-t.test('what is written is found, whatever the ranges', async () => {
+t.test('everything written is found, whatever the ranges', async () => {
   const range = fc
     .tuple(fc.nat(255), fc.nat(255), fc.constantFrom('DE', 'FR', 'US'))
     .map(([a, b, code]) => ({ low: Math.min(a, b), high: Math.max(a, b), code }))
@@ -475,7 +526,7 @@ function dat(codes: readonly string[]): Buffer {
   return Buffer.concat([tree, text, Buffer.from([0xff, 0xff, 0xff, 1])])
 }
 
-t.test('a legacy file is recognised by what is in it, not by its name', async t => {
+t.test('a legacy file is recognised by its contents, not by its name', async t => {
   const whole = dat(['DE', 'US'])
   const { database, path, logged } = world(t, whole)
   t.match(database.state, { status: 'current', format: 'dat' })
@@ -510,7 +561,7 @@ const absent = existsSync(`${debian}/GeoIP.dat`) ? false : 'no package geoip-dat
 // Where everything is supposed to be installed, an absent package is a failure, not a skip.
 const skipDebian = process.env.CI === 'true' ? false : absent
 
-t.test("Debian's legacy files are read", { skip: skipDebian }, async t => {
+t.test("Debian's legacy files can be read", { skip: skipDebian }, async t => {
   const ipv4 = world(t, readFileSync(`${debian}/GeoIP.dat`)).database
   const ipv6 = world(t, readFileSync(`${debian}/GeoIPv6.dat`)).database
   t.equal(ipv4.state.format, 'dat')
@@ -545,7 +596,7 @@ const header = (generated = 'Wed, 28 Oct 2026 05:00:00 GMT') =>
 const geoip = `${header()}3221225984,3221226239,DE\n3405803776,3405803903,??\n`
 const geoip6 = `${header()}2001:db8::,2001:db8:0:ffff:ffff:ffff:ffff:ffff,CH\n`
 
-t.test('the shipped database is made from the text files, with their date and licence', async t => {
+t.test('the database is built from the text files, with their date and licence', async t => {
   const { mmdb, notice } = convert({ geoip, geoip6 })
   const { database } = world(t, mmdb)
   t.same(database.builtAt, new Date('2026-10-28T05:00:00Z'))
@@ -568,7 +619,7 @@ t.test('the shipped database is made from the text files, with their date and li
   )
 })
 
-t.test('text in another form is refused at its line, not guessed at', async t => {
+t.test('text in another format is refused, with the line', async t => {
   const mistakes: [geoip: string, problem: RegExp][] = [
     [`${geoip}1,2,Germany\n`, /^geoip:10: expected FIRST,LAST,CC, found "1,2,Germany"/],
     [`${geoip}1,2,DE,x\n`, /^geoip:10: /],
@@ -584,7 +635,7 @@ t.test('text in another form is refused at its line, not guessed at', async t =>
   }
 })
 
-t.test('the script writes the database and its notice, or says what to do', async t => {
+t.test('the script writes the database and its notice, or says what is missing', async t => {
   const directory = t.testdir({ data: { geoip, geoip6 }, empty: {} })
   const script = join(import.meta.dirname, '../../scripts/geoip-data.ts')
   const run = (...args: string[]) =>

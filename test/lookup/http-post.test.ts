@@ -38,7 +38,7 @@ t.test('https, with a certificate that the system trusts', { skip }, async t => 
   await t.rejects(post(stranger), { name: 'LookupError', message: /self-signed|unable to verify/ })
 })
 
-t.test('a request whose time is up asks nobody', async t => {
+t.test('a request whose time has run out is not sent', async t => {
   const asked = httpPost('http://127.0.0.1:9/', '', 'text/plain', AbortSignal.abort())
   await t.rejects(asked, { name: 'LookupError', message: 'http://127.0.0.1:9: no answer in time' })
 })

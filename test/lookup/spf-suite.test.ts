@@ -8,7 +8,7 @@ import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { spfChecker } from '../../daemon/lookup/spf.ts'
-import { systemClock } from '../../daemon/policy/clock.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
 import { type ZoneData, type ZoneRecord, zones } from '../support/zones.ts'
 
 const SUITE = '/usr/share/doc/python3-spf/rfc7208-tests.yml.gz'

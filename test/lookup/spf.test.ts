@@ -1,14 +1,15 @@
-/** SPF beyond the suite of RFC 7208: words, limits, what a hostile DNS may say. */
+/** SPF beyond the suite of RFC 7208: messages, limits, hostile answers. */
 
 import fc from 'fast-check'
 import t from 'tap'
 import { spfChecker } from '../../daemon/lookup/spf.ts'
-import type { SpfLimits, SpfQuestion } from '../../daemon/policy/spf.ts'
+import type { SpfLimits, SpfQuestion } from '../../daemon/policy/ports/spf.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
 import { runs } from '../support/fuzz.ts'
 import { type ZoneData, type ZoneRecord, zones } from '../support/zones.ts'
 
 const NOW = Date.UTC(2026, 10, 20, 12)
-const clock = { now: () => NOW, elapsed: () => 0 }
+const clock = { ...systemClock, now: () => NOW, elapsed: () => 0 }
 const LIMITS: SpfLimits = { terms: 10, namesPerTerm: 10, voids: 2 }
 
 function question(changes: Partial<SpfQuestion> = {}): SpfQuestion {
@@ -37,7 +38,7 @@ async function check(
   return { ...(await checker.check(question(changes))), asked: dns.asked }
 }
 
-t.test('the verdict says what decided, and where', async t => {
+t.test('the verdict says what decided it, and where', async t => {
   const more: ZoneData = {
     'soft.example.org': [{ TXT: 'v=spf1 ~all' }],
     'dead.example.org': ['TIMEOUT'],
@@ -55,7 +56,7 @@ t.test('the verdict says what decided, and where', async t => {
     ['v=spf1 all:x', 'permerror', "'all:x' is not how mechanism 'all' is written"],
     ['v=spf1 a:%{z}', 'permerror', "Macro '%{z}' may not be used here"],
     ['v=spf1 a:%{d0}', 'permerror', "Macro '%{d0}' keeps nothing"],
-    ['v=spf1 a:%%{d}', 'permerror', "'%%{d}' is no domain name"],
+    ['v=spf1 a:%%{d}', 'permerror', "'%%{d}' is not a domain name"],
     ['v=spf1 include:none.example.org', 'permerror', 'example.org ... none.example.org: No app'],
     ['v=spf1 include:example.org', 'permerror', 'example.org ... example.org: Maximum DNS-inter'],
     ['v=spf1 a:dead.example.org', 'temperror', "'time-out' error on DNS 'A' lookup of 'dead"],
@@ -69,7 +70,7 @@ t.test('the verdict says what decided, and where', async t => {
   t.match(helo.explanation, "to use 'example.org' in 'helo' identity")
 })
 
-t.test('what is no domain is asked nothing', async t => {
+t.test('nothing is looked up for anything but a domain', async t => {
   for (const identity of [
     'a@',
     '',
@@ -103,13 +104,46 @@ t.test('an address with letters outside of ASCII', async t => {
   t.strictSame(verdict.asked, ['xn--bcher-kva.example TXT', 'mail.example.org A'])
 })
 
-t.test('an IPv4 address in IPv6 clothes is IPv4', async t => {
+t.test('an IPv4-mapped address is IPv4', async t => {
   const address = '::ffff:192.0.2.1'
   t.equal((await check(policy('v=spf1 ip4:192.0.2.1 -all'), { address })).result, 'pass')
   t.equal((await check(policy(`v=spf1 ip6:${address} -all`), { address })).result, 'fail')
 })
 
-t.test('every limit is the one that was given', async t => {
+t.test('a client behind a NAT64 translator is its IPv4 address', async t => {
+  const address = '64:ff9b::198.18.0.1'
+  const real = '64:ff9b::8.8.8.8'
+  t.equal((await check(policy('v=spf1 ip4:8.8.8.8 -all'), { address: real })).result, 'pass')
+  t.equal((await check(policy('v=spf1 ip4:198.18.0.1 -all'), { address })).result, 'fail')
+  const exists = await check(policy('v=spf1 exists:%{ir}.%{v}.example.net -all'), { address: real })
+  t.ok(exists.asked.includes('8.8.8.8.in-addr.example.net A'))
+})
+
+t.test('final dots and letter case of domains are ignored', async t => {
+  const data: ZoneData = {
+    'example.org': [{ TXT: 'v=spf1 exists:%{h}.%{o}.example.net. -all' }],
+    'mail.example.org.example.org.example.net': [{ A: '127.0.0.2' }],
+  }
+  for (const [identity, helo] of [
+    ['a@example.org', 'mail.example.org'],
+    ['a@EXAMPLE.org.', 'MAIL.example.ORG.'],
+    ['a@example\u3002org\u3002', 'mail.example.org'],
+  ] as const) {
+    t.equal((await check(data, { identity, helo })).result, 'pass', identity)
+    const own = { scope: 'helo', identity: 'Example.Org.', helo } as const
+    t.equal((await check(data, own)).result, 'pass', 'the HELO name')
+  }
+})
+
+t.test('a client without a HELO name does not make a record invalid', async t => {
+  const data: ZoneData = {
+    'example.org': [{ TXT: 'v=spf1 include:%{i}._ip.%{h}._ehlo.%{d}.example.net -all' }],
+    '192.0.2.1._ip.unknown._ehlo.example.org.example.net': [{ TXT: 'v=spf1 +all' }],
+  }
+  t.equal((await check(data, { helo: '' })).result, 'pass')
+})
+
+t.test('every limit can be set', async t => {
   const hosts: ZoneData = {
     'one.example.org': [{ A: '192.0.2.9' }],
     'many.example.org': [1, 2, 3].map(n => ({ MX: [n, 'one.example.org'] })),
@@ -139,7 +173,29 @@ t.test('every limit is the one that was given', async t => {
   })
 })
 
-t.test('names of the client’s address do not spend the domain’s limits', async t => {
+t.test('hosts without an IPv6 address are not void lookups', async t => {
+  const data: ZoneData = {
+    'example.org': [
+      { TXT: 'v=spf1 a mx a:a.example.net include:new.example.net -all' },
+      { A: '192.0.2.9' },
+      ...[1, 2, 3, 4].map(n => ({ MX: [n, `m${n}.example.net`] })),
+    ],
+    ...Object.fromEntries([1, 2, 3, 4].map(n => [`m${n}.example.net`, [{ A: `192.0.2.${n}` }]])),
+    'a.example.net': [{ A: '192.0.2.8' }],
+    'new.example.net': [{ TXT: 'v=spf1 ip6:2001:db8::/32 -all' }],
+  }
+  t.equal((await check(data, { address: '2001:db8::1' })).result, 'pass')
+  t.equal((await check(data, { address: '2001:db9::1' })).result, 'fail')
+})
+
+t.test('nonexistent exchangers of one term are one void lookup', async t => {
+  const exchangers = [1, 2, 3, 4].map(n => ({ MX: [n, `m${n}.example.net`] }))
+  const data: ZoneData = { 'example.org': [{ TXT: 'v=spf1 mx ip4:192.0.2.1 -all' }, ...exchangers] }
+  t.equal((await check(data)).result, 'pass')
+  t.equal((await check(data, {}, { voids: 0 })).result, 'permerror')
+})
+
+t.test('names of the client’s address do not count against the domain’s limits', async t => {
   const names = Array.from({ length: 10 }, (_, i) => ({ PTR: `no${i}.example.com` }))
   const data = policy('v=spf1 ptr a:x.example.org a:y.example.org exists:%{p}.%{d} -all', {
     '1.2.0.192.in-addr.arpa': names,
@@ -202,7 +258,7 @@ t.test('a domain’s explanation', async t => {
   t.equal(nowhere.authority, undefined)
 })
 
-t.test('once the mail’s time is up nothing more is asked', async t => {
+t.test('nothing is looked up after the mail’s time has run out', async t => {
   const over = new AbortController()
   const dns = zones(policy('v=spf1 a:one.example.org a:two.example.org -all'), true)
   const verdict = spfChecker(dns, LIMITS, clock).check(question(), over.signal)
@@ -211,7 +267,7 @@ t.test('once the mail’s time is up nothing more is asked', async t => {
   t.strictSame(dns.asked, ['example.org TXT'])
 })
 
-t.test('random policies and a hostile DNS: a result within the limits, always', async () => {
+t.test('random policies and a hostile DNS always give a result within the limits', async () => {
   const names = ['a.example.org', 'b.example.org', 'c.example.org', 'example.org']
   const spec = fc.oneof(
     fc.constantFrom(...names, '%{d}', '%{p}.example.org', '%{ir}.%{v}.a.example.org', '%{h}'),
@@ -268,7 +324,7 @@ t.test('random policies and a hostile DNS: a result within the limits, always', 
   )
 })
 
-t.test('a policy full of macros is refused before it costs anything', async t => {
+t.test('a policy full of macros is rejected before it is expanded', async t => {
   const many = policy(`v=spf1 exists:${'%{l1r-}'.repeat(9000)}.example.org -all`)
   const began = performance.now()
   const { result, explanation } = await check(many, { identity: `${'-'.repeat(1900)}@example.org` })

@@ -1,8 +1,9 @@
 /** Greylist's whitelist in each SQL database: one table, counted right also when all count at once. */
 
 import t from 'tap'
-import { sqlWhitelist } from '../../daemon/plugins/auto-whitelist.ts'
-import { sqlConnection } from '../../daemon/store/dsn.ts'
+import { sqlWhitelist } from '../../daemon/plugins/parts/auto-whitelist.ts'
+import { sqlConnection } from '../../daemon/remote/dsn.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
 import { SQL_DATABASES, sqlMissing, startSqlDatabase } from '../support/sql-databases.ts'
 import { NOON } from '../support/world.ts'
 
@@ -13,7 +14,7 @@ for (const name of SQL_DATABASES) {
     const source = await startSqlDatabase(t, name)
     const daemons = [sqlConnection(source), sqlConnection(source)]
     t.teardown(() => daemons.map(db => db.close()))
-    const clock = { now: () => now, elapsed: () => 0 }
+    const clock = { ...systemClock, now: () => now, elapsed: () => 0 }
     let now = NOON
     const options = { expireDays: 60, mysqlEngine: 'InnoDB', clock }
     const lists = daemons.map(db => sqlWhitelist(db, 'autowl', options))

@@ -66,7 +66,7 @@ async function passOnce(world: GreyWorld, mail: Record<string, string> = MAIL): 
   await world.ask(mail)
 }
 
-t.test('who comes again after the waiting time passes', async t => {
+t.test('a client that retries after the waiting time passes', async t => {
   const world = await greyWorld(t)
   t.equal(await world.ask(MAIL), DEFERRED)
   t.equal(world.store.entries()[TICKET], String(NOON / 1000 + 300))
@@ -82,7 +82,7 @@ t.test('who comes again after the waiting time passes', async t => {
   t.equal(await world.ask(MAIL), DEFERRED, 'who comes too late as well')
 })
 
-t.test('the waiting times are those written, in the plugin or in <Ticket>', async t => {
+t.test('the waiting times are those in the plugin or in <Ticket>', async t => {
   const ticket = '<Ticket>\nmodule = Memcached\nmin_retry_wait = 10\n</Ticket>'
   const world = await greyWorld(t, `min_retry_wait = 60\nmax_retry_wait = 90\n${ticket}`)
   t.equal(await world.ask(MAIL), DEFERRED)
@@ -96,17 +96,20 @@ t.test('the waiting times are those written, in the plugin or in <Ticket>', asyn
   t.match(never.messages, [/warning: .*no mail can pass unless max_retry_wait/])
 })
 
-t.test('sender, client and recipient each make another ticket; none of them is needed', async t => {
-  const world = await greyWorld(t)
-  await world.ask(MAIL)
-  world.later(301)
-  for (const other of ['sender', 'client_address', 'recipient'] as const) {
-    t.equal(await world.ask({ ...MAIL, [other]: `x${MAIL[other]}` }), DEFERRED, other)
-  }
-  t.equal(await world.ask({}), DEFERRED)
-  t.equal(world.store.entries()[',,'], String(NOON / 1000 + 601))
-  t.equal(await world.ask(MAIL), PASSED)
-})
+t.test(
+  'each sender, client and recipient has its own ticket; any of them may be missing',
+  async t => {
+    const world = await greyWorld(t)
+    await world.ask(MAIL)
+    world.later(301)
+    for (const other of ['sender', 'client_address', 'recipient'] as const) {
+      t.equal(await world.ask({ ...MAIL, [other]: `x${MAIL[other]}` }), DEFERRED, other)
+    }
+    t.equal(await world.ask({}), DEFERRED)
+    t.equal(world.store.entries()[',,'], String(NOON / 1000 + 601))
+    t.equal(await world.ask(MAIL), PASSED)
+  },
+)
 
 t.test('messages, score and mode', async t => {
   const silent = await greyWorld(t, 'append_waittime = 0\ndefer_message = 450 4.2.0 later')
@@ -128,7 +131,7 @@ t.test('messages, score and mode', async t => {
   t.strictSame(off.store.entries(), {})
 })
 
-t.test('mode = accept: Postfix knows no such action, so it is dunno', async t => {
+t.test('mode = accept: Postfix has no such action, so it is dunno', async t => {
   const store = fakeKeyValueStore(NOON)
   await store.set(TICKET, '1', 60)
   const text = chain(plugin('Greylist', 'mode = accept') + END, BOTH)
@@ -138,7 +141,7 @@ t.test('mode = accept: Postfix knows no such action, so it is dunno', async t =>
   t.equal(await world.ask(MAIL), 'dunno')
 })
 
-t.test('create_ticket = 0 judges only mail that has a ticket already', async t => {
+t.test('create_ticket = 0 judges only mail that already has a ticket', async t => {
   const world = await greyWorld(t, 'create_ticket = 0')
   t.equal(await world.ask(MAIL), PASSED)
   t.strictSame(world.store.entries(), {})
@@ -149,7 +152,7 @@ t.test('create_ticket = 0 judges only mail that has a ticket already', async t =
 })
 
 t.test(
-  'in two stages: mail that the first block lets pass passes the second, scored once',
+  'in two stages: mail that passes the first block passes the second, and is scored once',
   async t => {
     const world = await greyWorld(t, 'score = -5\ncreate_ticket = 0\nquery_autowl = 0', {
       blocks:
@@ -167,7 +170,7 @@ t.test(
   },
 )
 
-t.test('a pair that has passed three times is known, until it stays away for 60 days', async t => {
+t.test('a pair that has passed three times is known until it is not seen for 60 days', async t => {
   const world = await greyWorld(t)
   for (const count of [1, 2, 3]) {
     await passOnce(world, { ...MAIL, recipient: `${count}@example.org` })
@@ -187,7 +190,7 @@ t.test('a pair that has passed three times is known, until it stays away for 60 
   t.match(whitelist(world), [['example.net', '192.0.2.5', 1]], 'and begins again')
 })
 
-t.test('a row of the original’s table counts, in that table as it is', async t => {
+t.test('a row of mtpolicyd’s table counts, and the table is used unchanged', async t => {
   const world = await greyWorld(t)
   const sql = world.sql(DSN)
   sql.execute('DROP TABLE autowl', [])
@@ -204,31 +207,28 @@ t.test('a row of the original’s table counts, in that table as it is', async t
   t.match(whitelist(world), [['example.net'], ['example.com', '192.0.2.5', 2]])
 })
 
-t.test(
-  'the table and the days are those written; the whitelist can be left unasked or out',
-  async t => {
-    const awl = '<AWL>\nmodule = Sql\nautowl_table = other\nautowl_expire_days = 1\n</AWL>'
-    const world = await greyWorld(t, `autowl_threshold = 1\nautowl_table = x\n${awl}`)
-    await passOnce(world)
-    t.match(whitelist(world, 'other'), [['example.net', '192.0.2.5', 1]])
-    t.equal(await world.ask(MAIL), PASSED)
-    world.later(86_401)
-    t.equal(await world.ask(MAIL), DEFERRED)
+t.test('table and days are configurable; the whitelist can be ignored or omitted', async t => {
+  const awl = '<AWL>\nmodule = Sql\nautowl_table = other\nautowl_expire_days = 1\n</AWL>'
+  const world = await greyWorld(t, `autowl_threshold = 1\nautowl_table = x\n${awl}`)
+  await passOnce(world)
+  t.match(whitelist(world, 'other'), [['example.net', '192.0.2.5', 1]])
+  t.equal(await world.ask(MAIL), PASSED)
+  world.later(86_401)
+  t.equal(await world.ask(MAIL), DEFERRED)
 
-    const unasked = await greyWorld(t, 'autowl_threshold = 1\nquery_autowl = 0')
-    await passOnce(unasked)
-    t.match(whitelist(unasked), [['example.net', '192.0.2.5', 1]])
-    t.equal(await unasked.ask(MAIL), DEFERRED)
+  const unasked = await greyWorld(t, 'autowl_threshold = 1\nquery_autowl = 0')
+  await passOnce(unasked)
+  t.match(whitelist(unasked), [['example.net', '192.0.2.5', 1]])
+  t.equal(await unasked.ask(MAIL), DEFERRED)
 
-    const without = await greyWorld(t, 'autowl_threshold = 1\nuse_autowl = 0', {
-      globals: MEMCACHED,
-    })
-    await passOnce(without)
-    t.equal(await without.ask(MAIL), DEFERRED, 'and needs no database')
-  },
-)
+  const without = await greyWorld(t, 'autowl_threshold = 1\nuse_autowl = 0', {
+    globals: MEMCACHED,
+  })
+  await passOnce(without)
+  t.equal(await without.ask(MAIL), DEFERRED, 'and needs no database')
+})
 
-t.test('an odd sender passes the whitelist by', async t => {
+t.test('an odd sender bypasses the whitelist', async t => {
   const world = await greyWorld(t, 'autowl_threshold = 1')
   for (const sender of [`a@${'b'.repeat(256)}`, 'a@bücher.example']) {
     await passOnce(world, { ...MAIL, sender })
@@ -243,7 +243,7 @@ t.test('an odd sender passes the whitelist by', async t => {
   ])
 })
 
-t.test('the hourly task removes what has expired, no other task does', async t => {
+t.test('the hourly task removes expired pairs, no other task does', async t => {
   const world = await greyWorld(t)
   const sql = world.sql(DSN)
   for (const [domain, days] of [
@@ -277,7 +277,7 @@ t.test('the whitelist in Redis', async t => {
   t.equal(await one.ask(MAIL), DEFERRED, 'with a threshold of 1 the unknown are unknown, too')
 })
 
-t.test('one mail: each recipient has its ticket, and what has passed stays passed', async t => {
+t.test('one mail: each recipient has a ticket, and what has passed stays passed', async t => {
   const world = await greyWorld(t, 'score = -5', {
     globals: `${BOTH}\n${SESSIONS}`,
     blocks: plugin('AddScoreHeader'),
@@ -307,7 +307,7 @@ t.test('one mail with several recipients of a known pair counts once', async t =
   t.match(whitelist(world), [['example.net', '192.0.2.5', 2]])
 })
 
-t.test('a store that does not answer is a failed plugin, not deferred mail', async t => {
+t.test('a store that does not respond is a failed plugin, not deferred mail', async t => {
   const world = await greyWorld(t)
   world.store.isDown = true
   t.equal(await world.ask(MAIL), PASSED)
@@ -321,14 +321,14 @@ t.test('a store that does not answer is a failed plugin, not deferred mail', asy
   t.match(await strict.ask(MAIL), /^defer the mail could not be checked/)
 })
 
-t.test('something else under a ticket’s key is no ticket', async t => {
+t.test('an unknown value under a ticket’s key is not a ticket', async t => {
   const world = await greyWorld(t)
   await world.store.set(TICKET, 'soon', 60)
   t.equal(await world.ask(MAIL), DEFERRED)
   t.equal(await world.ask(MAIL), `${DEFERRED} (300s left)`)
 })
 
-t.test('what is missing or wrong is said, and the daemon does not start', async t => {
+t.test('missing or wrong settings are reported, and the daemon does not start', async t => {
   for (const [lines, globals, message] of [
     ['', DB, /there is no <Connection memcached> for its tickets/],
     ['', MEMCACHED, /there is no <Connection db> for its whitelist; "use_autowl = 0" needs none/],
@@ -336,7 +336,7 @@ t.test('what is missing or wrong is said, and the daemon does not start', async 
     ['memcached = a', BOTH, /there is no <Connection a> for its tickets/],
     ['<Ticket>\nmemcached = b\n</Ticket>', BOTH, /there is no <Connection b> for its tickets/],
     ['<AWL>\ndb = c\n</AWL>', BOTH, /there is no <Connection c> for its whitelist/],
-    ['autowl_table = "a;b"', BOTH, /"a;b" of engine "MyISAM" cannot be a table/],
+    ['autowl_table = "a;b"', BOTH, /"a;b" of engine "MyISAM" cannot be a table name/],
     ['<AWL>\nmodule = Memcached\n</AWL>', BOTH, /expected Sql or Redis, found "Memcached"/],
     ['<Ticket>\nmodule = Sql\n</Ticket>', BOTH, /expected Memcached or Redis, found "Sql"/],
     ['<Ticket>\nmin_retry_wait = soon\n</Ticket>', BOTH, /"min_retry_wait" in <Ticket>: expected/],
@@ -349,11 +349,14 @@ t.test('what is missing or wrong is said, and the daemon does not start', async 
   const odd = await makeWorld(
     chain(plugin('Greylist', 'mode = reject\ndefer_message = wait'), BOTH),
   )
-  t.match(odd.messages, [/"wait" is no action/, /expected passive or dunno/])
+  t.match(odd.messages, [
+    /expected one of: passive, dunno, accept, found "\w+"; it counts as "passive"/,
+    /"wait" is not an action/,
+  ])
 })
 
 t.test(
-  'with real servers: tickets in memcached and in Redis, and a sender too long for a key',
+  'with real servers: tickets in memcached and Redis, and a sender too long for a key',
   { skip: serverMissing('memcached') || serverMissing('redis') },
   async t => {
     const [memcached, redis] = await Promise.all([startServer('memcached'), startServer('redis')])
@@ -380,7 +383,7 @@ t.test(
   },
 )
 
-t.test('a store that answers after the deadline changes nothing that counts later', async t => {
+t.test('a store that answers after the deadline changes nothing for later requests', async t => {
   const globals = `request_timeout = 1\non_failure = defer\n${BOTH}`
   const world = await greyWorld(t, '', { globals, secondMilliseconds: 20 })
   await world.ask(MAIL)
@@ -391,4 +394,27 @@ t.test('a store that answers after the deadline changes nothing that counts late
   world.store.delay = 0
   t.ok(TICKET in world.store.entries(), 'the ticket is still there')
   t.equal(await world.ask(MAIL), PASSED, 'and good for the next try')
+})
+
+t.test('authenticated users are not greylisted unless the configuration says so', async t => {
+  for (const [lines, answer] of [
+    ['', 'dunno'],
+    ['authenticated = on', 'defer greylisting is active'],
+  ] as const) {
+    const world = await makeWorld(
+      chain(
+        plugin('Greylist', `use_autowl = 0\n${lines}`),
+        '<Connection memcached>\nmodule = Memcached\n</Connection>',
+      ),
+      { keyValue: fakeKeyValueStore(NOON) },
+    )
+    t.teardown(() => world.close())
+    const mail = {
+      client_address: '192.0.2.4',
+      sender: 'a@example.org',
+      recipient: 'b@example.net',
+    }
+    t.equal(await world.ask({ ...mail, sasl_username: 'alice' }), answer)
+    t.match(await world.ask({ ...mail, sasl_username: '' }), /^defer/)
+  }
 })

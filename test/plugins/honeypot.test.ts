@@ -29,23 +29,26 @@ async function trapWorld(
 
 const from = (client_address: string, recipient: string) => ({ client_address, recipient })
 
-t.test('who writes to a honeypot is refused, there and everywhere, for a time', async t => {
-  const world = await trapWorld(t, 'recipients = "bob@example.org,  al@example.org"\nexpire = 60')
-  t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), FREE)
-  t.strictSame(world.store.entries(), {})
-  t.equal(await world.ask(from('192.0.2.4', 'al@example.org')), TRAPPED)
-  t.strictSame(Object.keys(world.store.entries()), ['trap,192.0.2.4'])
-  t.equal(world.store.secondsLeft('trap,192.0.2.4'), 60)
-  t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), TRAPPED)
-  t.equal(await world.ask(from('192.0.2.5', 'real@example.org')), FREE, 'nobody else')
-  t.equal(await world.ask(from('192.0.2.5', 'Bob@example.org')), FREE, 'compared exactly')
-  world.store.now += 59_000
-  t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), TRAPPED)
-  world.store.now += 1000
-  t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), FREE)
-})
+t.test(
+  'a client that writes to a honeypot is refused, there and everywhere, for some time',
+  async t => {
+    const world = await trapWorld(t, 'recipients = "bob@example.org,  al@example.org"\nexpire = 60')
+    t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), FREE)
+    t.strictSame(world.store.entries(), {})
+    t.equal(await world.ask(from('192.0.2.4', 'al@example.org')), TRAPPED)
+    t.strictSame(Object.keys(world.store.entries()), ['trap,192.0.2.4'])
+    t.equal(world.store.secondsLeft('trap,192.0.2.4'), 60)
+    t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), TRAPPED)
+    t.equal(await world.ask(from('192.0.2.5', 'real@example.org')), FREE, 'nobody else')
+    t.equal(await world.ask(from('192.0.2.5', 'Bob@example.org')), FREE, 'compared exactly')
+    world.store.now += 59_000
+    t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), TRAPPED)
+    world.store.now += 1000
+    t.equal(await world.ask(from('192.0.2.4', 'real@example.org')), FREE)
+  },
+)
 
-t.test('honeypots by regular expression, a message, and being seen again', async t => {
+t.test('honeypots by regular expression, a message, and renewal', async t => {
   const world = await trapWorld(
     t,
     'recipients_re = "^trap-\\d+@, (?i)^SINK@"\nreject_message = go away\nexpire = 60',
@@ -58,10 +61,10 @@ t.test('honeypots by regular expression, a message, and being seen again', async
   t.equal(await world.ask(from('192.0.2.5', 'trap-x@example.org')), FREE)
   t.equal(await world.ask({ recipient: 'trap-1@example.org' }), FREE, 'no client, nobody to trap')
   const odd = await makeWorld(chain(plugin('Honeypot', 'recipients_re = "(, a@"'), MEMCACHED))
-  t.match(odd.messages, [/warning: "recipients_re" .*"\(" is passed over/])
+  t.match(odd.messages, [/warning: "recipients_re" .*"\(" is skipped/])
 })
 
-t.test('another mode scores once per mail and runs the blocks inside', async t => {
+t.test('any other mode scores once per mail and runs the nested blocks', async t => {
   const world = await trapWorld(
     t,
     'recipients = bob@example.org\nmode = passive\nscore = 7',
@@ -82,7 +85,7 @@ t.test('another mode scores once per mail and runs the blocks inside', async t =
   t.equal(await nested.ask(from('192.0.2.5', 'real@example.org')), FREE)
 })
 
-t.test('switched off, without a store, and with one that does not answer', async t => {
+t.test('switched off, without a store, and with one that does not respond', async t => {
   const off = await trapWorld(t, 'recipients = bob@example.org\nenabled = off')
   t.equal(await off.ask(from('192.0.2.4', 'bob@example.org')), FREE)
   const missing = await makeWorld(chain(plugin('Honeypot', 'memcached = other'), MEMCACHED))
@@ -95,7 +98,7 @@ t.test('switched off, without a store, and with one that does not answer', async
 })
 
 t.test(
-  'trapped in a real memcached, or in Redis, by one daemon for all',
+  'one daemon traps for all, in a real memcached or in Redis',
   { skip: serverMissing('memcached') || serverMissing('redis') },
   async t => {
     const [memcached, redis] = await Promise.all([startServer('memcached'), startServer('redis')])

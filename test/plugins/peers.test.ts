@@ -27,7 +27,7 @@ async function service(t: Test, ...talk: Parameters<typeof peerServer>): Promise
 const proxy = (lines: string): string =>
   chain(plugin('Proxy', lines) + plugin('Action', 'action = reject the end', 'end'))
 
-t.test('Proxy: the request goes on as it came, the action ends the chain', async t => {
+t.test('Proxy: the request is forwarded unchanged, and the action ends the chain', async t => {
   const server = await service(
     t,
     answering(REQUEST, 'noise=1\naction=reject a\naction=defer b=c ü\n\n'),
@@ -53,7 +53,7 @@ t.test('Proxy: the request goes on as it came, the action ends the chain', async
   )
 })
 
-t.test('Proxy: what is no answer is a failure of the plugin', async t => {
+t.test('Proxy: an invalid answer is a failure of the plugin', async t => {
   for (const [answer, message] of [
     ['foo=bar\n\n', /the answer has no action/],
     ['garbage\n\n', /not NAME=VALUE/],
@@ -77,7 +77,7 @@ t.test('Proxy: what is no answer is a failure of the plugin', async t => {
   t.match(alone.errors, [/ECONNREFUSED/])
 })
 
-t.test('Proxy: a connection for each request, or a few that are kept', async t => {
+t.test('Proxy: one connection per request, or a few that are kept open', async t => {
   const server = await service(t, answering(REQUEST, 'action=reject x\n\n'))
   const each = await rightWorld(t, proxy(`host = 127.0.0.1:${server.port}`))
   for (let i = 0; i < 3; i++) t.equal(await each.ask(ANY), 'reject x')
@@ -113,7 +113,7 @@ t.test('Proxy: a connection for each request, or a few that are kept', async t =
   }
 })
 
-t.test('Proxy: a service that is silent ends with the request’s time', async t => {
+t.test('Proxy: a silent service fails when the request times out', async t => {
   const server = await service(t, () => undefined)
   const world = await rightWorld(t, proxy(`host = 127.0.0.1:${server.port}`), {
     secondMilliseconds: 50,
@@ -124,7 +124,7 @@ t.test('Proxy: a service that is silent ends with the request’s time', async t
   t.equal(server.connections, 1, 'and its connection with it')
 })
 
-t.test('Proxy: a service that asks us back comes to an end', async t => {
+t.test('Proxy: a loop of services comes to an end', async t => {
   const worlds: World[] = []
   const server = await service(t, socket => {
     socket.on('data', () => {
@@ -133,10 +133,10 @@ t.test('Proxy: a service that asks us back comes to an end', async t => {
   })
   worlds.push(await rightWorld(t, proxy(`host = 127.0.0.1:${server.port}`)))
   t.equal(await worlds[0]?.ask(ANY), 'reject the end')
-  t.match(worlds[0]?.errors, [/500 questions are waiting/], 'once, at the innermost')
+  t.match(worlds[0]?.errors, [/500 requests are already pending/], 'once, at the innermost')
 })
 
-t.test('Proxy: a target that is missing or none is said at start', async t => {
+t.test('Proxy: a missing or invalid target is reported at start', async t => {
   const nothing = await makeWorld(proxy(''))
   t.match(nothing.messages, [/error: .*"host" or "socket_path" is needed/])
   t.equal(await nothing.ask(ANY), 'reject the end')
@@ -168,7 +168,7 @@ const ctIpRep = (url: string, lines = '', globals = ''): string =>
 const verdict = (action: string): string => `x-ctch-dm-action:${action}\r\nx-ctch-refid:tid=1\r\n`
 const CLIENT = { client_address: '192.0.2.1', instance: '1' }
 
-t.test('CtIpRep asks once per mail, and reacts by the mode', async t => {
+t.test('CtIpRep queries once per mail, and reacts by the mode', async t => {
   const heard: unknown[] = []
   let answer = verdict('permfail')
   const url = await web(t, async (request, response) => {
@@ -213,7 +213,7 @@ t.test('CtIpRep asks once per mail, and reacts by the mode', async t => {
   t.match(await answers('permfail', 'enabled = off'), /score=0$/)
 })
 
-t.test('CtIpRep: whatever is no verdict is a failure of the plugin', async t => {
+t.test('CtIpRep: an answer without a verdict is a failure of the plugin', async t => {
   let respond: RequestListener = (_request, response) => void response.end()
   const url = await web(t, (request, response) => respond(request, response))
   const failure = async (request = CLIENT, at = url): Promise<string | undefined> => {
@@ -224,7 +224,7 @@ t.test('CtIpRep: whatever is no verdict is a failure of the plugin', async t => 
   }
   t.match(await failure(), /verdict ""/)
   respond = (_request, response) => void response.end(verdict('weird'))
-  t.match(await failure(), /plugin ct failed: ctipd answers with the verdict "weird"/)
+  t.match(await failure(), /plugin ct failed: ctipd answered with the verdict "weird"/)
   respond = (_request, response) => void response.writeHead(500).end(verdict('permfail'))
   t.match(await failure(), /status 500/)
   respond = (_request, response) =>

@@ -1,7 +1,14 @@
 /** Plugins that need nothing but the request and what is known about the mail. */
 
 import t, { type Test } from 'tap'
-import { chain, makeWorld, plugin, type World, type WorldOptions } from '../support/world.ts'
+import {
+  CHINESE,
+  chain,
+  makeWorld,
+  plugin,
+  type World,
+  type WorldOptions,
+} from '../support/world.ts'
 
 const END = plugin('Action', 'action = reject end', 'end')
 const SESSIONS = '<SessionCache>\nmodule = Memory\n</SessionCache>'
@@ -25,7 +32,7 @@ t.test('the first action ends the chain, in the order of the file', async t => {
   t.match(world.verdicts, [{ by: 'zz', verdict: 'reject first' }])
 })
 
-t.test('an action goes out as it is written, on one line, and never empty', async t => {
+t.test('an action is sent as written, on one line, and never empty', async t => {
   const world = await rightWorld(
     t,
     chain(plugin('Action', 'action <<EOT\nPREPEND X-A:  $1 %IP% ü\nX-B: forged\nEOT')),
@@ -36,14 +43,19 @@ t.test('an action goes out as it is written, on one line, and never empty', asyn
   t.match(empty.messages, [/^test\.conf:6:10: warning: "action" in <Plugin action>: an empty/])
 })
 
-t.test('a first word that Postfix does not know is a restriction class, or a slip', async t => {
+t.test('a first word unknown to Postfix is a restriction class, or a typing error', async t => {
   const text = plugin('Action', 'action = "rejct you"')
   const passing = await makeWorld(chain(text))
-  t.match(passing.messages, [/warning: .*"rejct" is no action of Postfix.*did you mean "reject"/])
+  t.match(passing.messages, [
+    /warning: .*"rejct" is not an action of access.*did you mean "reject"/,
+  ])
   t.equal(await passing.ask({}), 'rejct you')
   const failing = await makeWorld(chain(text, 'unknown_action = fail'))
   t.equal(await failing.ask({}), 'dunno')
-  t.match(failing.errors, [/"rejct you" is no action/])
+  t.match(failing.errors, [/returned "rejct you", which is not a Postfix action/])
+  const closing = await makeWorld(chain(text, 'unknown_action = fail\non_failure = close'))
+  t.equal(await closing.ask({}), undefined)
+  t.equal(closing.loaded.links[0]?.link.tally.failures, 1, 'a failure counts once')
 })
 
 t.test('Condition: every matcher, plain and inverted', async t => {
@@ -101,7 +113,7 @@ t.test('Condition: every way to name a value', async t => {
   t.equal(await world.ask({ 'a:b': 'x' }), 'dunno', 'what is noted is no attribute')
 })
 
-t.test('Condition: mistakes are said at load, and the plugin has failed', async t => {
+t.test('Condition: mistakes are reported at load, and the plugin fails', async t => {
   const scope = await makeWorld(chain(plugin('Condition', 'key = x:y\naction = reject')))
   t.match(scope.messages, [
     /^test\.conf:6:7: error: "key" in <Plugin condition>: expected NAME, r:/,
@@ -113,10 +125,10 @@ t.test('Condition: mistakes are said at load, and the plugin has failed', async 
   )
   t.match(pattern.messages, [/^test\.conf:7:12: error: "re_match" in/])
   t.equal(await pattern.ask({ sender: 'a' }), 'dunno')
-  t.match(pattern.errors, [/plugin condition failed: re_match: /])
+  t.match(pattern.errors, [/plugin condition failed: this regular expression cannot be used: /])
 })
 
-t.test('Condition: a nested chain runs, unless an action makes it dead', async t => {
+t.test('Condition: a nested chain runs, unless there is an action', async t => {
   const inner = (action: string) =>
     plugin(
       'Condition',
@@ -136,7 +148,7 @@ t.test('Condition: a nested chain runs, unless an action makes it dead', async t
   t.equal(await dead.ask({ sender: 'a', recipient: 'b' }), 'reject shallow')
 })
 
-t.test('uc_ options take the mail’s value if it fits, else what is written', async t => {
+t.test('uc_ options use the mail’s value if it fits, otherwise the configured one', async t => {
   const world = async (value: string) =>
     rightWorld(
       t,
@@ -169,7 +181,7 @@ t.test('uc_ options take the mail’s value if it fits, else what is written', a
   t.equal(await acting.ask({ sender: 'b' }), 'reject all', 'nothing noted: as written')
 })
 
-t.test('scores add up, shown as they were written, the sum with 15 digits', async t => {
+t.test('scores add up, shown as written, the sum with 15 digits', async t => {
   const rows: readonly [scores: string[], sum: string][] = [
     [['0.1', '0.2'], '0.3'],
     [['1e15', '1'], '1000000000000001'],
@@ -228,7 +240,33 @@ t.test('ScoreAction reacts at the threshold, above it, or below, and fills its t
   t.match(wrong.errors, [/plugin scoreaction failed: match/])
 })
 
-t.test('a template’s placeholder in a value stays what it is', async t => {
+t.test('every placeholder is filled in wherever it stands', async t => {
+  const from = { client_address: CHINESE, sasl_username: 'alice', sender: 'a@example.org' }
+  for (const [blocks, answer] of [
+    [
+      plugin('AllowedCountries', 'countries = DE\nmessage = "%CC% %IP% %CC% %IP%"'),
+      `reject CN ${CHINESE} CN ${CHINESE}`,
+    ],
+    [
+      plugin('GeoIPLookup', '', 'g') +
+        plugin(
+          'GeoIPAction',
+          'result_from = g\ncountry_codes = CN\nreject_message = "%CC% %IP% %CC% %IP%"',
+        ),
+      `reject CN ${CHINESE} CN ${CHINESE}`,
+    ],
+    [
+      plugin('ScoreAction', 'threshold = 0\naction = "reject %IP% %SCORE% %IP% %SCORE%"'),
+      `reject ${CHINESE} 0 ${CHINESE} 0`,
+    ],
+  ] as const) {
+    const world = await makeWorld(chain(blocks))
+    t.teardown(() => world.close())
+    t.equal(await world.ask(from), answer)
+  }
+})
+
+t.test('a placeholder inside a value is left alone', async t => {
   const world = await rightWorld(
     t,
     chain(plugin('ScoreAction', 'threshold = 0\naction = "reject %IP% %SCORE%"')),
@@ -237,7 +275,7 @@ t.test('a template’s placeholder in a value stays what it is', async t => {
 })
 
 t.test(
-  'where sessions are kept, a mail’s header and scores come once, Condition’s each time',
+  'with sessions, a mail’s header and scores are added once, Condition’s every time',
   async t => {
     const world = await rightWorld(
       t,
@@ -267,7 +305,7 @@ t.test(
   },
 )
 
-t.test('without a session cache every request starts anew', async t => {
+t.test('without a session cache every request starts from scratch', async t => {
   const world = await rightWorld(
     t,
     chain(plugin('RegexList', 'key = sender\nregex = a\nscore = 2') + plugin('AddScoreHeader')),
@@ -278,12 +316,12 @@ t.test('without a session cache every request starts anew', async t => {
 })
 
 t.test(
-  'RegexList: one of several expressions, from the file too, each recipient by itself',
+  'RegexList: one of several expressions, also from a file, for each recipient separately',
   async t => {
     const files = { '/list': '# comment\n\n  # another\n^file\r\n^blank $\n(\n' }
     const body = 'key = recipient\nregex = "^one"\nregex = "^two"\nfile = /list\naction = reject'
     const world = await makeWorld(chain(plugin('RegexList', body), SESSIONS), { files })
-    t.match(world.messages, [/^test\.conf:11:8: warning: "file" in .*: "\(" is passed over/])
+    t.match(world.messages, [/^test\.conf:11:8: warning: "file" in .*: "\(" is skipped/])
     const answers = ['one', 'two', 'file', 'blank ', 'three', 'blank', '#', ''].map(recipient =>
       world.ask({ recipient, instance: '1' }),
     )
@@ -301,17 +339,14 @@ t.test(
   },
 )
 
-t.test(
-  'RegexList: a file that cannot be read is said at load, and the plugin has failed',
-  async t => {
-    const world = await makeWorld(
-      chain(plugin('RegexList', 'key = sender\nfile = /none\naction = reject')),
-    )
-    t.match(world.messages, [/^test\.conf:7:8: error: "file" in <Plugin regexlist>: \/none/])
-    t.equal(await world.ask({ sender: 'a' }), 'dunno')
-    t.match(world.errors, [/plugin regexlist failed/])
-  },
-)
+t.test('RegexList: an unreadable file is reported at load, and the plugin fails', async t => {
+  const world = await makeWorld(
+    chain(plugin('RegexList', 'key = sender\nfile = /none\naction = reject')),
+  )
+  t.match(world.messages, [/^test\.conf:7:8: error: "file" in <Plugin regexlist>: \/none/])
+  t.equal(await world.ask({ sender: 'a' }), 'dunno')
+  t.match(world.errors, [/plugin regexlist failed/])
+})
 
 t.test('enabled: off, no, 0 and false switch off, also for one mail', async t => {
   const list = (enabled: string) =>
@@ -325,13 +360,17 @@ t.test('enabled: off, no, 0 and false switch off, also for one mail', async t =>
     )
     t.equal(await switched.ask({ sender: 'a' }), 'dunno', `uc_enabled ${word}`)
   }
-  for (const word of ['on', 'yes', '1', 'whatever']) {
+  for (const word of ['on', 'yes', '1']) {
     const world = await rightWorld(t, chain(list(`enabled = ${word}`)))
     t.equal(await world.ask({ sender: 'a' }), 'reject', word)
   }
+  const other = await makeWorld(chain(list('enabled = of')))
+  t.teardown(() => other.close())
+  t.match(other.messages, [/found "of"; did you mean "o[nf]f?"\?; it counts as "on"/])
+  t.equal(await other.ask({ sender: 'a' }), 'reject')
 })
 
-t.test('SetField, ClearFields: noted, and forgotten by name or beginning', async t => {
+t.test('SetField, ClearFields: stored, and deleted by name or prefix', async t => {
   const noted = ['a', 'ab', 'b.1', 'b*'].map(key =>
     plugin('SetField', `key = ${key}\nvalue = 1`, key),
   )
@@ -356,7 +395,7 @@ t.test('SetField, ClearFields: noted, and forgotten by name or beginning', async
 })
 
 t.test(
-  'Eval keeps the action of its chain; scores in it stay, and the outer chain goes on',
+  'Eval keeps the action of its chain; its scores stay, and the outer chain continues',
   async t => {
     const world = await rightWorld(
       t,

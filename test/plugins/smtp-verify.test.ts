@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { recipientProbe } from '../../daemon/lookup/smtp-probe.ts'
-import type { DnsAnswer, DnsRecords, DnsType, Resolver } from '../../daemon/policy/dns.ts'
+import type { DnsAnswer, DnsRecords, DnsType, Resolver } from '../../daemon/policy/ports/dns.ts'
 import { type PeerServer, peerServer } from '../support/peer-server.ts'
 import { chain, makeWorld, plugin, type World, type WorldOptions } from '../support/world.ts'
 
@@ -63,7 +63,7 @@ async function rightWorld(t: Test, text: string, options?: WorldOptions): Promis
 
 const at = ({ port }: MailServer): string => `host = 127.0.0.1\nport = ${port}\n`
 
-t.test('a recipient the server takes: what it was asked, and what is scored', async t => {
+t.test('a recipient the server accepts: the dialogue and the scores', async t => {
   const server = await mailServer(t)
   const world = await rightWorld(t, verify(`${at(server)}${RECIPIENT}\n${ACTIONS}\n${SCORES}`))
   t.equal(await world.ask(MAIL), 'PREPEND X-MtScore: NO score=-5 [sv-you@example.net-starttls=-5]')
@@ -144,7 +144,7 @@ t.test('a reply can never be more than one line of text', async t => {
   t.equal(await ask('empty'), 'reject ')
 })
 
-t.test('a server that cannot be asked: nothing happens', async t => {
+t.test('a server that cannot be reached: nothing happens', async t => {
   const closed = await mailServer(t)
   await closed.close()
   const servers = {
@@ -152,6 +152,11 @@ t.test('a server that cannot be asked: nothing happens', async t => {
     busy: await mailServer(t, { greeting: '421 too busy' }),
     unwilling: await mailServer(t, { EHLO: '550 no', HELO: '550 no' }),
     rude: await mailServer(t, { MAIL: null }),
+    'STARTTLS first': await mailServer(t, {
+      MAIL: '530 5.7.0 Must issue a STARTTLS command first',
+    }),
+    'not now': await mailServer(t, { RCPT: '421 4.3.2 shutting down' }),
+    simple: await mailServer(t, { RCPT: '502 5.5.1 not implemented' }),
     strange: await mailServer(t, { greeting: 'HTTP/1.1 400 Bad Request\r\n999 x' }),
     endless: await mailServer(t, { EHLO: '250-x\r\n'.repeat(20_000) }),
     silent: await mailServer(t, { RCPT: undefined }),
@@ -167,7 +172,7 @@ t.test('a server that cannot be asked: nothing happens', async t => {
   )
 })
 
-t.test('an empty sender cannot be verified; a missing one neither', async t => {
+t.test('neither an empty nor a missing sender can be verified', async t => {
   const server = await mailServer(t)
   const world = await rightWorld(t, verify(`${at(server)}${ACTIONS}\n${SCORES}`))
   t.match(await world.ask({ ...MAIL, sender: '' }), /score=0$/)
@@ -184,7 +189,8 @@ t.test('an address is never more than an address', async t => {
   for (const recipient of [
     'a@example.net>\r\nRCPT TO:<b@example.net',
     'a@example.net> SIZE=1',
-    '<a@example.net',
+    'a@<example.net',
+    'a@example.net SIZE=1',
     `${'a'.repeat(320)}@example.net`,
     'a\0@example.net',
   ]) {
@@ -205,6 +211,18 @@ t.test('an address is never more than an address', async t => {
   t.match(modern.log, ['EHLO', 'MAIL FROM:<me@example.org> SMTPUTF8', 'RCPT TO:<jörg@example.net>'])
 })
 
+t.test('a local part is quoted, and a domain has no final dot, in the commands', async t => {
+  const server = await mailServer(t)
+  const world = await rightWorld(t, verify(`${at(server)}${RECIPIENT}`))
+  await world.ask({ ...MAIL, sender: 'john doe@Example.org.', recipient: 'a"b>c@d@example.net' })
+  t.strictSame(server.log.slice(0, 3), [
+    'EHLO',
+    'MAIL FROM:<"john doe"@Example.org> SIZE=100',
+    'RCPT TO:<"a\\"b>c@d"@example.net>',
+  ])
+  t.strictSame(world.errors, [])
+})
+
 type Zone = Readonly<Record<string, readonly DnsRecords[DnsType][] | 'failed'>>
 
 /** @param zone records by `NAME TYPE`. */
@@ -220,6 +238,7 @@ function resolver(zone: Zone): Resolver & { readonly asked: string[] } {
       // The zone has records of that type under such a key.
       return { outcome: 'found', records: records as DnsRecords[T][] }
     },
+    noListing: () => undefined,
   }
 }
 
@@ -227,7 +246,8 @@ t.test('without a host the domain’s mail exchangers are asked, or the domain i
   const server = await mailServer(t, { RCPT: '550 no' })
   const ask = async (zone: Zone, recipient = 'you@example.net') => {
     const dns = resolver(zone)
-    const text = verify(`port = ${server.port}\n${RECIPIENT}\n${ACTIONS}`)
+    // Its servers are on this host.
+    const text = verify(`port = ${server.port}\n${RECIPIENT}\n${ACTIONS}\nthis_host = on`)
     const world = await rightWorld(t, text, { dns })
     const answer = await world.ask({ ...MAIL, recipient })
     t.strictSame(world.errors, [])
@@ -264,7 +284,7 @@ t.test('TLSA of the server and OPENPGPKEY of the address are scored', async t =>
   const openpgp = `${hash}._openpgpkey.example.net OPENPGPKEY`
   const tlsa = `_${server.port}._tcp.mx.example.net TLSA`
   const lines =
-    `port = ${server.port}\n${RECIPIENT}\ncheck_tlsa = on\ncheck_openpgp = on\n` +
+    `port = ${server.port}\n${RECIPIENT}\nthis_host = on\ncheck_tlsa = on\ncheck_openpgp = on\n` +
     'has_tlsa_score = -3\nno_tlsa_score = 1\nhas_openpgp_score = -4\nno_openpgp_score = 2'
   const score = async (zone: Zone) => {
     const mx = [{ preference: 1, exchange: 'mx.example.net' }]
@@ -280,7 +300,7 @@ t.test('TLSA of the server and OPENPGPKEY of the address are scored', async t =>
   t.match(await score({ [tlsa]: 'failed', [openpgp]: 'failed' }), /score=0$/, 'nobody can tell')
 })
 
-t.test('equal questions at one time are one; there is a limit to different ones', async t => {
+t.test('simultaneous equal probes are one; the number of different ones is limited', async t => {
   const server = await mailServer(t, { RCPT: undefined })
   const probe = recipientProbe()
   const timeUp = new AbortController()

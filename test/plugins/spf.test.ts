@@ -48,7 +48,7 @@ async function spfWorld(t: Test, lines = '', before = ''): Promise<SpfWorld> {
   }
 }
 
-t.test('as it comes: fail and a wrong record reject, a silent DNS defers', async t => {
+t.test('by default fail and an invalid record reject, and a silent DNS defers', async t => {
   const { from } = await spfWorld(t)
   for (const sender of ['pass', 'soft', 'neutral', 'none']) {
     t.equal(await from(sender), CLEAN, sender)
@@ -70,7 +70,7 @@ t.test('as it comes: fail and a wrong record reject, a silent DNS defers', async
   t.match(await from('', { sender: '@fail.example.org' }), "to use '@fail.example.org' in 'mfrom'")
 })
 
-t.test('every result has a mode that decides about it, and about no other', async t => {
+t.test('every result has a mode of its own', async t => {
   const outcomes: Readonly<Record<string, string | RegExp>> = {
     reject: /^reject /,
     defer: /^defer /,
@@ -107,7 +107,7 @@ t.test('mtpolicyd deferred whatever temperror_mode said; here reject is reject',
   t.match(await from('wrong'), /^defer spf mfrom check failed: wrong\.example\.org: /)
 })
 
-t.test('a sender without address is postmaster at the HELO name, or nobody', async t => {
+t.test('a sender without an address is postmaster at the HELO name, or skipped', async t => {
   const { from, dns } = await spfWorld(t)
   t.equal(await from('', { helo_name: '' }), CLEAN, 'mtpolicyd failed here')
   t.strictSame(dns.asked, [])
@@ -124,7 +124,7 @@ t.test('a sender without address is postmaster at the HELO name, or nobody', asy
   t.equal(await scored.world.ask({ client_address: '192.0.2.1', sender: '' }), CLEAN)
 })
 
-t.test('the HELO name is checked first; its pass says nothing', async t => {
+t.test('the HELO name is checked first; a pass decides nothing', async t => {
   const { from, world } = await spfWorld(t, 'pass_score = 2\nsoftfail_score = 4')
   const failing = { helo_name: 'fail.example.org' }
   t.equal(
@@ -146,7 +146,7 @@ t.test('the HELO name is checked first; its pass says nothing', async t => {
 t.test('clients that are not checked', async t => {
   const { from, world } = await spfWorld(
     t,
-    'whitelist = "192.0.2.0/28, 198.51.100.7 2001:db8::/32"',
+    'whitelist = "192.0.2.0/28, 198.51.100.7 2001:db8::/32 203.0.113.0/255.255.255.192"',
   )
   for (const address of [
     '127.0.0.1',
@@ -156,21 +156,22 @@ t.test('clients that are not checked', async t => {
     '192.0.2.15',
     '::ffff:192.0.2.15',
     '198.51.100.7',
+    '203.0.113.63',
     '2001:DB8::5',
     '',
   ]) {
     t.equal(await from('fail', { client_address: address }), CLEAN, address)
   }
-  for (const address of ['192.0.2.16', '198.51.100.8', '2001:db9::5']) {
+  for (const address of ['192.0.2.16', '198.51.100.8', '203.0.113.64', '2001:db9::5']) {
     t.match(await from('fail', { client_address: address }), /^reject/, address)
   }
   t.equal(await world.ask({ sender: 'a@fail.example.org' }), CLEAN, 'no address at all')
   t.strictSame(world.errors, [])
   t.equal(await from('fail', { client_address: 'unknown' }), CLEAN)
-  t.match(world.errors, ['plugin spf failed: "unknown" is no address'])
+  t.match(world.errors, ['plugin spf failed: "unknown" is not an address'])
 })
 
-t.test('what a refused mail is told', async t => {
+t.test('the text of a refusal', async t => {
   const { from } = await spfWorld(
     t,
     'reject_message = "[%AUTH_EXPL%] %AUTH_EXPL%"\nsoftfail_mode = reject\n' +
@@ -200,7 +201,7 @@ t.test('limits, a score field, and values of the mail', async t => {
   }
 })
 
-t.test('questions are asked while an earlier plugin waits, and found later', async t => {
+t.test('queries are sent while an earlier plugin waits, and the answers found later', async t => {
   const dns = zones(DATA, true)
   const world = await makeWorld(
     chain(plugin('SPF', 'check_helo = off', 'first') + plugin('SPF', '', 'second')),
@@ -218,12 +219,12 @@ t.test('questions are asked while an earlier plugin waits, and found later', asy
   t.strictSame(dns.asked, ['pass.example.org TXT', ...second, ...second])
 })
 
-t.test('a mode or an address that means nothing is said at its place', async t => {
+t.test('an unknown mode or address is reported at its place', async t => {
   const { messages } = await makeWorld(
     chain(plugin('SPF', 'pass_mode = reject\nwhitelist = "192.0.2.0/24 198.51.100/24"')),
   )
   t.match(messages, [
-    /warning: .*"198\.51\.100\/24" is no address or network, and passed over/,
-    /warning: .*"reject" is taken for passive; expected one of: passive, accept, dunno/,
+    /warning: .*expected one of: passive, accept, dunno, found "reject"; it counts as "passive"/,
+    /warning: "whitelist" .*found "198\.51\.100\/24"; it is ignored/,
   ])
 })

@@ -19,6 +19,29 @@ const rows = (world: World, query: string) => world.sql(DSN).query(query, [], 10
 
 const COUNTERS = 'SELECT key, time, count, count_rcpt, size, size_rcpt FROM acct_sender ORDER BY id'
 
+t.test('a query that has no place for the value is a mistake at load', async t => {
+  for (const module of ['SqlList', 'SqlUserConfig']) {
+    for (const [query, message] of [
+      ['SELECT 1', /error: "sql_query" in .*the query has no `\?` for the value/],
+      ["SELECT 1 WHERE a = '?'", /no `\?` for the value/],
+      ['SELECT 1 WHERE a @\\? b', /no `\?` for the value/],
+      ['SELECT 1 WHERE a = ? AND b = ?', /warning: .*the query has 2 `\?`, but only one value/],
+      ['SELECT 1 WHERE a = ? -- really?', undefined],
+      ['SELECT 1 WHERE a = $1', undefined],
+    ] as const) {
+      const world = await makeWorld(
+        chain(
+          plugin(module, `sql_query = "${query}"`),
+          '<Connection db>\nmodule = Sql\ndsn = "dbi:SQLite:dbname=:memory:"\n</Connection>',
+        ),
+      )
+      t.teardown(() => world.close())
+      if (message === undefined) t.strictSame(world.messages, [], query)
+      else t.match(world.messages.join('\n'), message, query)
+    }
+  }
+})
+
 t.test('Accounting counts mails, recipients and bytes per value and period', async t => {
   const world = await rightWorld(
     t,
@@ -40,14 +63,14 @@ t.test('Accounting counts mails, recipients and bytes per value and period', asy
   t.strictSame(rows(world, 'SELECT * FROM acct_client_name'), [], 'blank is nobody')
 })
 
-t.test('Accounting: a mail is counted once where sessions are kept', async t => {
+t.test('Accounting: with sessions a mail is counted once', async t => {
   const text = chain(plugin('Accounting', 'fields = sender'), `${DB}\n${SESSIONS}`)
   const world = await rightWorld(t, text)
   for (const instance of ['1', '1', '2']) await world.ask({ instance, sender: 'a' })
   t.match(rows(world, COUNTERS), [['a', '2026-11', 2]])
 })
 
-t.test('Accounting: two blocks of one name count each for itself', async t => {
+t.test('Accounting: two blocks of the same name count separately', async t => {
   const inner = plugin('Accounting', 'fields = recipient', 'acct')
   const text =
     plugin('Accounting', 'fields = sender', 'acct') +
@@ -61,7 +84,7 @@ t.test('Accounting: two blocks of one name count each for itself', async t => {
 })
 
 t.test(
-  'Accounting: periods by strftime in the configured zone; what it does not know is said',
+  'Accounting: periods by strftime in the configured zone; unknown conversions are reported',
   async t => {
     const at = (pattern: string) => `fields = sender\ntime_pattern = "${pattern}"`
     const world = await rightWorld(
@@ -76,7 +99,7 @@ t.test(
   },
 )
 
-t.test('Accounting uses a table that the original made, without a unique key', async t => {
+t.test('Accounting uses a table of mtpolicyd’s without a unique key', async t => {
   const world = await rightWorld(
     t,
     chain(
@@ -98,7 +121,7 @@ t.test('Accounting uses a table that the original made, without a unique key', a
   t.match(rows(world, COUNTERS), [['a', '2026-11', 6]])
 })
 
-t.test('Accounting: a field that could be SQL names no table', async t => {
+t.test('Accounting: a field that could be SQL cannot name a table', async t => {
   const world = await makeWorld(chain(plugin('Accounting', 'fields = "a;DROP"'), DB))
   t.match(world.messages, [/error: "fields" in .*"a;DROP" cannot name a table/])
 })
@@ -122,7 +145,7 @@ t.test('Quota before Accounting lets exactly the threshold pass, for every metri
   }
 })
 
-t.test('Quota: its action, blocks inside, a mail’s own threshold, and no counter yet', async t => {
+t.test('Quota: its action, nested blocks, a per-mail threshold, and no counter yet', async t => {
   const quota = (lines: string) => plugin('Quota', `field = sender\nmetric = count\n${lines}`)
   const acting = await rightWorld(t, chain(quota('threshold = 0\naction = reject full'), DB))
   t.equal(await acting.ask({ sender: 'a' }), 'reject full', 'nothing counted, 0 is reached')
@@ -160,7 +183,7 @@ t.test('Quota: its action, blocks inside, a mail’s own threshold, and no count
   ])
 })
 
-t.test('SqlList: any row is a match; score, actions, and what is not sent', async t => {
+t.test('SqlList: any row is a match; score, actions, and missing attributes', async t => {
   const list = (lines: string) =>
     chain(
       plugin('SqlList', `sql_query = "SELECT hit FROM list WHERE address = ?"\n${lines}`, 'l') +
@@ -187,7 +210,7 @@ t.test('SqlList: any row is a match; score, actions, and what is not sent', asyn
   t.match(await off.ask({ client_address: '192.0.2.1' }), /^PREPEND/)
 })
 
-t.test('a query that fails is a failed plugin, not a failed mail', async t => {
+t.test('a failing query is a failed plugin, not a failed mail', async t => {
   const world = await rightWorld(
     t,
     chain(
@@ -200,7 +223,7 @@ t.test('a query that fails is a failed plugin, not a failed mail', async t => {
 })
 
 t.test(
-  'SqlUserConfig: values of a user for later plugins, whatever stands in the database',
+  'SqlUserConfig: values of a user for later plugins, whatever the database contains',
   async t => {
     const world = await rightWorld(
       t,
@@ -234,10 +257,10 @@ t.test(
     }
     t.equal(await world.ask({ recipient: 'absent' }), 'dunno')
     t.equal(await world.ask({}), 'dunno')
-    t.match(world.notes.join('\n'), /no JSON[\s\S]*no configuration[\s\S]*no recipient/)
+    t.match(world.notes.join('\n'), /not JSON[\s\S]*no configuration[\s\S]*no recipient/)
     await sql.execute("INSERT INTO user_config VALUES ('list', '[1]')", [])
     t.equal(await world.ask({ recipient: 'list' }), 'dunno')
-    t.match(world.notes.at(-1), /no JSON object/)
+    t.match(world.notes.at(-1), /not a JSON object/)
     await sql.execute('DROP TABLE user_config', [])
     t.equal(await world.ask({ recipient: 'limit' }), 'dunno')
     t.match(world.notes.at(-1), /query failed: .*no such table/)
@@ -245,7 +268,7 @@ t.test(
   },
 )
 
-t.test('a connection that is missing or cannot be, is said at its place', async t => {
+t.test('a missing or impossible connection is reported at its place', async t => {
   for (const module of ['SqlList', 'SqlUserConfig', 'Accounting', 'Quota']) {
     const lines = 'fields = a\nfield = a\nmetric = count\nthreshold = 1\ndb = other'
     const { messages } = await makeWorld(chain(plugin(module, lines), DB))
@@ -260,13 +283,16 @@ t.test('a connection that is missing or cannot be, is said at its place', async 
       '<Connection db>\nmodule = Sql\ndsn = "dbi:Oracle:x"\n</Connection>',
     ),
   )
-  t.match(wrong.messages[0], /^test\.conf:3:7: error: <Connection db>: databases of kind "Oracle"/)
+  t.match(
+    wrong.messages[0],
+    /^test\.conf:3:7: error: <Connection db>: unknown kind of database "Oracle"/,
+  )
   t.equal(wrong.messages.length, 1, 'the daemon starts with it')
   t.equal(await wrong.ask({ recipient: 'a' }), 'dunno')
-  t.match(wrong.notes.at(-1), /query failed: databases of kind "Oracle"/)
+  t.match(wrong.notes.at(-1), /query failed: unknown kind of database "Oracle"/)
 })
 
-t.test('a database that cannot be opened is a failed plugin until it can', async t => {
+t.test('a database that cannot be opened is a failed plugin until it can be', async t => {
   const folder = t.testdir()
   const path = join(folder, 'later/db.sqlite')
   const db = `<Connection db>\nmodule = Sql\ndsn = "dbi:SQLite:dbname=${path}"\n</Connection>`
@@ -275,7 +301,7 @@ t.test('a database that cannot be opened is a failed plugin until it can', async
   t.match(world.errors, [/plugin sqllist failed: .*db\.sqlite/])
 })
 
-t.test('SqlList: a value is looked for once per mail, each recipient by itself', async t => {
+t.test('SqlList: a value is looked up once per mail, each recipient separately', async t => {
   const block = plugin(
     'SqlList',
     'sql_query = "SELECT 1 FROM list WHERE address = ?"\nfield = recipient\nmatch_action = reject\n',

@@ -1,25 +1,23 @@
-/** main.cf as text: what is put in comes out again, byte for byte. No Postfix is needed here. */
+/**
+ * main.cf as text: what is inserted can be removed again, byte for byte. No Postfix is needed here.
+ */
 
 import fc from 'fast-check'
 import t from 'tap'
+import { asks, recognise } from '../../daemon/postfix/registration/own-items.ts'
+import { endpointName, restrictionItem } from '../../daemon/postfix/smtpd/endpoint.ts'
 import {
   findDefinitions,
   insertItem,
   removeInserted,
   removeRestrictions,
-} from '../../daemon/postfix/main-cf.ts'
-import {
-  asks,
-  END_OF_DATA,
-  endpointName,
-  recognise,
-  restrictionItem,
-  tokenise,
-} from '../../daemon/postfix/restriction-list.ts'
+} from '../../daemon/postfix/smtpd/main-cf.ts'
+import { END_OF_DATA, tokenise } from '../../daemon/postfix/smtpd/restriction-list.ts'
 import { runs } from '../support/fuzz.ts'
 
 const endpoint = { host: 'localhost', port: 12345 }
-const ITEM = restrictionItem(endpoint, '3.7.11')
+const server = { kind: 'inet', host: '127.0.0.1', port: '12345' } as const
+const ITEM = restrictionItem(server, '3.7.11')
 const isOurs = (restriction: string, argument: string | undefined) =>
   asks(restriction, argument, [endpoint])
 
@@ -64,7 +62,7 @@ t.test('what is inserted is removed again, byte for byte', async () => {
   )
 })
 
-t.test('the item is first in the value that counts, and nothing else of it changes', async () => {
+t.test('the item is first in the value that counts, and the rest of it is unchanged', async () => {
   fc.assert(
     fc.property(mainCf, text => {
       const words = (value: string | undefined) => tokenise(value ?? '').map(token => token.text)
@@ -82,7 +80,7 @@ t.test('lines that an administrator added meanwhile survive the removal', async 
     fc.property(mainCf, mainCf, (text, more) => {
       const edit = insertItem(text, END_OF_DATA, ITEM)
       const gap = edit.text.endsWith('\n') ? '' : '\n'
-      // What is appended must start a line of its own, not continue ours.
+      // An appended line must not continue ours.
       const appended = `${gap}relayhost = [mail.example.net]\n${more.replaceAll(END_OF_DATA, 'other')}`
       const cut = removeInserted(edit.text + appended, END_OF_DATA, edit)
       const separated = text === '' || text.endsWith('\n') ? text : text + (gap || newline(text))
@@ -92,13 +90,13 @@ t.test('lines that an administrator added meanwhile survive the removal', async 
   )
 })
 
-t.test('an item is cut from whatever layout somebody gave it', async t => {
+t.test('an item is cut out whatever the layout', async t => {
   const cases: Record<string, [string, string]> = {
     'alone on its line': [`a = 1\n${END_OF_DATA} = ${ITEM}\nb = 2\n`, 'a = 1\nb = 2\n'],
     'first of two': [`${END_OF_DATA} = ${ITEM}, permit\n`, `${END_OF_DATA} = permit\n`],
     'last of two': [`${END_OF_DATA} = permit, ${ITEM}\n`, `${END_OF_DATA} = permit\n`],
     'in the middle': [`${END_OF_DATA}=a,${ITEM} , b\n`, `${END_OF_DATA}=a,b\n`],
-    'on a line of its own, comments around': [
+    'on a line of its own, with comments around it': [
       `${END_OF_DATA} =\n  # why\n  a,\n# ours\n  ${ITEM},\n  b\n`,
       `${END_OF_DATA} =\n  # why\n  a,\n# ours\n  \n  b\n`,
     ],
@@ -122,14 +120,14 @@ t.test('an item is cut from whatever layout somebody gave it', async t => {
   t.equal(removeRestrictions(other, END_OF_DATA, isOurs), other, 'another port is not ours')
 })
 
-t.test('an item that was the whole value and got a neighbour leaves no comma behind', async t => {
+t.test('an item that used to be the whole value leaves no comma to its neighbour', async t => {
   const edit = insertItem(`${END_OF_DATA} =\n`, END_OF_DATA, ITEM)
   const edited = edit.text.replace('}\n', '}, permit\n')
   t.equal(removeInserted(edited, END_OF_DATA, edit), undefined)
   t.equal(removeRestrictions(edited, END_OF_DATA, isOurs), `${END_OF_DATA} = permit\n`)
 })
 
-t.test('a line of ours that somebody continued is not cut as a line', async t => {
+t.test('our line, continued by somebody, is not cut as a line', async t => {
   const edit = insertItem('a = 1\n', END_OF_DATA, ITEM)
   const edited = `${edit.text}  , permit\n`
   t.equal(removeInserted(edited, END_OF_DATA, edit), undefined)
@@ -139,6 +137,35 @@ t.test('a line of ours that somebody continued is not cut as a line', async t =>
     ['permit'],
   )
 })
+
+t.test(
+  'a warn_if_reject in front of our item is removed with it, and does not apply to the next',
+  async t => {
+    const lists: Readonly<Record<string, string>> = {
+      [`warn_if_reject ${ITEM}, reject_unknown_sender_domain`]: 'reject_unknown_sender_domain',
+      [`permit_mynetworks, warn_if_reject, ${ITEM}`]: 'permit_mynetworks',
+      [`warn_if_reject permit, Warn_If_Reject ${ITEM} reject`]: 'warn_if_reject permit, reject',
+      [`${ITEM}, warn_if_reject reject`]: 'warn_if_reject reject',
+      [`${ITEM}, ${ITEM}, permit`]: 'permit',
+      [`permit, ${ITEM}, ${ITEM}`]: 'permit',
+    }
+    for (const [list, left] of Object.entries(lists)) {
+      const text = `a = b\n${END_OF_DATA} = ${list}\n`
+      t.equal(
+        removeRestrictions(text, END_OF_DATA, isOurs),
+        `a = b\n${END_OF_DATA} = ${left}\n`,
+        list,
+      )
+    }
+    const alone = `a = b\n${END_OF_DATA} = warn_if_reject ${ITEM}\n`
+    t.equal(removeRestrictions(alone, END_OF_DATA, isOurs), 'a = b\n')
+
+    const edit = insertItem(`${END_OF_DATA} = reject\n`, END_OF_DATA, ITEM)
+    const edited = edit.text.replace('= ', '= warn_if_reject ')
+    t.equal(removeInserted(edited, END_OF_DATA, edit), undefined, 'not cut as text that we wrote')
+    t.equal(removeRestrictions(edited, END_OF_DATA, isOurs), `${END_OF_DATA} = reject\n`)
+  },
+)
 
 t.test('our item is recognised in any spelling', async t => {
   for (const spelling of [
@@ -162,19 +189,20 @@ t.test('our item is recognised in any spelling', async t => {
   }
 })
 
-t.test('the item names an address, and says what to do when nobody answers', async t => {
+t.test('the item contains an address, and what to do if nothing answers', async t => {
   t.equal(
-    restrictionItem(endpoint, '3.7.11'),
+    restrictionItem(server, '3.7.11'),
     'check_policy_service { inet:127.0.0.1:12345, default_action=DUNNO, timeout=5s }',
   )
   t.equal(
-    restrictionItem(endpoint, '2.11.3'),
+    restrictionItem(server, '2.11.3'),
     'check_policy_service inet:127.0.0.1:12345',
-    'Postfix 2.11 knows no braces',
+    'Postfix 2.11 does not support braces',
   )
-  for (const host of ['0.0.0.0', '::', '*', 'LOCALHOST', '']) {
+  for (const host of ['0.0.0.0', '*', 'LOCALHOST', '']) {
     t.equal(endpointName({ host, port: 1 }), 'inet:127.0.0.1:1', host)
   }
+  t.equal(endpointName({ host: '::', port: 1 }), 'inet:[::1]:1', 'this wildcard is IPv6 only')
   t.equal(endpointName({ host: '2001:db8::1', port: 1 }), 'inet:[2001:db8::1]:1')
 })
 

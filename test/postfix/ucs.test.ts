@@ -7,12 +7,17 @@ import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import t from 'tap'
-import { type Run, runProgram } from '../../daemon/postfix/external-program.ts'
 import { inspect } from '../../daemon/postfix/inspect.ts'
-import { follow, register, unregister } from '../../daemon/postfix/register.ts'
-import type { UcrView } from '../../daemon/postfix/registration.ts'
-import { END_OF_DATA } from '../../daemon/postfix/restriction-list.ts'
-import { planRegistration, undone, type Wanted } from '../../daemon/postfix/ucs-variables.ts'
+import { follow, register, unregister } from '../../daemon/postfix/registration/register.ts'
+import type { UcrView } from '../../daemon/postfix/registration/registration.ts'
+import {
+  planRegistration,
+  undone,
+  type Wanted,
+} from '../../daemon/postfix/registration/ucs-variables.ts'
+import { END_OF_DATA } from '../../daemon/postfix/smtpd/restriction-list.ts'
+import { type Run, runProgram } from '../../daemon/system/external-program.ts'
+import { runCommand } from '../support/command.ts'
 import { createFakeUcs, fakeUcsMissing } from '../support/fake-ucs.ts'
 import { sendMail } from '../support/smtp-client.ts'
 
@@ -41,7 +46,7 @@ function planOf(normal: Values, forced: Values = {}, more: Partial<Wanted> = {})
 }
 
 t.test(
-  'on a fresh UCS inbound mail is asked about at 79, authenticated mail at its end',
+  'on a fresh UCS inbound mail is checked at 79, authenticated mail at the end of data',
   async t => {
     const authenticated = { [endOfData('submission')]: AT_END, [endOfData('smtps')]: AT_END }
     t.strictSame(planOf({}), {
@@ -50,21 +55,21 @@ t.test(
       notes: [],
     })
     const onPort25 = { [`${OPTIONS}/smtp/smtpd_sasl_auth_enable`]: 'yes' }
-    t.equal(planOf(onPort25).changes[endOfData('smtp')], AT_END, 'port 25 where users log in there')
+    t.equal(planOf(onPort25).changes[endOfData('smtp')], AT_END, 'port 25 if users log in there')
     const old = planOf({}, {}, { mailVersion: '2.11.3' }).changes
-    t.equal(old[`${INBOUND}/79`], WIKI, 'Postfix 2 knows no braces')
+    t.equal(old[`${INBOUND}/79`], WIKI, 'Postfix 2 does not support braces')
     t.equal(old[endOfData('smtps')], 'check_policy_service,inet:127.0.0.1:12345')
     for (const [key, value] of Object.entries(planOf(onPort25).changes)) {
-      if (key.startsWith(OPTIONS)) t.notMatch(value, /\s/, 'a blank would break the service')
+      if (key.startsWith(OPTIONS)) t.notMatch(value, /\s/, 'a space would break the service')
     }
   },
 )
 
-t.test('what others have set stays in place', async t => {
+t.test('values set by others stay in place', async t => {
   const quota = 'check_policy_service inet:127.0.0.1:12340'
   const taken = planOf({ [`${INBOUND}/79`]: quota }).changes
   t.equal(taken[`${INBOUND}/79`], undefined)
-  t.equal(taken[`${INBOUND}/79-mtpolicyd`], AT_RCPT, 'not a number: Dovecot counts on from those')
+  t.equal(taken[`${INBOUND}/79-mtpolicyd`], AT_RCPT, 'not a number: Dovecot counts up from those')
 
   const both = planOf({ [`${INBOUND}/79`]: quota, [`${INBOUND}/79-mtpolicyd`]: quota })
   t.match(both.reasons, [/are taken/])
@@ -73,7 +78,7 @@ t.test('what others have set stays in place', async t => {
   const behind = planOf({ [endOfData('smtps')]: 'check_client_access,cidr:/etc/list' })
   t.equal(behind.changes[endOfData('smtps')], `${AT_END},check_client_access,cidr:/etc/list`)
   const blank = planOf({ [endOfData('smtps')]: 'permit_mynetworks, reject' })
-  t.match(blank.reasons, [/has a blank/])
+  t.match(blank.reasons, [/contains a space/])
   t.equal(blank.changes[endOfData('smtps')], undefined)
 
   for (const value of [
@@ -88,47 +93,50 @@ t.test('what others have set stays in place', async t => {
     )
     t.equal(own.changes[endOfData('smtps')], AT_END, 'what is missing is added')
   }
-  t.match(planOf({ [`${INBOUND}/79`]: WIKI }).notes, [/79 is an administrator's and stays/])
+  t.match(planOf({ [`${INBOUND}/79`]: WIKI }).notes, [/79 was set by an administrator/])
 })
 
-t.test('a policy or forced layer is reported, not fought', async t => {
+t.test('a policy or forced layer is reported, not overridden', async t => {
   const forced = planOf({}, { [endOfData('smtps')]: 'reject_unauth_pipelining' })
-  t.match(forced.reasons, [/smtps.* is held by the layer “forced”; wanted there: check_policy/])
+  t.match(forced.reasons, [/smtps.*should be: check_policy/])
   t.equal(forced.changes[endOfData('smtps')], undefined)
   t.strictSame(planOf({}, { [endOfData('smtps')]: AT_END }).reasons, [], 'there it is ours')
 })
 
-t.test('entries follow the daemon to another port, and everything else in them stays', async t => {
-  const was = [{ host: 'localhost', port: 12345 }]
-  const moved = planOf(
-    {
-      [`${INBOUND}/79`]: WIKI,
-      [`${INBOUND}/80`]: 'check_policy_service inet:127.0.0.1:12340',
-      [endOfData('smtps')]: `${AT_END},check_client_access,cidr:/etc/12345`,
-    },
-    {},
-    { endpoint: { host: '2001:db8::1', port: 10031 }, was, complete: false },
-  )
-  t.strictSame(moved.changes, {
-    [`${INBOUND}/79`]: 'check_policy_service inet:[2001:db8::1]:10031',
-    [endOfData('smtps')]:
-      'check_policy_service,{inet:[2001:db8::1]:10031,default_action=DUNNO,timeout=5s},check_client_access,cidr:/etc/12345',
-  })
-})
+t.test(
+  'entries follow the daemon to another port, and everything else in them is kept',
+  async t => {
+    const was = [{ host: 'localhost', port: 12345 }]
+    const moved = planOf(
+      {
+        [`${INBOUND}/79`]: WIKI,
+        [`${INBOUND}/80`]: 'check_policy_service inet:127.0.0.1:12340',
+        [endOfData('smtps')]: `${AT_END},check_client_access,cidr:/etc/12345`,
+      },
+      {},
+      { endpoint: { host: '2001:db8::1', port: 10031 }, was, complete: false },
+    )
+    t.strictSame(moved.changes, {
+      [`${INBOUND}/79`]: 'check_policy_service inet:[2001:db8::1]:10031',
+      [endOfData('smtps')]:
+        'check_policy_service,{inet:[2001:db8::1]:10031,default_action=DUNNO,timeout=5s},check_client_access,cidr:/etc/12345',
+    })
+  },
+)
 
-t.test('an undo gives back the value of before, or cuts only our item', async t => {
+t.test('an undo restores the previous value, or cuts only our item', async t => {
   const entry = { written: AT_RCPT, previous: undefined }
   t.equal(undone(AT_RCPT, entry, [endpoint]), undefined)
   t.equal(undone(AT_RCPT, { ...entry, previous: 'permit' }, [endpoint]), 'permit')
   t.equal(undone(WIKI, entry, [endpoint]), undefined, 'only ours in other words')
-  t.equal(undone('permit', entry, [endpoint]), 'permit', 'somebody else’s by now')
+  t.equal(undone('permit', entry, [endpoint]), 'permit', 'meanwhile set by somebody else')
   t.equal(undone(undefined, entry, [endpoint]), undefined)
   t.equal(undone(`a,${AT_END},b c`, entry, [endpoint]), 'a,b c')
   t.equal(undone(`a b, ${AT_RCPT}`, entry, [endpoint]), 'a b')
   t.equal(undone(`${WIKI} a`, entry, [endpoint]), 'a')
 })
 
-t.setTimeout(150_000)
+t.setTimeout(400_000)
 const skip = fakeUcsMissing()
 t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
   const ucs = await createFakeUcs()
@@ -141,7 +149,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
   const stateFile = path.join(ucs.root, 'var/lib/univention-mtpolicyd/postfix.json')
   const stateFolder = path.dirname(stateFile)
   const run: Run = argv => runProgram(argv)
-  // `postfix check` takes its time; where it is not the point it is answered for.
+  // `postfix check` is slow: replaced where it is not the subject of the test.
   const unchecked: Run = async argv =>
     argv.at(-1) === 'check' ? { status: 0, stdout: '', stderr: '' } : run(argv)
   const options = {
@@ -153,6 +161,8 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
   }
   const quick = { ...options, run: unchecked }
   const port = (value: string) => value.replaceAll('12345', String(daemon.port))
+  // As smtpd reads it: a space after the word.
+  const seen = (value: string) => port(value).replace(',', ' ')
   const wiki = port(WIKI)
 
   const send = (service: 'smtp' | 'submission' | 'smtps', to: string | string[], user?: string) =>
@@ -166,7 +176,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     })
   const THREE = ['a@example.com', 'b@example.com', 'c@example.com']
 
-  /** Sends one of each kind; what the daemon was asked, in short. */
+  /** Sends one mail of each kind; returns the requests to the daemon, abbreviated. */
   const asked = async () => {
     daemon.requests.length = 0
     const mails = [
@@ -216,7 +226,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     },
   }
   for (const [name, { values, left }] of Object.entries(starts)) {
-    await t.test(`asked about every mail, once, and gone without a trace: ${name}`, async t => {
+    await t.test(`queried about every mail once, and removed without a trace: ${name}`, async t => {
       ucs.reset(values)
       const before = ucs.files()
       const first = name === 'a fresh UCS' ? options : quick
@@ -229,11 +239,11 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
       const registered = ucs.files()
       t.match(await register(quick), [{ outcome: 'already', ok: true, reloaded: false }])
       t.strictSame(ucs.files(), registered, 'twice is once')
-      t.match(await inspect(options), [{ item: port(AT_END), isRecorded: true }])
+      t.match(await inspect(options), [{ item: seen(AT_END), isRecorded: true, ok: true }])
 
       const [undo] = await unregister(quick)
       t.match(undo, { outcome: 'unregistered', ok: left === undefined, reloaded: true })
-      if (left) t.match(undo?.reasons, [new RegExp(`still asks the daemon: ${left}=`)])
+      if (left) t.match(undo?.reasons, [new RegExp(`still queries the daemon: ${left}=`)])
       t.strictSame(ucs.files(), before, 'variables, main.cf and master.cf as before')
       t.strictSame(fs.readdirSync(stateFolder), [], 'no record left')
       t.match(await unregister(quick), [{ outcome: 'nothing' }])
@@ -241,7 +251,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     })
   }
 
-  await t.test('nothing is asked before and after', async t => {
+  await t.test('no requests before and after', async t => {
     ucs.reset()
     await rig.reload()
     t.strictSame(await asked(), { ...all, requests: [] })
@@ -252,7 +262,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     t.match(ucs.mtpolicyctl('ucr', 'setup'), { status: 0, said: /univention_mtpolicyd/ })
     const before = ucs.files()
     const set = ucs.ucr('set', `${INBOUND}/79=${wiki}`)
-    t.match(set, { status: 0, said: /registered, asked at the end of every message/ })
+    t.match(set, { status: 0, said: /registered; queried\s+wherever\s+users\s+log\s+in/ })
     t.notMatch(set.said, 'does not reach', 'Postfix was reloaded with the new files')
     t.equal(ucs.get(`${INBOUND}/79`), wiki, 'as written')
     t.equal(ucs.get(endOfData('submission')), port(AT_END))
@@ -260,16 +270,20 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     t.strictSame(await asked(), all)
 
     t.match(ucs.ucr('unset', `${INBOUND}/79`), { status: 0, said: /unregistered/ })
-    t.strictSame(ucs.files(), before, 'and without it everything is as before')
+    t.strictSame(ucs.files(), before, 'and without it everything is restored')
 
-    await t.test('which goes with the package, for nobody would answer it', async t => {
+    await t.test('which is removed with the package, because nothing would answer it', async t => {
       ucs.ucr('set', `${INBOUND}/79=${wiki}`)
       const undo = ucs.mtpolicyctl('postfix', 'unregister')
-      t.match(undo, { status: 0, said: /no longer asked/ })
-      t.notMatch(undo.said, /still asks/, 'nor does the hook that this calls say anything else')
+      t.match(undo, { status: 0, said: /no longer\s+queried/ })
+      t.notMatch(
+        undo.said,
+        /still queries/,
+        'nor does the hook that this triggers report anything else',
+      )
       t.strictSame(ucs.files(), before)
     })
-    await t.test('written over our own entry, it goes with that', async t => {
+    await t.test('an entry that replaces our own is removed like that', async t => {
       ucs.mtpolicyctl('postfix', 'register')
       t.equal(ucs.get(`${INBOUND}/79`), port(AT_RCPT))
       ucs.ucr('set', `${INBOUND}/79=${wiki}`)
@@ -288,12 +302,12 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
 
     t.equal(ucs.ucr('set', 'mtpolicyd/threshold=many').status, 2, 'UCR knows the type')
     const refused = ucs.ucr('set', 'mtpolicyd/allowedcountries=XX')
-    t.match(refused, { status: 0, said: /XX/ }, 'what only we know is said')
+    t.match(refused, { status: 0, said: /XX/ }, 'a value that only we can judge is reported')
     t.equal(fs.readFileSync(file, 'utf8'), configuration, 'and changes nothing')
     ucs.ucr('unset', 'mtpolicyd/allowedcountries')
 
     const moved = ucs.ucr('set', 'mtpolicyd/port=10031')
-    t.match(moved, { status: 0, said: /registered/ })
+    t.equal(moved.status, 0, moved.said)
     t.match(fs.readFileSync(file, 'utf8'), '10031')
     const { main, master } = ucs.files()
     t.match(main, 'inet:127.0.0.1:10031')
@@ -304,11 +318,11 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     t.equal(ucs.mtpolicyctl('ucr', 'remove').status, 0)
   })
 
-  await t.test('without leave nothing is added to an administrator’s entry', async t => {
+  await t.test('without permission nothing is added to an administrator’s entry', async t => {
     ucs.reset({ [`${INBOUND}/79`]: wiki })
     const before = ucs.files()
     const forbidden = { ...quick, ucr: { ...ucs.access, mayComplete: false } }
-    t.match(await follow(quick), [{ outcome: 'nothing' }], 'nor to one from before, by a hook')
+    t.match(await follow(quick), [{ outcome: 'nothing' }], 'nor to an older one, by a hook')
     t.strictSame(ucs.files(), before)
     t.match(await follow(forbidden, [`${INBOUND}/79`]), [{ outcome: 'already' }])
     t.strictSame(ucs.files(), before)
@@ -319,7 +333,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     await unregister(there)
   })
 
-  await t.test('an own entry that is gone before main.cf knows it is no news', async t => {
+  await t.test('an own entry that is gone before main.cf is rendered is not reported', async t => {
     ucs.reset({ [`${INBOUND}/79`]: wiki })
     const forbidden = { ...quick, ucr: { ...ucs.access, mayComplete: false } }
     await follow(forbidden, [`${INBOUND}/79`])
@@ -328,7 +342,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     t.strictSame([result?.outcome, result?.reasons], ['nothing', []])
   })
 
-  await t.test('the undo after a move ends where it began', async t => {
+  await t.test('the undo after a move restores the original', async t => {
     ucs.reset({ [endOfData('submission')]: 'reject_unauth_pipelining' })
     const before = ucs.files()
     await register(quick)
@@ -340,7 +354,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     t.strictSame(ucs.files(), before)
   })
 
-  await t.test('what an administrator changed in between stays, only ours goes', async t => {
+  await t.test('an administrator’s changes in between stay, only ours are removed', async t => {
     ucs.reset()
     await register(quick)
     const mine = `reject_unauth_pipelining,${port(AT_END)},permit`
@@ -355,7 +369,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     fs.rmSync(`${rig.masterCf}.local`)
   })
 
-  await t.test('a layer or file that has the last word is reported', async t => {
+  await t.test('a layer or file that overrides ours is reported', async t => {
     ucs.reset()
     ucs.ucr('set', '--force', `${endOfData('smtps')}=reject_unauth_pipelining`)
     fs.writeFileSync(
@@ -365,12 +379,10 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     ucs.ucr('commit')
     const [result] = await register(quick)
     t.match(result, { outcome: 'registered', ok: false })
-    t.match(result?.reasons.join('\n'), /held by the layer “forced”/)
-    t.match(
-      result?.reasons.join('\n'),
-      `users log in at ${rig.ports.submission}/inet, which does not ask`,
-    )
-    t.match(await inspect(options), [{ item: undefined }])
+    t.match(result?.reasons.join('\n'), /the "forced" layer overrides/)
+    const unasked = new RegExp(`${rig.ports.submission}/inet: .*before the daemon is queried`)
+    t.match(result?.reasons.join('\n'), unasked)
+    t.match(await inspect(options), [{ ok: false, coverage: 'none' }])
     fs.rmSync(`${rig.masterCf}.local`)
     fs.writeFileSync(`${rig.mainCf}.local`, 'smtpd_recipient_restrictions = permit_mynetworks\n')
     ucs.ucr('commit')
@@ -380,7 +392,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     t.match(await unregister(quick), [{ outcome: 'unregistered', ok: true }])
   })
 
-  await t.test('what Postfix complains about is taken back at once', async t => {
+  await t.test('a change that Postfix complains about is undone at once', async t => {
     ucs.reset()
     const before = ucs.files()
     const complaining: Run = async argv => {
@@ -390,7 +402,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
         : unchecked(argv)
     }
     const [result] = await register({ ...options, run: complaining })
-    t.match(result, { outcome: 'failed', reasons: [/something new/, /.*/, /as they were/] })
+    t.match(result, { outcome: 'failed', reasons: [/something new/, /.*/, /were restored/] })
     t.strictSame(ucs.files(), before)
     t.strictSame(
       fs.readdirSync(stateFolder).filter(name => name.startsWith('postfix')),
@@ -400,12 +412,12 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     const refusing: Run = async argv =>
       argv[1] === 'set' ? { status: 1, stdout: '', stderr: 'E: no\n' } : unchecked(argv)
     t.match(await register({ ...options, run: refusing }), [
-      { outcome: 'failed', reasons: [/ucr set failed: E: no/, /as they were/] },
+      { outcome: 'failed', reasons: [/ucr set failed: E: no/, /were restored/] },
     ])
     t.strictSame(ucs.files(), before)
   })
 
-  await t.test('a record that somebody else may write is not believed', async t => {
+  await t.test('a record that another user can write is not trusted', async t => {
     ucs.reset()
     await register(quick)
     const file = path.join(stateFolder, 'postfix-ucr.json')
@@ -416,7 +428,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
   })
 
   await t.test(
-    'where main.cf is not UCR’s, or another instance is meant, it is plain Debian',
+    'if main.cf is not UCR’s, or another instance is meant, it is treated as plain Debian',
     async t => {
       ucs.reset()
       const diversions = path.join(ucs.root, 'var/lib/dpkg/diversions')
@@ -424,7 +436,7 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
       fs.writeFileSync(diversions, '')
       const configDirs = [path.join(ucs.root, 'etc/postfix')]
       t.match(await register({ ...quick, configDirs }), [
-        { outcome: 'refused', lineToAdd: /inet:/ },
+        { outcome: 'refused', linesToAdd: [{ line: /inet:/ }] },
       ])
       fs.writeFileSync(diversions, diverted)
       const elsewhere = t.testdir()
@@ -432,35 +444,30 @@ t.test('with UCR’s hook and a real Postfix', { skip }, async t => {
     },
   )
 
-  await t.test('a daemon that is silent or gone holds up no mail', async t => {
+  await t.test('a daemon that hangs or is gone does not hold up mail', async t => {
     ucs.reset()
     await register(quick)
     await rig.reload()
     daemon.silence()
-    // 2 × the timeout of 5 s, and Postfix's pause of 1 s between the two.
-    const patience = 2 * 5_000 + 1_000 + 2_000
-    const timed = async () => {
-      const start = Date.now()
-      const { accepted } = await send('submission', THREE, 'alice')
-      return { accepted, inTime: Date.now() - start < patience }
-    }
-    t.strictSame(await timed(), { accepted: true, inTime: true }, 'silent')
+    const before = daemon.requests.length
+    t.match(await send('submission', THREE, 'alice'), { accepted: true }, 'silent')
+    // Each time Postfix waits for 5 s.
+    t.equal(daemon.requests.length - before, 2, 'it is asked twice and no more')
     await daemon.close()
-    t.strictSame(await timed(), { accepted: true, inTime: true }, 'gone')
+    t.match(await send('submission', THREE, 'alice'), { accepted: true }, 'gone')
     t.match(await send('smtp', 'local@example.org'), { accepted: true }, 'inbound, too')
     await rig.logged(/warning: problem talking to server 127\.0\.0\.1:\d+/)
     await unregister(quick)
   })
 })
 
-t.test('where there is no UCR, making it know us is nothing to do', async t => {
-  const { ucrCommand } = await import('../../daemon/cli/ucr-command.ts')
+t.test('without UCR there is nothing to set up', async t => {
   const said: string[] = []
-  const io = { out: say, err: say, run: runProgram, ucr: undefined }
-  t.equal(await ucrCommand(['setup'], io), 0)
-  t.equal(await ucrCommand(['remove'], io), 0)
+  const io = { root: t.testdir(), out: say, err: say, run: runProgram }
+  t.equal(await runCommand(['ucr', 'setup'], io), 0)
+  t.equal(await runCommand(['ucr', 'remove'], io), 0)
   t.strictSame(said, [])
-  t.equal(await ucrCommand(['install'], io), 64)
+  t.equal(await runCommand(['ucr', 'install'], io), 64)
   function say(text: string) {
     said.push(text)
   }
@@ -468,9 +475,9 @@ t.test('where there is no UCR, making it know us is nothing to do', async t => {
 
 interface PolicyServer {
   readonly port: number
-  /** All that was asked, attribute by attribute. */
+  /** All requests, with all attributes. */
   readonly requests: Map<string, string>[]
-  /** From now on it listens and does not answer. */
+  /** From now on it listens but does not answer. */
   silence(): void
   close(): Promise<void>
 }

@@ -13,10 +13,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import fc from 'fast-check'
 import t from 'tap'
-import { runRegistryCommand } from '../../daemon/cli/registry-commands.ts'
 import { formatLayer, parseLayer, readLayer, saveLayer } from '../../daemon/registry/layers.ts'
 import { tryLock, withLock } from '../../daemon/registry/lock.ts'
 import { openRegistry } from '../../daemon/registry/registry.ts'
+import { runRegistryCommand } from '../support/command.ts'
 
 const now = () => new Date('2026-11-20T12:00:00Z')
 const program = new URL('registry-command.ts', import.meta.url).pathname
@@ -28,24 +28,27 @@ function start(root: string, args: readonly string[]): ChildProcess {
   })
 }
 
-t.test('what is written is what is read, but for line breaks and blanks at the ends', async t => {
-  const key = fc.string({ minLength: 1 }).filter(text => !/[\r\n#:]/.test(text))
-  const value = fc.string({ unit: 'grapheme' })
-  fc.assert(
-    fc.property(fc.dictionary(key, value), entries => {
-      const values = new Map(Object.entries(entries))
-      const expected = new Map(
-        [...values].map(([name, text]) => [name, text.replace(/[\r\n]/g, '').trim()]),
-      )
-      t.strictSame(
-        new Map([...parseLayer(formatLayer(values))].sort()),
-        new Map([...expected].sort()),
-      )
-    }),
-  )
-})
+t.test(
+  'values are read as they were written, except for line breaks and surrounding spaces',
+  async t => {
+    const key = fc.string({ minLength: 1 }).filter(text => !/[\r\n#:]/.test(text))
+    const value = fc.string({ unit: 'grapheme' })
+    fc.assert(
+      fc.property(fc.dictionary(key, value), entries => {
+        const values = new Map(Object.entries(entries))
+        const expected = new Map(
+          [...values].map(([name, text]) => [name, text.replace(/[\r\n]/g, '').trim()]),
+        )
+        t.strictSame(
+          new Map([...parseLayer(formatLayer(values))].sort()),
+          new Map([...expected].sort()),
+        )
+      }),
+    )
+  },
+)
 
-t.test('a save leaves the file, a backup of the same content, and nothing else', async t => {
+t.test('a save leaves the file, a backup with the same content, and nothing else', async t => {
   const directory = t.testdir()
   const file = join(directory, 'base.conf')
   saveLayer(file, new Map([['a', '1']]), now)
@@ -54,11 +57,11 @@ t.test('a save leaves the file, a backup of the same content, and nothing else',
   t.strictSame(readdirSync(directory).sort(), ['base.conf', 'base.conf.bak'])
   t.equal(readFileSync(file, 'utf8'), '# univention_ base.conf\n\na: 2')
   t.equal(readFileSync(`${file}.bak`, 'utf8'), readFileSync(file, 'utf8'))
-  t.equal(statSync(file).mode & 0o777, 0o640, 'the mode stays')
+  t.equal(statSync(file).mode & 0o777, 0o640, 'the mode is kept')
   t.equal(statSync(`${file}.bak`).mode & 0o777, 0o640, 'a secret file has a secret backup')
 })
 
-t.test('a file cut off anywhere before its values is read from the backup', async t => {
+t.test('a file truncated anywhere before its values is read from the backup', async t => {
   const file = join(t.testdir(), 'base.conf')
   saveLayer(file, new Map([['a', '1']]), now)
   for (const rest of ['', '# univ', '# univention_ base.conf', '# univention_ base.conf\n']) {
@@ -69,7 +72,7 @@ t.test('a file cut off anywhere before its values is read from the backup', asyn
   t.strictSame(readLayer(file), { values: new Map(), recovered: false }, 'both gone')
 })
 
-t.test('a directory or a pipe in the place of the file is named, not waited for', async t => {
+t.test('a directory or a pipe instead of the file is reported, without blocking', async t => {
   const folder = t.testdir({ directory: {} })
   t.throws(() => readLayer(join(folder, 'directory')), /directory is a directory; a file is expec/)
   spawnSync('mkfifo', [join(folder, 'fifo')])
@@ -77,7 +80,7 @@ t.test('a directory or a pipe in the place of the file is named, not waited for'
   t.strictSame(readLayer('/dev/null').values, new Map())
 })
 
-t.test('an ordinary reader gets the values of a cut-off file without repairing it', async t => {
+t.test('an ordinary user gets the values of a truncated file without repairing it', async t => {
   const root = t.testdir()
   const directory = join(root, 'etc/univention-mtpolicyd/registry')
   mkdirSync(directory, { recursive: true })
@@ -86,7 +89,7 @@ t.test('an ordinary reader gets the values of a cut-off file without repairing i
   writeFileSync(file, '')
   const registry = openRegistry({ root, env: {} })
   const release = tryLock(registry.lockFile)
-  t.equal(registry.snapshot().merged.get('a'), '1', 'somebody is writing: only read')
+  t.equal(registry.snapshot().merged.get('a'), '1', 'while somebody is writing it is only read')
   t.equal(readFileSync(file, 'utf8'), '')
   release?.()
   t.equal(registry.snapshot().merged.get('a'), '1')
@@ -113,12 +116,13 @@ t.test('a file that cannot be renamed over, as a bind mount, is written in place
     ],
     { encoding: 'utf8' },
   )
-  if (/unshare|mount/.test(stderr)) return t.comment(`left out, no mounts here: ${stderr}`)
+  if (/unshare|mount/.test(stderr))
+    return t.comment(`skipped, mounts are not possible here: ${stderr}`)
   t.equal(status, 0, stderr)
   t.equal(readFileSync(join(directory, 'mounted.conf'), 'utf8'), '# univention_ base.conf\n\na: 1')
 })
 
-t.test('twenty processes that set at the same time lose nothing', async t => {
+t.test('twenty processes that set values at the same time lose nothing', async t => {
   const root = t.testdir()
   const writers = Array.from({ length: 20 }, (_, i) => start(root, ['set', `key${i}=${i}`]))
   for (const [status] of await Promise.all(writers.map(writer => once(writer, 'exit')))) {
@@ -137,7 +141,7 @@ t.test('twenty processes that set at the same time lose nothing', async t => {
 t.test('kill -9 in the middle of saves loses nothing and leaves no lock', async t => {
   const root = t.testdir()
   const script = `
-    import { runRegistryCommand } from '${new URL('../../daemon/cli/registry-commands.ts', import.meta.url)}'
+    import { runRegistryCommand } from '${new URL('../support/command.ts', import.meta.url)}'
     const io = {
       root: '${root}', env: {}, declarations: [], templates: '/nonexistent',
       stdout() {}, stderr() {}, check: () => [], reload() {},
@@ -154,7 +158,7 @@ t.test('kill -9 in the middle of saves loses nothing and leaves no lock', async 
     const writer = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     for await (const line of createInterface({ input: writer.stdout })) {
       acknowledged = Number(line)
-      // Not at the same point of a save each time.
+      // At a different point of a save each time.
       if (acknowledged >= first + 7 + round) {
         setTimeout(() => writer.kill('SIGKILL'), Math.random() * 5)
       }
@@ -162,14 +166,14 @@ t.test('kill -9 in the middle of saves loses nothing and leaves no lock', async 
     const { merged } = openRegistry({ root, env: {}, declarations: [] }).snapshot()
     const stored = Number(merged.get('counter'))
     t.ok(stored === acknowledged || stored === acknowledged + 1, `${stored} of ${acknowledged}`)
-    t.equal(merged.size, 1 + Math.min(50, stored), 'all the others are there')
+    t.equal(merged.size, 1 + Math.min(50, stored), 'all other values are there')
     acknowledged = stored
   }
   const after = start(root, ['set', 'after=all'])
   t.strictSame(await once(after, 'exit'), [0, null], 'the next writer is not kept waiting')
 })
 
-t.test('who waits too long for another writer is told so', async t => {
+t.test('a process that waits too long for another writer gets an error', async t => {
   const file = join(t.testdir(), 'registry.lock')
   const release = tryLock(file)
   t.ok(release)
@@ -180,11 +184,11 @@ t.test('who waits too long for another writer is told so', async t => {
   )
   release?.()
   t.equal(await withLock(file, async () => 'done'), 'done')
-  t.equal(statSync(file).mode & 0o777, 0o600, 'nobody else can hold it against us')
+  t.equal(statSync(file).mode & 0o777, 0o600, 'no other user can hold the lock')
 })
 
-t.test('an error of the machine is two lines of UCR and one that says which', async t => {
-  const root = t.testdir({ etc: { 'univention-mtpolicyd': 'a file where a directory belongs' } })
+t.test("a system error is reported in UCR's two lines and one that names the file", async t => {
+  const root = t.testdir({ etc: { 'univention-mtpolicyd': 'a file instead of a directory' } })
   let stderr = ''
   const status = await runRegistryCommand(['set', 'a=1'], {
     root,

@@ -8,7 +8,7 @@
  */
 
 import Database from 'better-sqlite3'
-import { runRegistryCommand } from '../../daemon/cli/registry-commands.ts'
+import { runRegistryCommand } from '../support/command.ts'
 
 const { REGISTRY_ROOT: root = '', REGISTRY_TEMPLATES: templates } = process.env
 

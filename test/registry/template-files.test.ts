@@ -19,19 +19,22 @@ const values = new Map([
 ])
 const text = withHeader(template, values, 'the body\n')
 
-t.test('a rendered file tells what it was made from', async t => {
+t.test('a rendered file shows what it was rendered from', async t => {
   const isStill = (changes: readonly [string, string][], source = template.source): boolean =>
     isMadeFrom(text, { ...template, source }, new Map([...values, ...changes]))
   t.ok(isStill([]))
-  t.ok(isStill([['mtpolicyd/debug', '4']]), 'what the template does not name changes nothing')
+  t.ok(
+    isStill([['mtpolicyd/debug', '4']]),
+    'a variable that the template does not use changes nothing',
+  )
   t.notOk(isStill([['mtpolicyd/threshold', '1001']]))
   t.notOk(isStill([['mtpolicyd/user/alice/threshold', '6']]))
   t.notOk(isStill([['mtpolicyd/user/bob/threshold', '5']]), 'a new user')
   t.notOk(isStill([], `${template.source} `), 'another template')
-  t.ok(isMadeFrom(text, template, new Map([...values].reverse())), 'in whatever order')
+  t.ok(isMadeFrom(text, template, new Map([...values].reverse())), 'in any order')
 })
 
-t.test('a rendered file that was edited is no longer ours', async t => {
+t.test('a rendered file that was edited is not ours any more', async t => {
   t.ok(isGenerated(text))
   t.notOk(isGenerated(text.replace('the body', 'The body')))
   t.notOk(isGenerated('the body\n'))

@@ -1,11 +1,4 @@
-/**
- * What UCR does, recorded on a UCS 5.2-2 server, and what our registry does: step by step the same
- * output, the same errors, the same status. Where we differ on purpose the reason stands in
- * `differences` and is printed; an entry there that matches no recorded step fails the test.
- *
- * Our registry's files lie elsewhere, its program is called mtpolicyctl, and a refusal has one
- * indented line more; the comparison takes these three into account and nothing else.
- */
+/** Compares our registry with UCR as recorded on a UCS 5.2-2 server: step by step the same */
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import * as v from 'valibot'
-import { runRegistryCommand } from '../../daemon/cli/registry-commands.ts'
+import { runRegistryCommand } from '../support/command.ts'
 
 const Step = v.object({
   cmd: v.string(),
@@ -39,11 +32,11 @@ interface Difference {
   /** Which step; all of them if missing. */
   readonly step?: number
   readonly why: string
-  /** What we do instead; left out if missing. */
+  /** What we do instead; the step is skipped if missing. */
   readonly ours?: Partial<Step>
 }
 
-const noEmptyLines = 'the empty lines of --non-empty are a wart of UCR'
+const noEmptyLines = 'the empty lines of --non-empty are a defect of UCR'
 const differences: readonly Difference[] = [
   {
     name: 'set empty value',
@@ -62,7 +55,7 @@ const differences: readonly Difference[] = [
   {
     name: 'set invalid key chars',
     step: 0,
-    why: 'keys with blanks or * are refused',
+    why: 'keys with spaces or * are rejected',
     ours: {
       stdout:
         'Not setting a b\nNot setting a*b\nNot setting a(b\nNot setting a[b\nNot setting a;b\nNot setting a$b\n',
@@ -76,19 +69,19 @@ const differences: readonly Difference[] = [
   {
     name: 'set invalid key chars',
     step: 6,
-    why: 'keys with blanks or * are refused',
+    why: 'keys with spaces or * are rejected',
     ours: { stdout: 'ä/ö: 1\n' },
   },
   {
     name: 'dump empty',
     step: 1,
-    why: 'a traceback of Python is nothing to copy',
+    why: 'a Python traceback is not worth copying',
     ours: { stderr: '', rc: 0 },
   },
   {
     name: 'search bad regex',
     step: 0,
-    why: 'our regular expressions are JavaScript, and so is the complaint',
+    why: "our regular expressions are JavaScript's, and so is the error message",
     ours: {
       stderr:
         'E: invalid regular expression: Invalid regular expression: /(/: Unterminated group\n',
@@ -97,16 +90,16 @@ const differences: readonly Difference[] = [
   {
     name: 'type check uint',
     step: 9,
-    why: '1_000 is no number',
+    why: '1_000 is not a number',
     ours: { stderr: "E: Value '1_000' incompatible for 'mtpolicyd/threshold'\n", rc: 2 },
   },
-  { name: 'options', step: 0, why: '--version is the whole program’s' },
-  { name: 'options', step: 1, why: '-v is the whole program’s' },
+  { name: 'options', step: 0, why: '--version belongs to the whole program' },
+  { name: 'options', step: 1, why: '-v belongs to the whole program' },
   { name: 'filter', why: 'UCR’s template language: ours is Handlebars' },
   { name: 'is_ucr_true', why: 'a shell library of UCS' },
   {
     name: 'file perms',
-    why: 'other files lie beside ours, and our backup is as secret as its file (layers.test.ts)',
+    why: 'the files beside ours differ, and our backup is as secret as its file (layers.test.ts)',
   },
 ]
 
@@ -130,7 +123,7 @@ for (const { name, with_descriptions: isDescribed, steps: recordedSteps } of rec
         if (difference.ours === undefined) continue
       }
       if (step.cmd.includes('setpriv') && process.getuid?.() !== 0) {
-        t.comment(`${step.cmd}: left out, only root can become somebody else`)
+        t.comment(`${step.cmd}: skipped, only root can switch to another user`)
         continue
       }
       const expected = { ...step, ...difference?.ours }
@@ -147,12 +140,12 @@ for (const { name, with_descriptions: isDescribed, steps: recordedSteps } of rec
       )
       const refusals = stderr.match(/^(E: Value .*|Please fix .*)$/gm) ?? []
       const explanations = stderr.match(/^ {2}\S.*$/gm) ?? []
-      t.ok(explanations.length >= refusals.length, 'each refusal says what was expected')
+      t.ok(explanations.length >= refusals.length, 'each rejection says what was expected')
     }
   })
 }
 
-t.test('every difference from UCR that we claim is one that was recorded', async t => {
+t.test('every difference from UCR that we claim was recorded', async t => {
   for (const { name, step } of differences) t.ok(steps.has(`${name} ${step}`), `${name} ${step}`)
 })
 
@@ -161,11 +154,11 @@ function prepare(root: string, isDescribed: boolean) {
   const registry = join(root, 'etc/univention-mtpolicyd/registry')
   mkdirSync(join(registry, 'info'), { recursive: true })
   mkdirSync(join(root, 'bin'))
-  // The case of an ordinary user needs to get here.
+  // The test for an ordinary user needs access to this.
   chmodSync(root, 0o755)
   if (isDescribed) writeFileSync(join(registry, 'info/fixture.cfg'), recorded.info_cfg)
   const program = new URL('registry-command.ts', import.meta.url).pathname
-  // tap's own NODE_OPTIONS write into the checkout, which an ordinary user cannot.
+  // tap's own NODE_OPTIONS write into the checkout, which an ordinary user must not.
   const wrapper = `#!/bin/sh\nNODE_OPTIONS= NODE_COMPILE_CACHE='${cache}' REGISTRY_ROOT='${root}' exec '${process.execPath}' '${program}' "$@"\n`
   writeFileSync(join(root, 'bin/ucr'), wrapper, { mode: 0o755 })
 
@@ -178,7 +171,7 @@ function prepare(root: string, isDescribed: boolean) {
       join(root, 'var/log/univention-mtpolicyd/registry.replog'),
     ],
   ]
-  // In one pass: what we put in must not be taken for theirs again.
+  // In one pass, so that our replacements are not replaced again.
   const theirs =
     /\/etc\/univention\/registry\.info\/variables|\/etc\/univention|\/tmp\/oracle|\/var\/log\/univention\/config-registry\.replog/g
   const another = /setpriv --reuid=(\d+) --regid=\d+ --clear-groups env /g
@@ -222,7 +215,7 @@ async function runHere(root: string, argv: string[]) {
   return { ...out, rc }
 }
 
-/** The words of a command line that needs no shell; most recorded ones, and a shell costs time. */
+/** Splits a command line that needs no shell, as most recorded ones do; a shell takes time. */
 function simpleWords(command: string): string[] | undefined {
   if (/[;|&<>`\n]|\$'|\\/.test(command)) return undefined
   return Array.from(command.matchAll(/(?:[^\s"']|"[^"]*"|'[^']*')+/g), ([word]) => {

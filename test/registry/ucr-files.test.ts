@@ -16,12 +16,12 @@ import { runs } from '../support/fuzz.ts'
 const folder = path.dirname(path.dirname(UCR_DESCRIPTIONS))
 const described = readDescriptions(path.dirname(UCR_DESCRIPTIONS))
 
-t.test('the description file is what the declarations say (node scripts/ucr-files.ts)', async t => {
+t.test('the description file matches the declarations (node scripts/ucr-files.ts)', async t => {
   t.equal(fs.readFileSync(UCR_DESCRIPTIONS, 'utf8'), ucrDescriptions())
 })
 
 t.test(
-  'every variable has a name, a type of UCR, a category, and words in both languages',
+  'every variable has a name, a UCR type, a category, and texts in both languages',
   async t => {
     const names = described.map(({ name }) => name)
     t.strictSame(names, [...declarations.map(({ name }) => name), 'mtpolicyd/autostart'])
@@ -36,7 +36,7 @@ t.test(
   },
 )
 
-t.test('UCR takes what we take, and refuses what cannot be right', async t => {
+t.test('UCR accepts what we accept, and rejects what cannot be right', async t => {
   const samples: Record<string, { good: string[]; bad: string[] }> = {
     'mtpolicyd/allowedcountries': {
       good: ['DE', 'de, at ,CH', '*', ' * '],
@@ -60,7 +60,16 @@ t.test('UCR takes what we take, and refuses what cannot be right', async t => {
     'mtpolicyd/timezone': { good: ['', 'Europe/Berlin', 'Etc/GMT+1'], bad: ['Europe Berlin'] },
     'mtpolicyd/defaultdomain': { good: ['', 'example.org', '@example.org'], bad: ['a@b', 'a b'] },
     'mtpolicyd/geoip/database': { good: ['', '/srv/my.mmdb'], bad: ['my.mmdb'] },
-    'mtpolicyd/user/.*/threshold': { good: ['5', 'unlimited'], bad: ['-5', 'none'] },
+    'mtpolicyd/user/.*/threshold': { good: ['5', 'unlimited'], bad: ['', '-5', 'none'] },
+    'mtpolicyd/threshold/hour': { good: ['', ' ', '5', 'unlimited'], bad: ['-5', 'none', '5 5'] },
+    'mtpolicyd/domain/.*/user/threshold': { good: ['5', 'unlimited'], bad: ['', 'x'] },
+    'mtpolicyd/excess': { good: ['', 'reject', 'Hold'], bad: ['drop', 'reject hold'] },
+    'mtpolicyd/language': { good: ['', 'de'], bad: ['es', 'german'] },
+    'mtpolicyd/allowednetworks': { good: ['', '192.0.2.0/24'], bad: ['vpn.example.org'] },
+    'mtpolicyd/maillog': {
+      good: ['', 'auto', 'None', ' journal ', '/var/log/mail.log'],
+      bad: ['syslog', 'mail.log', 'auto,none'],
+    },
   }
   for (const [name, { good, bad }] of Object.entries(samples)) {
     const theirs = described.find(one => one.name === name)
@@ -80,7 +89,7 @@ t.test('UCR takes what we take, and refuses what cannot be right', async t => {
   }
 })
 
-t.test('of any text: what we take, UCR takes', async t => {
+t.test('any text that we accept is accepted by UCR', async t => {
   const parts = [
     'DE',
     'at',
@@ -109,7 +118,7 @@ t.test('of any text: what we take, UCR takes', async t => {
   }
 })
 
-t.test('the hook listens to our variables and to the recipient list, and is installed', async t => {
+t.test('the hook is called for our variables and the recipient list, and is installed', async t => {
   const info = fs.readFileSync(path.join(folder, 'univention-mtpolicyd.info'), 'utf8')
   const fields = info
     .trim()

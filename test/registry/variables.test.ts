@@ -4,17 +4,25 @@ import { describe } from '../../daemon/registry/descriptions.ts'
 import {
   canonicalKey,
   FORBIDDEN_IN_KEYS,
-  userKey,
+  nameInKey,
+  nameKey,
+  namePartProblem,
   userName,
   userNameProblem,
-} from '../../daemon/registry/user-key.ts'
-import { checkValue, truth, typeNames } from '../../daemon/registry/value-types.ts'
+} from '../../daemon/registry/name-key.ts'
+import { checkValue, isKnownType, truth } from '../../daemon/registry/value-types.ts'
 import {
   contradictions,
   declarations,
   isPattern,
   type Variable,
 } from '../../daemon/registry/variables.ts'
+
+t.test("only the wiki's variables limit anything by default", async t => {
+  const limits = declarations.filter(({ type }) => type === 'limit' || type === 'networks')
+  const set = limits.filter(variable => variable.default !== '').map(({ name }) => name)
+  t.strictSame(set, ['mtpolicyd/threshold'])
+})
 
 t.test("the wiki's five variables have the wiki's defaults", async t => {
   const defaults = new Map(declarations.map(({ name, default: value }) => [name, value]))
@@ -25,9 +33,9 @@ t.test("the wiki's five variables have the wiki's defaults", async t => {
   t.equal(defaults.get('mtpolicyd/threshold'), '1000')
 })
 
-t.test('every declaration is complete, and its default is a good value', async t => {
+t.test('every declaration is complete, and its default is valid', async t => {
   for (const variable of declarations) {
-    t.ok(typeNames.includes(variable.type), `${variable.name} has a type`)
+    t.ok(isKnownType(variable.type), `${variable.name} has a type`)
     t.ok(variable.description.en && variable.description.de, `${variable.name} is described`)
     t.match(variable.name, /^mtpolicyd\/[a-z/.*]+$/)
     if (isPattern(variable.name)) continue
@@ -53,6 +61,24 @@ const good: ReadonlyArray<readonly [name: string, given: string, stored: string]
   ['mtpolicyd/defaultdomain', '@Example.org', 'example.org'],
   ['mtpolicyd/mode', 'Observe', 'observe'],
   ['mtpolicyd/geoip/database', '/srv/geo ip.mmdb', '/srv/geo ip.mmdb'],
+  ['mtpolicyd/threshold/hour', ' 020 ', '20'],
+  ['mtpolicyd/threshold/hour', ' ', ''],
+  ['mtpolicyd/threshold/minute', 'Unlimited', 'unlimited'],
+  ['mtpolicyd/threshold/rolling', '0', '0'],
+  ['mtpolicyd/threshold/message', '50', '50'],
+  ['mtpolicyd/server/threshold', '', ''],
+  ['mtpolicyd/server/threshold/hour', '+7', '7'],
+  ['mtpolicyd/user/.*/threshold/hour', 'unlimited', 'unlimited'],
+  ['mtpolicyd/domain/.*/threshold', '5000', '5000'],
+  ['mtpolicyd/domain/.*/user/threshold', '50', '50'],
+  ['mtpolicyd/excess', ' Defer ', 'defer'],
+  ['mtpolicyd/excess', '', ''],
+  ['mtpolicyd/language', 'FR', 'fr'],
+  ['mtpolicyd/allowednetworks', '192.0.2.1, 2001:DB8::/32,', '192.0.2.1,2001:db8::/32'],
+  ['mtpolicyd/user/.*/allowednetworks', '192.0.2.0/255.255.255.0', '192.0.2.0/255.255.255.0'],
+  ['mtpolicyd/maillog', 'Journal', 'journal'],
+  ['mtpolicyd/maillog', ' /var/log/mail.log ', '/var/log/mail.log'],
+  ['mtpolicyd/maillog', '', ''],
 ]
 const bad: ReadonlyArray<readonly [name: string, given: string, why: RegExp]> = [
   ['mtpolicyd/allowedcountries', 'Germany', /"Germany".*such as DE,AT or \*; did you mean DE\?$/],
@@ -75,11 +101,26 @@ const bad: ReadonlyArray<readonly [name: string, given: string, why: RegExp]> = 
   ['mtpolicyd/host', 'a b', /host name/],
   ['mtpolicyd/host', '', /host name/],
   ['mtpolicyd/clients', '192.0.2.0/33', /"192.0.2.0\/33"/],
-  ['mtpolicyd/clients', 'example.org', /addresses or networks/],
+  ['mtpolicyd/clients', 'example.org', /an address or a network/],
+  ['mtpolicyd/clients', '192.0.2.1/', /an address or a network/],
+  ['mtpolicyd/clients', '192.0.2.0/24/8', /an address or a network/],
   ['mtpolicyd/timezone', 'Berlin', /Europe\/Berlin/],
   ['mtpolicyd/geoip/database', 'relative.mmdb', /absolute path/],
   ['mtpolicyd/geoip/database', '/srv/*/x', /without/],
   ['mtpolicyd/postfix/register', 'maybe', /yes or no/],
+  ['mtpolicyd/threshold/hour', '-1', /from 0 to 1000000000, unlimited, or nothing for no limit$/],
+  ['mtpolicyd/threshold/minute', '1/60', /from 0 to 1000000000/],
+  ['mtpolicyd/user/.*/threshold/hour', '', /from 0 to 1000000000, or unlimited$/],
+  ['mtpolicyd/domain/.*/threshold/hour', '5k', /from 0 to 1000000000, or unlimited$/],
+  ['mtpolicyd/excess', 'discard', /^expected one of: reject, defer, hold, or nothing for reject$/],
+  ['mtpolicyd/language', 'german', /^expected one of: en, de, fr, or nothing for en$/],
+  [
+    'mtpolicyd/allowednetworks',
+    '192.0.2.0-192.0.2.9',
+    /"192.0.2.0-192.0.2.9": expected an address/,
+  ],
+  ['mtpolicyd/maillog', 'syslog', /^expected auto, none, journal, or an absolute path/],
+  ['mtpolicyd/maillog', '/var/log/*/x', /^expected auto/],
 ]
 
 const descriptions = describe(declarations)
@@ -89,7 +130,7 @@ function variable(name: string): Variable {
   return found
 }
 
-t.test('good values come back in their normal form', async t => {
+t.test('valid values are returned in their normal form', async t => {
   for (const [name, given, stored] of good) {
     t.strictSame(
       checkValue(variable(name), given),
@@ -99,14 +140,14 @@ t.test('good values come back in their normal form', async t => {
   }
 })
 
-t.test('bad values are refused, and told what was expected', async t => {
+t.test('invalid values are rejected with a message that says what was expected', async t => {
   for (const [name, given, why] of bad) {
     const check = checkValue(variable(name), given)
     t.match(check, { kind: 'bad', expected: why }, `${name}=${given}`)
   }
 })
 
-t.test("UCR's own types take what UCR takes", async t => {
+t.test("UCR's own types accept what UCR accepts", async t => {
   const cases: ReadonlyArray<readonly [type: string, value: string, isGood: boolean]> = [
     ['str', 'anything', true],
     ['nonsense', 'an unknown type is text', true],
@@ -145,11 +186,11 @@ t.test("UCR's own types take what UCR takes", async t => {
 })
 
 t.test('any login name survives being part of a key, folded', async t => {
-  t.equal(userKey('Alice@Example.org'), 'alice@example.org')
-  t.equal(userKey('a b/c^*§:'), 'a^20b^2Fc^5E^2A^C2^A7^3A')
+  t.equal(nameKey('Alice@Example.org'), 'alice@example.org')
+  t.equal(nameKey('a b/c^*§:'), 'a^20b^2Fc^5E^2A^C2^A7^3A')
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), name => {
-      const part = userKey(name)
+      const part = nameKey(name)
       const key = `mtpolicyd/user/${part}/threshold`
       return (
         userName(part) === name.toLowerCase() &&
@@ -161,7 +202,7 @@ t.test('any login name survives being part of a key, folded', async t => {
   )
 })
 
-t.test('spellings of one user are one key, and other keys are left alone', async t => {
+t.test('spellings of one user result in one key, and other keys are left alone', async t => {
   t.equal(canonicalKey('mtpolicyd/user/ALICE/threshold'), 'mtpolicyd/user/alice/threshold')
   t.equal(canonicalKey('mtpolicyd/user/a/b/threshold'), 'mtpolicyd/user/a^2Fb/threshold')
   t.equal(canonicalKey('mtpolicyd/user/$&/threshold'), 'mtpolicyd/user/^24^26/threshold')
@@ -171,17 +212,73 @@ t.test('spellings of one user are one key, and other keys are left alone', async
   t.equal(userName('a^FF'), undefined)
 })
 
-t.test('a user name that no block can carry is refused', async t => {
-  for (const name of ['a"b', 'a>b', '<x', 'a#b', 'a\\b', 'a/*b', 'a*/b', ' a', 'a\nb', 'a\0']) {
-    t.ok(userNameProblem(userKey(name)), JSON.stringify(name))
+t.test('spellings of one domain result in one key', async t => {
+  for (const spelling of [
+    'example.org',
+    'Example.ORG',
+    '@example.org',
+    'example.org.',
+    '^40example.org',
+  ]) {
+    t.equal(
+      canonicalKey(`mtpolicyd/domain/${spelling}/threshold`),
+      'mtpolicyd/domain/example.org/threshold',
+    )
+    t.equal(
+      canonicalKey(`mtpolicyd/domain/${spelling}/user/threshold`),
+      'mtpolicyd/domain/example.org/user/threshold',
+    )
   }
-  t.ok(userNameProblem(''))
-  for (const name of ['alice', 'a b', 'a/b', "o'neil", 'jürgen', 'a$b', 'alice@example.org']) {
-    t.equal(userNameProblem(userKey(name)), undefined, name)
+  for (const spelling of [
+    'müller.example',
+    'MÜLLER.example',
+    'xn--mller-kva.example',
+    'm^C3^BCller.example',
+  ]) {
+    t.equal(
+      canonicalKey(`mtpolicyd/domain/${spelling}/threshold/hour`),
+      'mtpolicyd/domain/xn--mller-kva.example/threshold/hour',
+    )
+  }
+  t.equal(namePartProblem('mtpolicyd/domain/intranet/threshold'), undefined)
+  t.equal(namePartProblem('mtpolicyd/server/threshold'), undefined)
+  for (const name of [
+    '',
+    '@',
+    'a b.org',
+    'a/b',
+    'alice@example.org',
+    '-a.org',
+    'a..b',
+    '^FF',
+    '*',
+    `${'a'.repeat(64)}.org`,
+  ]) {
+    const key = `mtpolicyd/domain/${name}/threshold`
+    t.equal(namePartProblem(key), 'expected a domain such as example.org', key)
+    t.equal(canonicalKey(key), key)
   }
 })
 
-t.test('a host that others can reach needs to know who may connect', async t => {
+t.test('each key belongs to one pattern, also where a shorter one would fit', async t => {
+  const key = 'mtpolicyd/domain/example.org/user/threshold'
+  t.equal(nameInKey('mtpolicyd/domain/.*/user/threshold', key), 'example.org')
+  t.equal(nameInKey('mtpolicyd/domain/.*/threshold', key), undefined)
+  t.equal(descriptions.find(key)?.name, 'mtpolicyd/domain/.*/user/threshold')
+  t.equal(nameInKey('mtpolicyd/user/.*/threshold', 'mtpolicyd/user/a/threshold/hour'), undefined)
+})
+
+t.test('a user name that no block can have is rejected', async t => {
+  for (const name of ['a"b', 'a>b', '<x', 'a#b', 'a\\b', 'a/*b', 'a*/b', ' a', 'a\nb', 'a\0']) {
+    t.ok(userNameProblem(nameKey(name)), JSON.stringify(name))
+  }
+  t.ok(userNameProblem(''))
+  for (const name of ['alice', 'a b', 'a/b', "o'neil", 'jürgen', 'a$b', 'alice@example.org']) {
+    t.equal(userNameProblem(nameKey(name)), undefined, name)
+  }
+})
+
+t.test('a host that is reachable from outside requires mtpolicyd/clients', async t => {
   const of = (host: string, clients = '') =>
     contradictions(
       new Map([

@@ -36,10 +36,9 @@ t.test('the manual says what mtpolicyd did and what ours does', t => {
 function manualPages(): ReadonlyMap<string, string> {
   const top = join(import.meta.dirname, '../..')
   const read = (folder: string): [string, string][] =>
-    readdirSync(join(top, folder)).map(name => [
-      name,
-      readFileSync(join(top, folder, name), 'utf8'),
-    ])
+    readdirSync(join(top, folder))
+      .filter(name => /\.(?:ts|txt)$/.test(name))
+      .map(name => [name, readFileSync(join(top, folder, name), 'utf8')])
   const plugins = read('daemon/plugins').map(([, source]) => {
     const comment = /^\/\*\*\n([\s\S]*?)\n \*\//.exec(source)?.[1] ?? ''
     return comment.replace(/^ \* ?/gm, '')

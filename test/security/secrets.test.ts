@@ -3,11 +3,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { checkConfiguration } from '../../daemon/configuration.ts'
+import { checkConfiguration } from '../../daemon/assembly/configuration.ts'
+import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import { openResolver } from '../../daemon/lookup/resolver.ts'
-import { pathsBelow } from '../../daemon/paths.ts'
 import { listName } from '../../daemon/policy/block-list.ts'
-import { systemClock } from '../../daemon/policy/clock.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
 import { serverMissing, startServer } from '../../scripts/test-servers.ts'
 import { askPort, dist, freePort, installDaemon, runProgram } from '../support/daemon.ts'
 import { startDnsServer } from '../support/dns-server.ts'
@@ -46,7 +46,7 @@ const SLIPS: readonly (readonly [title: string, lines: string, said: RegExp])[] 
   ['a tag as a whole', `password = <${SECRET}/>`, /read as an empty block/],
   ['what looks like a here-document', `password = <<${SECRET}`, /here-document/],
   ['a here-document without its end', `password <<EOT\n${SECRET}\nEOTX`, /here-document/],
-  ['a tag that is not closed', `<password = ${SECRET}`, /lacks its/],
+  ['a tag that is not closed', `<password = ${SECRET}`, /has no .* at the end of the line/],
   ['something behind a tag', `</Connection> password = ${SECRET}`, /nothing may follow a tag/],
   ['an include that is none', `<<password = ${SECRET}>>`, /neither a tag nor an include/],
   ['twice', `password = ${SECRET}\npassword = ${SECRET}`, /occurs more than once/],
@@ -56,11 +56,19 @@ const SLIPS: readonly (readonly [title: string, lines: string, said: RegExp])[] 
   ['in a line of its own', `password =\n${SECRET}`, /unknown option in <Connection db>/],
   ['beside an unknown option', `password = ${SECRET}\nfoo = bar`, /unknown option \\"foo\\"/],
   ['a file that ends in it', `password = ${SECRET}\\`, /./],
-  ['in the name of a driver', `dsn = "dbi:Oracle:password=${SECRET}"`, /"Oracle\\" are not known/],
-  ['in no data source', `dsn = "password=${SECRET}"`, /no data source name/],
-  ['in a URL that is none', `dsn = "postgres://me:${SECRET}@[db/x"`, /no complete URL/],
-  ['in a URL without a port', `dsn = "mysql://me:${SECRET}@db:none/x"`, /no complete URL/],
-  ['beside a port that is none', `dsn = "dbi:Pg:password=${SECRET};port=x"`, /no usable port/],
+  [
+    'in the name of a driver',
+    `dsn = "dbi:Oracle:password=${SECRET}"`,
+    /unknown kind of database \\"Oracle/,
+  ],
+  ['in no data source', `dsn = "password=${SECRET}"`, /not a data source name/],
+  ['in a URL that is none', `dsn = "postgres://me:${SECRET}@[db/x"`, /not a valid URL/],
+  ['in a URL without a port', `dsn = "mysql://me:${SECRET}@db:none/x"`, /not a valid URL/],
+  [
+    'beside a port that is none',
+    `dsn = "dbi:Pg:password=${SECRET};port=x"`,
+    /port of the data source is not valid/,
+  ],
 ]
 
 t.test('a mistake in the line with the password is said without the password', async t => {
@@ -248,7 +256,7 @@ t.test('a key in the name of a block list is left out wherever the list is named
   all.push(JSON.stringify(resolver.status()))
   const text = all.join('\n')
   t.match(text, /\*\*\*\.zen\.dq\.example\.org answers 127\.255/)
-  t.match(text, /\*\*\*\.zen\.dq\.example\.org does not answer: it is passed over/)
+  t.match(text, /\*\*\*\.zen\.dq\.example\.org does not answer: it is skipped/)
   t.match(text, /"\*\*\*\.zen\.dq\.example\.org/, 'what is wrong with the configuration')
   t.match(JSON.stringify(resolver.status().silent), /"\*\*\*\.zen/)
   t.match(JSON.stringify(resolver.status().refusing), /"\*\*\*\.zen/)

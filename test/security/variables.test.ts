@@ -6,13 +6,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runRegistryCommand } from '../../daemon/cli/registry-commands.ts'
 import { configFiles } from '../../daemon/config/files.ts'
 import { parseConfig } from '../../daemon/config/parser.ts'
 import type { Block } from '../../daemon/config/tree.ts'
+import { formatNotice } from '../../daemon/policy/problem.ts'
 import { ensureRendered } from '../../daemon/registry/ensure-rendered.ts'
 import { openRegistry } from '../../daemon/registry/registry.ts'
 import { declarations } from '../../daemon/registry/variables.ts'
+import { runRegistryCommand } from '../support/command.ts'
 
 const templates = new URL('../../templates', import.meta.url).pathname
 const CONF = 'etc/univention-mtpolicyd/mtpolicyd.conf'
@@ -77,7 +78,7 @@ function shapeOf(block: Block): unknown {
 }
 
 /** What stands in the file only where it has a value. */
-const OPTIONAL = new Set(['clients', 'timezone', 'geoip_database', 'default_domain'])
+const OPTIONAL = new Set(['clients', 'timezone', 'geoip_database', 'default_domain', 'maillog'])
 
 function parsed(t: Test, root: string, what: string): Block {
   const { root: tree, problems } = parseConfig(join(root, CONF), configFiles, {
@@ -142,7 +143,8 @@ t.test('what is stored past the checks is not rendered', async t => {
     const env = { MTPOLICYD_TIMEZONE: value, MTPOLICYD_CLIENTS: value }
     const registry = openRegistry({ root, env })
     const rendered = await ensureRendered({ registry, templates, check: () => [] })
-    const { text = '', lines } = rendered
+    const { text = '', notices } = rendered
+    const lines = notices.map(formatNotice)
     if (/\p{Cc}/u.test(lines.join(''))) t.fail(JSON.stringify(lines))
     writeFileSync(join(root, 'rendered.conf'), text)
     const { problems, root: tree } = parseConfig(join(root, 'rendered.conf'), configFiles)

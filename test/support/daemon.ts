@@ -53,7 +53,7 @@ export function runProgram(program: string, ...argv: string[]): Promise<Finished
   })
 }
 
-const PATIENCE_MILLISECONDS = 15_000
+const PATIENCE_MILLISECONDS = 60_000
 
 export async function installDaemon(
   variables: Readonly<Record<string, string>> = {},
@@ -104,7 +104,7 @@ export async function installDaemon(
     },
     log: () => readFileSync(logFile, 'utf8'),
     async logged(pattern) {
-      for (let tries = 0; tries < 100; tries++) {
+      for (let tries = 0; tries < 1500; tries++) {
         if (pattern.test(readFileSync(logFile, 'utf8'))) return true
         await sleep(20)
       }

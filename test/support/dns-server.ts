@@ -44,6 +44,10 @@ export interface DnsServerOptions {
   readonly port?: number
   /** An address of the loopback network, instead of 127.0.0.1. */
   readonly host?: string
+  /** Truncated answers end in the middle of a record, instead of having none. */
+  readonly cutsRecords?: boolean
+  /** Queries with EDNS get no answer, as behind some firewalls. */
+  readonly dropsEdns?: boolean
 }
 
 export interface FakeDnsServer {
@@ -72,7 +76,7 @@ export async function startDnsServer(
   zone: DnsZone = {},
   options: DnsServerOptions = {},
 ): Promise<FakeDnsServer> {
-  const { ttl = 60, negativeTtl, host = '127.0.0.1' } = options
+  const { ttl = 60, negativeTtl, host = '127.0.0.1', cutsRecords, dropsEdns } = options
   const questions: string[] = []
   let overTcp = 0
 
@@ -83,6 +87,7 @@ export async function startDnsServer(
     if (!question) return undefined
     const type = NAMES[question.type] ?? question.type
     questions.push(`${question.name.toLowerCase()} ${type}`)
+    if (dropsEdns && query.additionals?.length) return undefined
     const { answers, rcode } = resolve(question, type)
     if (rcode === 'DROP') return undefined
     const response = {
@@ -92,9 +97,14 @@ export async function startDnsServer(
       questions: [question],
       answers,
       authorities: answers.length === 0 && negativeTtl !== undefined ? [soa(negativeTtl)] : [],
+      additionals: query.additionals?.filter(record => record.type === 'OPT') ?? [],
     }
     const encoded = encode(response)
     if (encoded.length <= most) return encoded
+    if (cutsRecords) {
+      encoded.writeUInt16BE(encoded.readUInt16BE(2) | TRUNCATED, 2)
+      return encoded.subarray(0, most)
+    }
     return encode({ ...response, flags: response.flags | TRUNCATED, answers: [] })
   }
 

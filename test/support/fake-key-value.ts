@@ -1,7 +1,7 @@
 /** A key-value store in memory, with a clock that the test turns, and out of order when it says so. */
 
-import { LookupError } from '../../daemon/policy/errors.ts'
-import type { KeyValueStore } from '../../daemon/policy/key-value.ts'
+import type { KeyValueStore } from '../../daemon/policy/ports/key-value.ts'
+import { LookupError } from '../../daemon/system/errors.ts'
 
 export interface FakeKeyValueStore extends KeyValueStore {
   /** Milliseconds since 1970. */

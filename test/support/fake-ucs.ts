@@ -10,7 +10,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import type { UcrAccess } from '../../daemon/postfix/registration.ts'
+import type { UcrAccess } from '../../daemon/postfix/registration/registration.ts'
 import { openRegistry } from '../../daemon/registry/registry.ts'
 import { createPostfixRig, type PostfixRig, postfixRigMissing } from './postfix-rig.ts'
 

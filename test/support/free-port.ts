@@ -11,11 +11,14 @@ import { createServer } from 'node:net'
 
 const LOWEST = 15_000
 const HIGHEST = 32_000
+/** Test files that run at the same time choose from different ports. */
+const JOBS = 4
+const job = Number(process.env.TAP_JOB_ID ?? 0) % JOBS
 
 /** A port of 127.0.0.1 and ::1 that was free a moment ago. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(LOWEST, HIGHEST)
+    const port = randomInt(LOWEST / JOBS, HIGHEST / JOBS) * JOBS + job
     if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) return port
   }
 }

@@ -23,8 +23,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 
 export interface PostfixRigOptions {
-  /** Accounts that may log in; default `alice` and `bob`. */
+  /** Accounts that may log in, at `mail.example.org` unless they name another domain; default `alice` and `bob`. */
   readonly users?: readonly string[]
+  /** Where its directory is made, instead of the usual place for temporary files. */
+  readonly parent?: string
   /** Lines added to main.cf. Never repeat a parameter: use `set()` to change one (see `set`). */
   readonly mainCf?: string
   /** `-o` lines for the two authenticated services, each like `smtpd_relay_restrictions=`. */
@@ -81,7 +83,7 @@ export function postfixRigMissing(): string | false {
 }
 
 export async function createPostfixRig(options: PostfixRigOptions = {}): Promise<PostfixRig> {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'postfix-rig-'))
+  const directory = fs.mkdtempSync(path.join(options.parent ?? os.tmpdir(), 'postfix-rig-'))
   // Postfix's processes give up root and must still reach their files.
   fs.chmodSync(directory, 0o755)
   const configDirectory = path.join(directory, 'etc')
@@ -123,7 +125,9 @@ export async function createPostfixRig(options: PostfixRigOptions = {}): Promise
     }
   }
   // Every Postfix program waits until main.cf is two seconds old; a file from the past is at once.
-  const cool = () => fs.utimesSync(mainCf, new Date(0), new Date(0))
+  const cool = () => {
+    if (fs.statSync(mainCf).mtimeMs !== 0) fs.utimesSync(mainCf, new Date(0), new Date(0))
+  }
   const log = () => (fs.existsSync(logFile) ? fs.readFileSync(logFile, 'utf8') : '')
 
   const rig: PostfixRig = {
@@ -133,7 +137,7 @@ export async function createPostfixRig(options: PostfixRigOptions = {}): Promise
     masterCf,
     password: PASSWORD,
     ports,
-    login: user => `${user}@${HOSTNAME}`,
+    login: user => (user.includes('@') ? user : `${user}@${HOSTNAME}`),
     async start() {
       const begin = (): void => {
         cool()
@@ -299,7 +303,8 @@ function makeUsers(etc: string, users: readonly string[]): void {
       `sasldb_path: ${database}\n`,
   )
   for (const user of users) {
-    const argv = ['-p', '-c', '-f', database, '-u', HOSTNAME, user]
+    const [name = '', domain = HOSTNAME] = user.split('@')
+    const argv = ['-p', '-c', '-f', database, '-u', domain, name]
     execFileSync('saslpasswd2', argv, { input: PASSWORD, stdio: ['pipe', 'pipe', 'pipe'] })
   }
   run('chown', 'root:postfix', database)

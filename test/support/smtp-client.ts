@@ -26,6 +26,10 @@ export interface SmtpConnection {
   readonly localAddress?: string
   /** TLS from the first byte on (port 465). The certificate is not verified. */
   readonly tls?: boolean
+  /** Shown where the server requests one; PEM. */
+  readonly certificate?: { readonly key: string; readonly cert: string }
+  /** Sent before anything else, TLS included: a proxy's `PROXY TCP4 …` line. */
+  readonly proxyLine?: string
   readonly timeoutMs?: number
 }
 
@@ -133,7 +137,14 @@ export async function connectSmtp(options: SmtpConnection): Promise<SmtpClient> 
     port: options.port,
     ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
   }
-  attach(options.tls ? tls.connect({ ...peer, rejectUnauthorized: false }) : net.connect(peer))
+  const secured = { rejectUnauthorized: false, ...options.certificate }
+  if (options.proxyLine === undefined) {
+    attach(options.tls ? tls.connect({ ...peer, ...secured }) : net.connect(peer))
+  } else {
+    const plain = net.connect(peer)
+    plain.write(`${options.proxyLine}\r\n`)
+    attach(options.tls ? tls.connect({ socket: plain, ...secured }) : plain)
+  }
 
   const client: SmtpClient = {
     replies,
@@ -144,7 +155,7 @@ export async function connectSmtp(options: SmtpConnection): Promise<SmtpClient> 
       if (answer.code !== 220) return answer
       const plain = socket
       plain.removeAllListeners()
-      const secure = tls.connect({ socket: plain, rejectUnauthorized: false })
+      const secure = tls.connect({ socket: plain, ...secured })
       attach(secure)
       await new Promise<void>((resolve, reject) => {
         secure.once('secureConnect', resolve)

@@ -7,7 +7,7 @@
 
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { LookupError } from '../../daemon/policy/errors.ts'
+import { LookupError } from '../../daemon/system/errors.ts'
 import type { TestServer } from '../../scripts/servers/server.ts'
 import { SQL_LOGIN } from '../../scripts/servers/sql-login.ts'
 import { serverMissing, startServer } from '../../scripts/test-servers.ts'
@@ -41,8 +41,9 @@ export function sqlDsn(name: SqlServerName, { port }: TestServer): string {
 export async function startSqlServer(
   t: Test,
   name: SqlServerName,
+  args: readonly string[] = [],
 ): Promise<SqlDatabase & { readonly server: TestServer }> {
-  const server = await startServer(name)
+  const server = await startServer(name, { args })
   t.teardown(() => server.remove())
   const { user, password } = SQL_LOGIN
   return { ...described(sqlDsn(name, server), user, password), server }
@@ -60,20 +61,12 @@ function described(dsn: string, user: string, password: string): SqlDatabase {
   return { dsn, user, password, block }
 }
 
-/** Less than the deadline of a request. */
-export const DEADLINE_MS = 4000
-
-/** The message of the LookupError that the work ends with, and how long that took. */
-export async function failure(
-  work: () => unknown,
-): Promise<{ message: string; milliseconds: number }> {
-  const started = performance.now()
-  const milliseconds = (): number => performance.now() - started
+/** The message of the LookupError that the work ends with. */
+export async function failure(work: () => unknown): Promise<{ message: string }> {
   try {
     await work()
   } catch (error) {
-    if (error instanceof LookupError)
-      return { message: error.message, milliseconds: milliseconds() }
+    if (error instanceof LookupError) return { message: error.message }
     throw error
   }
   throw new Error('it did not fail')

@@ -10,25 +10,31 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openOutside } from '../../daemon/assembly/outside.ts'
+import { withoutEffects } from '../../daemon/assembly/rehearsed-outside.ts'
 import { type Loaded, loadConfig } from '../../daemon/config/load.ts'
 import { parseConfig } from '../../daemon/config/parser.ts'
+import { openLedger } from '../../daemon/ledger/ledger.ts'
+import { openSqliteLedger } from '../../daemon/ledger/sqlite-ledger.ts'
 import { countryPool } from '../../daemon/lookup/country-pool.ts'
 import { type CountryDatabase, openCountryDatabase } from '../../daemon/lookup/geoip.ts'
-import { openOutside } from '../../daemon/outside.ts'
+import { type CountryRange, writeMmdb } from '../../daemon/lookup/mmdb-writer.ts'
 import { plugins } from '../../daemon/plugins/index.ts'
-import { makeAnswer, newAnswerTally } from '../../daemon/policy/answer.ts'
-import type { Resolver } from '../../daemon/policy/dns.ts'
-import type { KeyValueStore } from '../../daemon/policy/key-value.ts'
-import { type Ledger, openLedger } from '../../daemon/policy/ledger.ts'
-import type { Fields, Log } from '../../daemon/policy/log.ts'
-import type { Outside } from '../../daemon/policy/outside.ts'
 import type { Plugin } from '../../daemon/policy/plugin.ts'
+import type { Resolver } from '../../daemon/policy/ports/dns.ts'
+import type { KeyValueStore } from '../../daemon/policy/ports/key-value.ts'
+import type { Ledger } from '../../daemon/policy/ports/ledger.ts'
+import type { Fields, Log } from '../../daemon/policy/ports/log.ts'
+import type { Outside } from '../../daemon/policy/ports/outside.ts'
 import { formatProblem, type Problem } from '../../daemon/policy/problem.ts'
+import { previewing, readingOnly } from '../../daemon/policy/rehearsal.ts'
 import { type Connection, PolicyRequest } from '../../daemon/policy/request.ts'
-import { sqlConnection } from '../../daemon/store/dsn.ts'
-import type { ClosableSqlConnection } from '../../daemon/store/sqlite-connection.ts'
-import { openSqliteLedger } from '../../daemon/store/sqlite-ledger.ts'
-import { type CountryRange, writeMmdb } from '../../scripts/mmdb-writer.ts'
+import { type VerdictSink, verdictFields } from '../../daemon/policy/verdict-record.ts'
+import { sqlConnection } from '../../daemon/remote/dsn.ts'
+import type { ClosableSqlConnection } from '../../daemon/remote/sqlite-connection.ts'
+import { makeEngine } from '../../daemon/run/engine.ts'
+import { type Clock, systemClock } from '../../daemon/system/clock.ts'
+import { plainText } from '../../daemon/text/plain-text.ts'
 
 /** Noon in UTC, 13:00 in Berlin. */
 export const NOON = Date.UTC(2026, 10, 20, 12)
@@ -58,9 +64,15 @@ export interface WorldOptions {
   readonly files?: Readonly<Record<string, string>>
   /** How long a second of `request_timeout` lasts. */
   readonly secondMilliseconds?: number
+  /** Instead of the system's timers and `World.now`. */
+  readonly clock?: Clock
   /** Instead of one that works. */
   readonly ledger?: Ledger
+  /** Rehearse with the counts and databases of this one (`daemon/policy/rehearsal.ts`). */
+  readonly rehearses?: World
   readonly dns?: Resolver
+  /** Told of each verdict. */
+  readonly sinks?: readonly VerdictSink[]
   /** Instead of the real ones. */
   readonly outside?: Partial<Outside>
   /** What every Memcached and Redis connection is, instead of the real ones. */
@@ -88,7 +100,10 @@ export interface World {
   close(): void
 }
 
-const emptyDns: Resolver = { ask: () => ({ outcome: 'empty', records: [], exists: false }) }
+const emptyDns: Resolver = {
+  ask: () => ({ outcome: 'empty', records: [], exists: false }),
+  noListing: () => undefined,
+}
 
 /** A virtual host around plugins, with what stands before it. */
 export function chain(blocks: string, globals = ''): string {
@@ -129,9 +144,10 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
   const notes: string[] = []
   const verdicts: Fields[] = []
   const databases = new Map<string, ClosableSqlConnection>()
-  const clock = { now: () => world.now, elapsed: () => performance.now() }
+  const clock = options.clock ?? { ...systemClock, now: () => world.now }
   const store = openSqliteLedger(':memory:', 'normal')
-  const ledger = options.ledger ?? openLedger(store)
+  const { rehearses } = options
+  const ledger = rehearses ? previewing(rehearses.ledger) : (options.ledger ?? openLedger(store))
 
   const world = {
     now: NOON,
@@ -153,11 +169,13 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
   // A DNS that was not described knows no name, so that no test asks the world.
   const dns = options.dns ?? emptyDns
   const pool = countryPool(() => undefined)
-  const outside = openOutside({ clock, dns, countries: pool, countryFile: '' })
+  const opened = openOutside({ clock, dns, countries: pool, countryFile: '' })
+  const outside = rehearses ? withoutEffects(opened) : opened
   const loaded = loadConfig(
     parsed.root,
     {
       plugins: [...plugins, ...(options.plugins ?? [])],
+      ...(options.plugins && { ownPlugins: options.plugins }),
       clock,
       ledger,
       outside: {
@@ -165,18 +183,22 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
         countries: countryFixture(),
         openCountries: path =>
           openCountryDatabase({ path, log: () => undefined, pollMilliseconds: 0 }),
-        readFile: read,
+        readFile: path => plainText(read(path)),
         ...options.outside,
       },
       ...outside.services,
       ...(keyValue && { openMemcached: () => keyValue, openRedis: () => keyValue }),
-      openSql: ({ dsn, user, password }) => world.sql(dsn, user, password),
+      openSql({ dsn, user, password }) {
+        if (rehearses) return readingOnly(rehearses.sql(dsn, user, password))
+        return world.sql(dsn, user, password)
+      },
+      isRehearsal: rehearses !== undefined,
       note: (_level, message) => void notes.push(message()),
       report: (name, message) => void errors.push(`plugin ${name} failed: ${message}`),
     },
     problems,
   )
-  for (const { path, run } of loaded.starts) {
+  for (const { path, run } of rehearses ? [] : loaded.starts) {
     try {
       await run()
     } catch (error) {
@@ -184,19 +206,12 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
     }
   }
 
-  const { globals } = loaded
-  const answer = makeAnswer({
-    hosts: loaded.hosts,
-    retiredKeys: new Set(),
-    byPolicyContext: globals.vhost_by_policy_context,
-    onFailure: globals.on_failure,
-    deadlineMilliseconds: globals.request_timeout * secondMilliseconds,
-    refusesUnknownActions: globals.unknown_action === 'fail',
-    observe: globals.mode === 'observe',
-    sessions: loaded.sessions,
-    log: recordingLog(errors, verdicts),
+  const request_timeout = (loaded.globals.request_timeout * secondMilliseconds) / 1000
+  const answer = makeEngine({
+    loaded: { ...loaded, globals: { ...loaded.globals, request_timeout } },
     clock,
-    tally: newAnswerTally(),
+    log: recordingLog(errors),
+    sinks: [record => void verdicts.push(verdictFields(record)), ...(options.sinks ?? [])],
   })
 
   return Object.assign(world, {
@@ -210,20 +225,20 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
       attributes: Readonly<Record<string, string>>,
       on: Connection = { id: 1, endpoint: PORT },
     ): Promise<string | undefined> {
-      const verdict = await answer(new PolicyRequest(new Map(Object.entries(attributes)), on))
+      const judged = await answer(new PolicyRequest(new Map(Object.entries(attributes)), on))
       await ledger.settle()
-      return verdict.silent ? undefined : verdict.action
+      judged.left(true)
+      return judged.verdict.silent ? undefined : judged.verdict.action
     },
   })
 }
 
-function recordingLog(errors: string[], verdicts: Fields[]): Log {
+function recordingLog(errors: string[]): Log {
   const silent = (): undefined => undefined
   return {
     debug: 4,
     error: message => void errors.push(message),
     warning: message => void errors.push(message),
-    verdict: fields => void verdicts.push(fields),
     notice: silent,
     connection: silent,
     trace: silent,

@@ -5,8 +5,8 @@
  *   const dns = zones({ 'a.example.org': [{ TXT: 'v=spf1 -all' }, { MX: [10, 'mx.example.org'] }] })
  */
 
-import { canonicalAddress } from '../../daemon/policy/address.ts'
-import type { DnsAnswer, DnsRecords, DnsType, Resolver } from '../../daemon/policy/dns.ts'
+import { canonicalAddress } from '../../daemon/net/address.ts'
+import type { DnsAnswer, DnsRecords, DnsType, Resolver } from '../../daemon/policy/ports/dns.ts'
 
 export type ZoneRecord = 'TIMEOUT' | Readonly<Record<string, unknown>>
 export type ZoneData = Readonly<Record<string, readonly ZoneRecord[]>>
@@ -53,6 +53,7 @@ export function zones(data: ZoneData, later = false): Zones {
       const result = answer(name, type)
       return later ? new Promise(resolve => setImmediate(resolve, result)) : result
     },
+    noListing: () => undefined,
   }
 }
 

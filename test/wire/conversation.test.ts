@@ -8,21 +8,27 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { type Endpoint, formatEndpoint, parseEndpoints } from '../../daemon/net/endpoint.ts'
 import type { MaybePromise } from '../../daemon/policy/plugin.ts'
 import type { PolicyRequest } from '../../daemon/policy/request.ts'
 import type { Verdict } from '../../daemon/policy/verdict.ts'
-import type { Conversation } from '../../daemon/wire/connection.ts'
-import { type Endpoint, formatEndpoint, parseEndpoints } from '../../daemon/wire/endpoint.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
+import type { Answered, Conversation } from '../../daemon/wire/connection.ts'
 import { formatReply } from '../../daemon/wire/reply.ts'
 import { makeServer, type PolicyServer, type ServerOptions } from '../../daemon/wire/server.ts'
 import { makeTurn } from '../../daemon/wire/turn.ts'
 import { freePort } from '../support/daemon.ts'
 import { type PolicyClient, policyClient, until } from '../support/policy-client.ts'
 
-const verdict = (action: string): Verdict => ({ action, by: 'test' })
+/** A decision on its way out. */
+function answered(verdict: Verdict, more: Partial<Answered> = {}): Answered {
+  return { verdict, uncounted: () => verdict, left: () => undefined, ...more }
+}
+
+const verdict = (action: string): Answered => answered({ action, by: 'test' })
 
 /** Says what it was asked: `a=1` is answered `action=1`. */
-const echo = (request: PolicyRequest): MaybePromise<Verdict> => verdict(request.text('a'))
+const echo = (request: PolicyRequest): MaybePromise<Answered> => verdict(request.text('a'))
 
 interface Serving {
   readonly server: PolicyServer
@@ -33,8 +39,8 @@ interface Serving {
 
 const usual: Conversation = {
   answer: echo,
-  unsettled: decided => decided,
   turn: makeTurn(() => true),
+  clock: systemClock,
   keepaliveSeconds: 0,
   mostRequests: 0,
   closed: () => undefined,
@@ -78,10 +84,10 @@ async function serve(
 
 /** Verdicts that wait until the test releases them, by the request's `a`. */
 function heldAnswers() {
-  const held = new Map<string, (verdict: Verdict) => void>()
+  const held = new Map<string, (answered: Answered) => void>()
   return {
     held,
-    answer: (request: PolicyRequest): Promise<Verdict> =>
+    answer: (request: PolicyRequest): Promise<Answered> =>
       new Promise(resolve => held.set(request.text('a'), resolve)),
     release: (a: string): void => held.get(a)?.(verdict(a)),
   }
@@ -156,7 +162,11 @@ t.test('no answer leaves before its turn is durable', async t => {
   const commits: ((isDurable: boolean) => void)[] = []
   const { client } = await serve(t, {
     turn: makeTurn(() => new Promise(resolve => commits.push(resolve))),
-    unsettled: () => verdict('defer not counted'),
+    answer: request =>
+      answered(
+        { action: request.text('a'), by: '' },
+        { uncounted: () => ({ action: 'defer not counted', by: '' }) },
+      ),
   })
   const postfix = await client()
   const answers: string[] = []
@@ -183,14 +193,16 @@ t.test(
     const { client } = await serve(t, {
       answer(request) {
         const name = request.text('a')
-        request.onTakeBack(() => takenBack.push(name))
-        return name === 'slow' ? slow.answer(request) : echo(request)
+        const own: Partial<Answered> = {
+          uncounted() {
+            takenBack.push(name)
+            return { action: 'defer not counted', by: '' }
+          },
+        }
+        if (name !== 'slow') return answered({ action: name, by: '' }, own)
+        return slow.answer(request).then(({ verdict }) => answered(verdict, own))
       },
       turn: makeTurn(() => !isFull),
-      unsettled(_verdict, request) {
-        request.takeBack()
-        return verdict('defer not counted')
-      },
     })
     const [one, other] = [await client(), await client()]
     one.send('a=slow\n\n')
@@ -202,6 +214,41 @@ t.test(
     slow.release('slow')
     t.equal(await one.answer(), 'action=slow')
     t.same(takenBack, ['quick'], 'what was let through stays counted')
+  },
+)
+
+t.test(
+  'a verdict is told as left once, after its answer, and as not sent to a peer that is gone',
+  async t => {
+    const told: string[] = []
+    const slow = heldAnswers()
+    const recorded = ({ verdict }: Answered): Answered =>
+      answered(verdict, { left: isSent => void told.push(`${verdict.action} ${isSent}`) })
+    const { client, reasons, server } = await serve(t, {
+      answer: request => {
+        const name = request.text('a')
+        if (name === 'slow') return slow.answer(request).then(recorded)
+        if (name === 'close') return recorded(answered({ action: 'close', by: '', silent: true }))
+        return recorded(verdict(name))
+      },
+    })
+    const one = await client()
+    one.send('a=1\n\na=2\n\n')
+    await one.answer()
+    await one.answer()
+    t.same(told, ['1 true', '2 true'])
+    const other = await client()
+    other.send('a=close\n\n')
+    await other.ended
+    t.same(told, ['1 true', '2 true', 'close true'])
+    one.send('a=slow\n\n')
+    await until(() => slow.held.has('slow'))
+    // A stop that does not wait closes it in the middle of the request.
+    await server.stop(0)
+    await until(() => reasons.length === 2)
+    slow.release('slow')
+    await until(() => told.length > 3)
+    t.same(told.at(-1), 'slow false')
   },
 )
 
@@ -272,7 +319,7 @@ t.test('of requests that do not end the largest go, when all of them are too muc
   small.send('a=1\n')
   for (let i = 0; i < most + 5; i++) (await client()).send(line.repeat(10))
   await until(() => reasons.length > 0)
-  t.match(reasons[0], /^requests of more than 67108864 bytes in all have begun and not ended/)
+  t.match(reasons[0], /^incomplete requests exceed 67108864 bytes in total/)
   small.send('\n')
   t.equal(await small.answer(), 'action=1')
   t.ok(server.connections > 10, 'the others may go on')
@@ -332,7 +379,9 @@ t.test('who is silent to one request decides none behind it', async t => {
   const { client } = await serve(t, {
     answer(request) {
       asked++
-      return request.text('a') === 'bad' ? { ...verdict(''), silent: true } : echo(request)
+      return request.text('a') === 'bad'
+        ? answered({ action: '', by: '', silent: true })
+        : echo(request)
     },
   })
   const one = await client()
@@ -398,7 +447,7 @@ t.test('a peer that asks a hundred times at once and closes its half gets all an
 
 t.test('on_failure = close gives no answer and closes the connection', async t => {
   const { client, reasons } = await serve(t, {
-    answer: () => ({ action: '', by: '', silent: true }),
+    answer: () => answered({ action: '', by: '', silent: true }),
   })
   const postfix = await client()
   postfix.send('a=1\n\na=2\n\n')
@@ -423,7 +472,7 @@ t.test('max_keepalive ends a connection after so many answers', async t => {
     mostRequests: 2,
     answer(request) {
       asked.push(request.text('a'))
-      return { action: request.text('a'), by: '' }
+      return verdict(request.text('a'))
     },
   })
   const postfix = await client()
@@ -542,6 +591,51 @@ t.test('an endpoint that cannot be bound changes nothing', async t => {
   t.equal(await postfix.answer(), 'action=1')
 })
 
+t.test('from one address to all of the same port and back, at once', async t => {
+  const { server } = await serve(t)
+  const port = await freePort()
+  const asks = async (host: string): Promise<string> => {
+    const client = await policyClient({ host, port })
+    client.send('a=1\n\n')
+    const answer = await client.answer()
+    client.close()
+    return answer
+  }
+  await server.listen([tcp('127.0.0.1', port), tcp('::1', port)])
+  const before = await policyClient({ port })
+  t.teardown(before.close)
+
+  await server.listen([tcp('0.0.0.0', port)])
+  t.equal(await asks('127.0.0.2'), 'action=1')
+  before.send('a=2\n\n')
+  t.equal(await before.answer(), 'action=2', 'an open connection stays')
+  await t.rejects(policyClient({ host: '::1', port }), 'the other family is closed')
+
+  await server.listen([tcp('127.0.0.1', port)])
+  t.equal(await asks('127.0.0.1'), 'action=1')
+  await t.rejects(policyClient({ host: '127.0.0.2', port }), 'and nobody else is let in')
+})
+
+t.test('a wildcard that cannot be bound gives the address back', async t => {
+  const { server } = await serve(t)
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(0, '127.0.0.2', () => resolve()))
+  t.teardown(() => other.close())
+  const address = other.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const ours = tcp('127.0.0.1', port)
+  await server.listen([ours])
+  await t.rejects(server.listen([tcp('0.0.0.0', port)]), {
+    code: 'EADDRINUSE',
+    message: new RegExp(`0\\.0\\.0\\.0:${port} is in use by \\S+ \\(process \\d+.*mtpolicyctl set`),
+  })
+  t.same(server.endpoints, [ours])
+  const client = await policyClient({ port })
+  client.send('a=1\n\n')
+  t.equal(await client.answer(), 'action=1')
+  client.close()
+})
+
 t.test('a socket file left behind is taken over, a living one is not', async t => {
   const { path, server, client } = await serve(t)
   const second = makeServer({
@@ -609,9 +703,33 @@ t.test('endpoints are read as the option "port" writes them', async t => {
   t.equal(written('127.0.0.1:12345,[::1]:12346 , '), '127.0.0.1:12345 [::1]:12346')
   t.equal(written('localhost:12345'), '127.0.0.1:12345 [::1]:12345', 'Postfix may take either')
   t.equal(written('*:12345'), '0.0.0.0:12345')
+  t.equal(written(':12345'), '0.0.0.0:12345', 'a missing host is every address')
+  t.equal(written('12345|ipv4'), '192.0.2.1:12345')
+  t.equal(written('127.0.0.1:12345|ipv4'), '127.0.0.1:12345')
+  t.equal(written('127.0.0.1|12345|tcp'), '127.0.0.1:12345')
+  t.equal(written('::1:12345'), '[::1]:12345')
+  t.equal(written('2001:db8::7|12345|IPv6|tcp'), '[2001:db8::7]:12345')
+  t.equal(written('*:12345|ipv6'), '[::]:12345')
+  t.equal(written('*:12345|ipv4|ipv6'), '0.0.0.0:12345 [::]:12345')
+  t.equal(written(':12345|ipv*'), '0.0.0.0:12345 [::]:12345')
+  t.equal(written('localhost:12345|ipv6'), '[::1]:12345')
+  t.equal(written('Localhost:12345/tcp'), '127.0.0.1:12345 [::1]:12345')
+  t.equal(written('[mail.example.org]:12345'), 'mail.example.org:12345')
   t.equal(written('/run/policy|unix'), '/run/policy|unix')
   t.equal(written('12345/tcp,12346|tcp'), '192.0.2.1:12345 192.0.2.1:12346')
-  for (const mistake of ['0', '65536', '123456', 'port', '::1:12345', '[::1]', '12345x', 'a b:1']) {
+  for (const mistake of [
+    '0',
+    '65536',
+    '123456',
+    'port',
+    '[::1]',
+    '::1',
+    '12345x',
+    'a b:1',
+    '12345|udp',
+    '127.0.0.1:12345|ipv6',
+    '192.0.2.1/24:5',
+  ]) {
     t.match(written(`1,${mistake}`), `found "${mistake}"`)
   }
   t.match(written(' , '), /at least one port/)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Tells mtpolicyctl that variables have changed; everything is decided there.
+"""Tells mtpolicyctl that variables have changed; all decisions are made there.
 
-First the daemon's own configuration, then Postfix: with a new port the daemon
-listens before it is asked. "follow" sets variables itself, so this is called
-again while it runs, and then finds nothing to do. A refused value is reported
-on standard error and leaves the old configuration in use.
+The daemon's own configuration comes first, then Postfix, so that the daemon
+listens on a new port before Postfix connects to it. "follow" sets variables
+itself and so triggers this module again, which then finds nothing to do. A
+rejected value is reported on standard error; the old configuration stays in use.
 """
 
 import os
@@ -16,13 +16,13 @@ ENDPOINT = ("mtpolicyd/host", "mtpolicyd/port")
 
 
 def handler(ucr, changes):
-    # Removed, but not purged: the files of UCR stay, the program does not.
+    # Removed but not purged: UCR's files are still there, the program is not.
     if not os.access(MTPOLICYCTL[0], os.X_OK):
         return
     if any(key.startswith("mtpolicyd/") for key in changes):
         subprocess.call(MTPOLICYCTL + ["commit"])
-    # A commit or registration names patterns, and gives values instead of
-    # changes: nobody has switched anything on or off then.
+    # When UCR commits or registers templates, it passes patterns, and values
+    # instead of changes: then no variable has changed.
     moved = [key for key, change in changes.items() if is_change(change)
              and (key.startswith(RECIPIENT) or key in ENDPOINT)]
     if moved:

@@ -1,0 +1,8 @@
+/** Whether the package may change Postfix's configuration by itself. */
+
+import type { Registry } from '../registry/registry.ts'
+import { truth } from '../registry/value-types.ts'
+
+export function wantsRegistration(registry: Registry): boolean {
+  return truth(registry.values().get('mtpolicyd/postfix/register')) !== false
+}

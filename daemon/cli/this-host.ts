@@ -1,0 +1,121 @@
+/** The host this program runs on, or one whose files are below another root. */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkAsDaemon, checkStaged, checkTextAsDaemon } from '../assembly/configuration.ts'
+import type { Paths } from '../assembly/paths.ts'
+import type { DaemonStatus } from '../control/protocol.ts'
+import { checkReach } from '../diagnosis/check-reach.ts'
+import { checkStages } from '../diagnosis/check-stages.ts'
+import { listenersInTheWay } from '../net/listeners.ts'
+import { follow } from '../postfix/registration/register.ts'
+import type { RegistrationOptions, UcrAccess } from '../postfix/registration/registration.ts'
+import { readListener } from '../postfix/smtpd/endpoint.ts'
+import { withLock } from '../registry/lock.ts'
+import { openRegistry, type Registry } from '../registry/registry.ts'
+import { systemClock } from '../system/clock.ts'
+import { makeStateFolder } from '../system/daemon-user.ts'
+import { runProgram } from '../system/external-program.ts'
+import { daemonClient } from './daemon-client.ts'
+import type { DaemonClient, Host, RegistryAccess } from './host.ts'
+import { wantsRegistration } from './registration-wish.ts'
+import { reloadIfRunning } from './reload-if-running.ts'
+import type { Streams } from './run-words.ts'
+import { checkDropIn, takeEffect } from './take-effect.ts'
+
+export function thisHost(paths: Paths, { out, err }: Streams): Host {
+  const daemon = daemonClient(paths.control)
+  return {
+    paths,
+    env: process.env,
+    clock: systemClock,
+    out,
+    err,
+    read: file => readFileSync(file === '-' ? 0 : file, 'utf8'),
+    run: runProgram,
+    daemon,
+    registry: registryAccess(paths, daemon, err),
+    configuration: {
+      async check(file) {
+        const verdict = await checkAsDaemon(paths, file)
+        const options = postfixOf(paths, await daemon.status())
+        const late = await checkStages(verdict.file, options)
+        return { ...verdict, problems: [...verdict.problems, ...late] }
+      },
+      checkText: (file, text) => checkTextAsDaemon(paths, file, text),
+      async onDisk() {
+        if (!existsSync(paths.config)) return []
+        return checkTextAsDaemon(paths, paths.config, readFileSync(paths.config, 'utf8'))
+      },
+    },
+    postfix: status => postfixOf(paths, status),
+  }
+}
+
+const openHere = (paths: Paths): Registry => openRegistry({ root: paths.root, env: process.env })
+
+function registryAccess(
+  paths: Paths,
+  daemon: DaemonClient,
+  err: (text: string) => void,
+): RegistryAccess {
+  // Where the daemon is before anything changes: what queries it there has to follow.
+  let before: RegistrationOptions | undefined
+  const beforehand = (): RegistrationOptions => {
+    before ??= postfixOf(paths)
+    return before
+  }
+  return {
+    open() {
+      beforehand()
+      return openHere(paths)
+    },
+    templates: paths.templates,
+    check: async (staged, target) => [
+      ...(await checkStaged(paths, staged, target, checkTextAsDaemon)),
+      ...(await checkDropIn(staged, target, { root: paths.root })),
+      ...(await checkReach(staged, target, beforehand())),
+    ],
+    reload: changed =>
+      takeEffect(changed, {
+        root: paths.root,
+        isBooted: isBooted(),
+        run: runProgram,
+        reload: () => reloadIfRunning({ daemon, err }),
+        follow: async () =>
+          follow({ ...postfixOf(paths, await daemon.status()), was: [beforehand().endpoint] }),
+        err,
+      }),
+  }
+}
+
+/** sd_booted(3) */
+const isBooted = (): boolean => existsSync('/run/systemd/system')
+
+function postfixOf(paths: Paths, status?: DaemonStatus | string): RegistrationOptions {
+  const listeners =
+    typeof status === 'object' ? status.endpoints.flatMap(text => readListener(text) ?? []) : []
+  const registry = openHere(paths)
+  const values = registry.values()
+  const host = values.get('mtpolicyd/host') ?? 'localhost'
+  const port = Number(values.get('mtpolicyd/port') ?? 12345)
+  return {
+    run: runProgram,
+    endpoint: { host, port },
+    stateFile: `${paths.state}/postfix.json`,
+    ...(listeners.length > 0 ? { listeners } : {}),
+    isListening: (host, port) => listenersInTheWay({ host, port }).length > 0,
+    locked: work => {
+      makeStateFolder(paths.root, paths.state)
+      return withLock(join(paths.state, '.postfix.lock'), work)
+    },
+    // Below another root there is another Postfix, or none: the host's own is not ours to change.
+    ...(paths.root === '/' ? {} : { configDirs: [`${paths.root}/etc/postfix`] }),
+    ...(registry.ucr === undefined ? {} : { ucr: ucrAccess(registry, registry.ucr) }),
+  }
+}
+
+function ucrAccess(registry: Registry, program: string): UcrAccess {
+  const mayComplete = wantsRegistration(registry)
+  return { program, root: registry.root, view: () => registry.snapshot(), mayComplete }
+}

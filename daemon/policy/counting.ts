@@ -1,0 +1,234 @@
+/**
+ * The limits of one request, gathered on the way through its chain and judged together.
+ *
+ * A limit that comes up adds its claim. Before a plugin that is not a limit the claims so far are
+ * weighed: a refusal ends the chain there, as any plugin's would. When the chain is done and lets the
+ * mail through, all of them are judged by one call of the ledger, and the mail is counted by all of
+ * them or by none. If anything else refuses the mail, nothing has been counted.
+ */
+
+import { type MaybePromise, whenReady } from '../system/maybe-promise.ts'
+import type { Facts } from './facts.ts'
+import type { LedgerEvents } from './ledger-event.ts'
+import type { Link } from './link.ts'
+import type { Context, Limit, Outcome } from './plugin.ts'
+import type { Claim, Judgement, Ledger, LedgerEvent, Preview, Standing } from './ports/ledger.ts'
+import type { PolicyRequest } from './request.ts'
+import { type Decision, refusesMail } from './verdict.ts'
+
+/** The link of a chain that a claim came through; the same for all requests. `C`: what the chain has for a context. */
+export interface Source<C extends Context> {
+  /** Name of the plugin: of the outermost one, if it is nested. */
+  readonly by: string
+  readonly link: Link
+  /** The limit has failed. May throw RequestFailure. */
+  failed(error: unknown, context: C): Outcome
+}
+
+export class Counting<C extends Context> {
+  readonly #events: LedgerEvents
+  readonly #request: PolicyRequest
+  readonly #stage: LedgerEvent['stage']
+  readonly #now: number
+  readonly #ledger: Ledger
+  readonly #claims: Claim[] = []
+  /** The limit of each claim. */
+  readonly #limits: Limit[] = []
+  /** The links the claims came through, in their order. */
+  readonly sources: Source<C>[] = []
+  #mostRecipients = Number.POSITIVE_INFINITY
+  /** The claim whose limit has set it. */
+  #capped = 0
+  #weighed = 0
+  /** Limits that have answered for themselves. */
+  #answered: Link[] | undefined
+  #event: LedgerEvent | undefined
+  /** Where each claim stands, once they are judged. */
+  #standings: readonly Standing[] | undefined
+
+  /** `now`: milliseconds since 1970. */
+  constructor(
+    events: LedgerEvents,
+    request: PolicyRequest,
+    stage: LedgerEvent['stage'],
+    ledger: Ledger,
+    now: number,
+  ) {
+    this.#events = events
+    this.#request = request
+    this.#stage = stage
+    this.#ledger = ledger
+    this.#now = now
+  }
+
+  /** Is there a claim that was not weighed yet? */
+  get hasUnweighed(): boolean {
+    return this.#weighed < this.#claims.length
+  }
+
+  /** The limit itself has refused the mail, and that was noted. */
+  answeredBy(link: Link): void {
+    if (this.#answered) this.#answered.push(link)
+    else this.#answered = [link]
+  }
+
+  hasAnswered(link: Link): boolean {
+    return this.#answered?.includes(link) ?? false
+  }
+
+  /** What the limit of `sources[place]` knows; undefined if it was not judged. */
+  sawBy(place: number): Facts | undefined {
+    const claim = this.#claims[place]
+    const standing = this.#standings?.[place]
+    return claim && standing && this.#limits[place]?.saw?.(standing, claim)
+  }
+
+  add(limit: Limit, claim: Claim, mostRecipients: number, source: Source<C>): void {
+    // The first of a counter decides.
+    for (const { counter } of this.#claims) if (counter === claim.counter) return
+    if (mostRecipients < this.#mostRecipients) {
+      this.#mostRecipients = mostRecipients
+      this.#capped = this.#claims.length
+    }
+    this.#claims.push(claim)
+    this.#limits.push(limit)
+    this.sources.push(source)
+    this.#event = undefined
+  }
+
+  /** The refusal of what has been added so far, if there is one. It is remembered: a repeated request gets it, too. */
+  weigh(context: C): MaybePromise<Decision | undefined> {
+    this.#weighed = this.#claims.length
+    return this.#guarded(context, () => {
+      const event = this.#eventOf()
+      return whenReady(this.#ledger.preview(event), preview => {
+        if (preview.accepted) return undefined
+        return whenReady(this.#ledger.judge(event), judgement => {
+          if (!judgement.accepted) return this.#refusal(judgement, event, context)
+          // Something has become free meanwhile; it is judged once more when the chain is done.
+          return whenReady(judgement.takeBack(), () => undefined)
+        })
+      })
+    })
+  }
+
+  /**
+   * Counts the mail, by all limits or by none. What a limit makes of it, or undefined: it goes its way.
+   * `observes`: a limit may object to mail that is counted.
+   */
+  judge(context: C, observes: boolean): MaybePromise<Decision | undefined> {
+    if (this.#claims.length === 0) return undefined
+    return this.#guarded(context, () => {
+      const event = this.#eventOf()
+      const judged = this.#ledger.judge(event)
+      return judged instanceof Promise
+        ? judged.then(judgement => this.#judged(judgement, event, context, observes))
+        : this.#judged(judged, event, context, observes)
+    })
+  }
+
+  #judged(
+    judgement: Judgement,
+    event: LedgerEvent,
+    context: C,
+    observes: boolean,
+  ): MaybePromise<Decision | undefined> {
+    // A refusal is remembered, and counts nothing.
+    if (!judgement.accepted) return this.#refusal(judgement, event, context)
+    context.onTakeBack(judgement.takeBack)
+    const action = this.#actionOf(judgement, event, context, observes)
+    if (!judgement.isOverCap) return action
+    return whenReady(action, () => this.#refusal(judgement, event, context))
+  }
+
+  #refusal(
+    { standings, isOverCap }: Preview,
+    event: LedgerEvent,
+    context: C,
+  ): MaybePromise<Decision | undefined> {
+    this.#standings = standings
+    const place = isOverCap ? this.#capped : standings.findIndex(({ accepted }) => !accepted)
+    const limit = this.#limits[place]
+    const source = this.sources[place]
+    const claim = event.claims[place]
+    const standing = standings[place]
+    if (!limit || !source || !claim) return undefined
+    const action =
+      isOverCap || !standing
+        ? limit.overCap(event, context)
+        : limit.react(standing, claim, event, context)
+    return whenReady(action, text =>
+      text === undefined ? undefined : { action: text, by: source.by },
+    )
+  }
+
+  /** The first action of these limits; each of them is told where it stands. */
+  #actionOf(
+    { standings }: Preview,
+    event: LedgerEvent,
+    context: C,
+    observes: boolean,
+  ): MaybePromise<Decision | undefined> {
+    this.#standings = standings
+    let found: MaybePromise<Decision | undefined>
+    for (let i = 0; i < standings.length; i++) {
+      const limit = this.#limits[i]
+      const by = this.sources[i]?.by
+      const claim = event.claims[i]
+      const standing = standings[i]
+      if (!limit || by === undefined || !claim || !standing) continue
+      const action = limit.react(standing, claim, event, context)
+      if (action === undefined) continue
+      found = whenReady(found, first =>
+        whenReady(
+          action,
+          text => first ?? (mayAct(text, observes) ? { action: text, by } : undefined),
+        ),
+      )
+    }
+    return found
+  }
+
+  /** What the first limit's operator has chosen happens if the counts cannot be reached. */
+  #guarded(
+    context: C,
+    work: () => MaybePromise<Decision | undefined>,
+  ): MaybePromise<Decision | undefined> {
+    try {
+      const result = work()
+      return result instanceof Promise
+        ? result.catch(error => this.#failed(error, context))
+        : result
+    } catch (error) {
+      return this.#failed(error, context)
+    }
+  }
+
+  #failed(error: unknown, context: C): Decision | undefined {
+    const [source] = this.sources
+    // The mail passes uncounted, or is held back.
+    this.#claims.length = 0
+    this.#limits.length = 0
+    this.sources.length = 0
+    this.#event = undefined
+    this.#standings = undefined
+    const action = source?.failed(error, context)
+    return source && action !== undefined ? { action, by: source.by } : undefined
+  }
+
+  #eventOf(): LedgerEvent {
+    this.#event ??= this.#events.of(
+      this.#request,
+      this.#stage,
+      this.#claims,
+      this.#mostRecipients,
+      this.#now,
+    )
+    return this.#event
+  }
+}
+
+/** Mail that was accepted once is accepted, also if its limit was lowered since. */
+function mayAct(text: Outcome, observes: boolean): text is string {
+  return text !== undefined && (observes || !refusesMail(text))
+}

@@ -1,0 +1,95 @@
+/**
+ * What the server calls for each request: the configuration in force answers, the ledger makes counts
+ * durable at the end of the turn, and answers are sent after that.
+ */
+
+import type { LedgerSlot } from '../ledger/slot.ts'
+import type { OpenLog } from '../log/logger.ts'
+import type { Answer } from '../policy/answer.ts'
+import type { AnswerMeters } from '../policy/answer-tally.ts'
+import type { Log } from '../policy/ports/log.ts'
+import type { Connection, PolicyRequest } from '../policy/request.ts'
+import type { VerdictSink } from '../policy/verdict-record.ts'
+import type { Clock } from '../system/clock.ts'
+import { describeError } from '../system/errors.ts'
+import { rateLimited } from '../system/rate-limited.ts'
+import type { Conversation } from '../wire/connection.ts'
+import { makeTurn } from '../wire/turn.ts'
+import { makeEngine } from './engine.ts'
+import type { Generation } from './generation.ts'
+
+/** Answers that leave together. */
+const TOGETHER = 16
+
+export interface ConversationOptions {
+  readonly clock: Clock
+  readonly slot: LedgerSlot
+  readonly meters: AnswerMeters
+  /** Told of each verdict besides the log and the meters. */
+  readonly sinks: readonly VerdictSink[]
+  /** Keys of endpoints that earlier configurations listened on. */
+  readonly retiredKeys: ReadonlySet<string>
+  readonly log: () => Log
+}
+
+export interface RunningConversation extends Conversation {
+  /** How a configuration answers; changes nothing. */
+  answerOf(generation: Generation, to: OpenLog): Answer
+  /** From the next request on this configuration answers. Cannot fail. */
+  putInForce(generation: Generation): void
+}
+
+export function makeConversation(options: ConversationOptions): RunningConversation {
+  const { clock, slot, meters, retiredKeys, log } = options
+  let current: Generation
+
+  function answerOf({ assembly: { loaded } }: Generation, to: OpenLog): Answer {
+    const logged = to.debug >= 1 ? [to.verdict] : []
+    const sinks = [meters.sink, ...logged, ...options.sinks]
+    return makeEngine({ loaded, clock, log: to, sinks, retiredKeys })
+  }
+
+  const turn = makeTurn(
+    () => {
+      try {
+        const settled = slot.ledger.settle()
+        if (settled instanceof Promise) return settled.then(() => true, unsettled)
+        return true
+      } catch (error) {
+        return unsettled(error)
+      }
+    },
+    // To wait for the disk costs the same for one answer and for a thousand.
+    () =>
+      current.assembly.loaded.globals.durability === 'full' ? Number.POSITIVE_INFINITY : TOGETHER,
+  )
+
+  const logUnsettled = rateLimited(clock, message => log().error(message))
+  function unsettled(error: unknown): false {
+    meters.unsettled()
+    logUnsettled(`counts are kept in memory until they can be written: ${describeError(error)}`)
+    return false
+  }
+
+  return {
+    // Set by `putInForce`. Plain values: each answer reads them, and a getter is a call.
+    keepaliveSeconds: 0,
+    mostRequests: 0,
+    answer: (request: PolicyRequest) => current.answer(request),
+    turn,
+    clock,
+    closed(connection: Connection, reason: string) {
+      log().connection('closed', { connection: connection.id, reason })
+      slot.ledger.disconnect(connection.id)
+      // What its unfinished message leaves behind is made durable as well.
+      turn(() => undefined)
+    },
+    answerOf,
+    putInForce(generation: Generation) {
+      current = generation
+      const { keepalive_timeout, max_keepalive } = generation.globals
+      this.keepaliveSeconds = keepalive_timeout
+      this.mostRequests = max_keepalive
+    },
+  } satisfies RunningConversation & { keepaliveSeconds: number; mostRequests: number }
+}

@@ -1,0 +1,44 @@
+/**
+ * The engine: what turns requests into verdicts, from a loaded configuration. The daemon, the tests, a
+ * rehearsal and a replay all build it here; clock, store and sinks are theirs.
+ */
+
+import type { Loaded } from '../config/load.ts'
+import { type Answer, makeAnswer } from '../policy/answer.ts'
+import type { Log } from '../policy/ports/log.ts'
+import type { VerdictSink } from '../policy/verdict-record.ts'
+import type { Clock } from '../system/clock.ts'
+
+export interface EngineOptions {
+  /** Its plugins count in the ledger they were loaded with. */
+  readonly loaded: Loaded
+  readonly clock: Clock
+  readonly log: Log
+  /** Each is told of every verdict, once it has left. */
+  readonly sinks: readonly VerdictSink[]
+  readonly retiredKeys?: ReadonlySet<string>
+  /** Note every plugin's step. */
+  readonly isTraced?: boolean
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+export function makeEngine(options: EngineOptions): Answer {
+  const { loaded, clock, log, sinks, retiredKeys = NONE, isTraced = false } = options
+  const { globals, hosts, sessions, ledger, factNames } = loaded
+  return makeAnswer({
+    hosts,
+    retiredKeys,
+    byPolicyContext: globals.vhost_by_policy_context,
+    onFailure: globals.on_failure,
+    deadlineMilliseconds: globals.request_timeout * 1000,
+    observe: globals.mode === 'observe',
+    sessions,
+    ledger,
+    factNames,
+    log,
+    clock,
+    sinks,
+    isTraced,
+  })
+}

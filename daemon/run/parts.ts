@@ -1,0 +1,132 @@
+/**
+ * What lives as long as the process, whichever configuration is in force: the log, the ledger, the
+ * resolver, the GeoIP databases, the server.
+ */
+
+import { join } from 'node:path'
+import { Broadcast } from '../control/broadcast.ts'
+import type { WatchedVerdict } from '../control/control.ts'
+import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
+import type { Destination } from '../log/destination.ts'
+import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
+import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
+import { AnswerMeters } from '../policy/answer-tally.ts'
+import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
+import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
+import type { Clock } from '../system/clock.ts'
+import { makeServer, type PolicyServer } from '../wire/server.ts'
+import { makeConversation, type RunningConversation } from './conversation.ts'
+import type { DaemonOptions } from './daemon-options.ts'
+import type { Generation } from './generation.ts'
+import type { LogSwitch } from './log-switch.ts'
+import { MailLog } from './mail-log.ts'
+import { NearLimits } from './near-limits.ts'
+import { refuseClaimed } from './port-claim.ts'
+
+export interface Parts {
+  readonly clock: Clock
+  readonly since: Date
+  readonly destination: Destination
+  readonly log: LogSwitch
+  readonly slot: LedgerSlot
+  readonly meters: Meters
+  readonly answers: AnswerMeters
+  readonly countries: CountryPool
+  readonly dns: OpenResolver
+  readonly conversation: RunningConversation
+  readonly server: PolicyServer
+  /** Keys of earlier configurations: connections that are still open there are served. */
+  readonly retiredKeys: Set<string>
+  readonly verdicts: Broadcast<WatchedVerdict>
+  readonly mailLog: MailLog
+  readonly nearLimits: NearLimits
+}
+
+/** What the parts need to know of the configuration and the daemon. */
+export interface Surroundings {
+  inForce(): Generation
+  /** A warning that may come while a configuration is being put in force. */
+  note(message: string): void
+}
+
+const CONNECTIONS: MeterDeclaration = {
+  name: 'connections',
+  unit: 'connections',
+  help: 'Policy connections that are open now.',
+}
+const DNS_QUERIES: MeterDeclaration = {
+  name: 'dns_queries',
+  unit: 'queries',
+  help: 'DNS queries sent since start.',
+}
+const DNS_FAILURES: MeterDeclaration = {
+  name: 'dns_failures',
+  unit: 'queries',
+  help: 'DNS queries without a usable answer since start.',
+}
+
+/** Opens and binds nothing yet. */
+export function makeParts(
+  { paths, supervisor }: DaemonOptions,
+  clock: Clock,
+  destination: Destination,
+  log: LogSwitch,
+  meters: Meters,
+  { inForce, note }: Surroundings,
+): Parts {
+  const slot = ledgerSlot(join(paths.run, 'ledger'))
+  const answers = new AnswerMeters(meters)
+  const verdicts = new Broadcast<WatchedVerdict>()
+  const watch = (record: VerdictRecord): void => {
+    if (verdicts.isHeard) verdicts.publish(verdictFields(record))
+  }
+  const nearLimits = new NearLimits()
+  const retiredKeys = new Set<string>()
+  const conversation = makeConversation({
+    clock,
+    slot,
+    meters: answers,
+    sinks: [watch, nearLimits.note],
+    retiredKeys,
+    log: () => log.log,
+  })
+  const server = makeServer({
+    clock,
+    conversation,
+    admits: address => inForce().assembly.admits(address),
+    opened: ({ id, endpoint }, peer) =>
+      log.log.connection('connected', { connection: id, peer, to: endpoint }),
+    refused: peer =>
+      log.log.warning('connection refused: address is not listed in "clients"', { peer }),
+    inherited: supervisor.sockets,
+    mayBind: endpoint => {
+      if (supervisor.isPresent) refuseClaimed(paths.state, endpoint)
+    },
+    note,
+  })
+  const dns = openResolver({ env: process.env, clock, log: line => log.log.warning(line) })
+  meters.gauge(CONNECTIONS, () => server.connections)
+  meters.gauge(DNS_QUERIES, () => dns.status().questions)
+  meters.gauge(DNS_FAILURES, () => dns.status().failures)
+  return {
+    clock,
+    since: new Date(clock.now()),
+    destination,
+    log,
+    slot,
+    meters,
+    answers,
+    countries: countryPool((event, fields) => {
+      const write = event === 'geoip_loaded' ? log.log.notice : log.log.error
+      const texts = Object.entries(fields).map(([name, value]) => [name, String(value)])
+      write(event.replaceAll('_', ' '), Object.fromEntries(texts))
+    }),
+    dns,
+    conversation,
+    server,
+    retiredKeys,
+    verdicts,
+    nearLimits,
+    mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
+  }
+}
