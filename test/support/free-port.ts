@@ -15,10 +15,15 @@ const HIGHEST = 32_000
 const JOBS = 4
 const job = Number(process.env.TAP_JOB_ID ?? 0) % JOBS
 
-/** A port of 127.0.0.1 and ::1 that was free a moment ago. */
+const COUNT = Math.floor((HIGHEST - LOWEST) / JOBS)
+
+/** Counts up: a port that was given to one server, which may not listen yet, is not given to another. */
+let given = randomInt(COUNT)
+
+/** A port of 127.0.0.1 and ::1 that was free a moment ago, and that this process has not had before. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(LOWEST / JOBS, HIGHEST / JOBS) * JOBS + job
+    const port = LOWEST + (++given % COUNT) * JOBS + job
     if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) return port
   }
 }

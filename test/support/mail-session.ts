@@ -99,7 +99,9 @@ const DAEMON_PORT = 12345
 const ADDRESSES = { outside: '203.0.113.9', 'in mynetworks': '127.0.0.1' } as const
 const ADDRESSES_6 = { outside: '2001:db8::9', 'in mynetworks': '::1' } as const
 const RECIPIENTS = ['bob@example.net', 'carol@example.net', 'dave@example.com']
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
+/** Two queue managers of one queue, as mailcow has them, may both take a file and neither deliver it. */
+const PUSH_AGAIN_MS = 5000
 const COMPILED = path.join(import.meta.dirname, '../../node_modules/.cache/mail-session')
 
 async function hold(session: Session): Promise<SessionReport> {
@@ -402,9 +404,7 @@ async function sendOne(smtp: SmtpClient, sender: string): Promise<SmtpReply> {
 async function untilDelivered(instance: SessionInstance): Promise<void> {
   const spool = `/var/spool/${instance.name}`
   const until = Date.now() + PATIENCE_MS
-  // Two queue managers of one queue, as mailcow has them, may both take a file and neither deliver it: a new
-  // one takes it up again.
-  let reloadAt = Date.now() + PATIENCE_MS / 2
+  let pushAt = Date.now() + PUSH_AGAIN_MS
   const folders = ['incoming', 'active', 'deferred'].map(name => path.join(spool, name))
   const files = () =>
     folders.flatMap(folder =>
@@ -412,10 +412,15 @@ async function untilDelivered(instance: SessionInstance): Promise<void> {
     )
   for (let quiet = 0; quiet < 3; ) {
     quiet = files().some(file => file.isFile()) ? 0 : quiet + 1
-    if (Date.now() > until) throw new Error(`mail is stuck\n${log(instance)}`)
-    if (Date.now() > reloadAt) {
-      reloadAt = Number.POSITIVE_INFINITY
+    if (Date.now() > until) {
+      const stuck = files().map(file => path.join(path.basename(file.parentPath), file.name))
+      throw new Error(`mail is stuck: ${stuck.join(' ')}\n${log(instance).slice(-20_000)}`)
+    }
+    if (Date.now() > pushAt) {
+      pushAt = Date.now() + PUSH_AGAIN_MS
+      // New queue managers take everything up again, and what is deferred is due now.
       process.kill(masterOf(instance), 'SIGHUP')
+      spawnSync('postqueue', ['-c', `/etc/${instance.name}`, '-f'])
     }
     await sleep(100)
   }
