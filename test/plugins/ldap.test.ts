@@ -367,9 +367,9 @@ t.test('a server that accepts and says nothing, at each step', async t => {
   const silent = await peerServer(() => undefined)
   t.teardown(() => silent.close())
   const login = { binddn: 'cn=a', password: 'b' }
-  const clock = virtualClock()
   await Promise.all(
     [{ starttls: true }, login, {}, { host: 'ldaps://127.0.0.1' }].map(async some => {
+      const clock = virtualClock()
       const directory = ldapDirectory(options({ port: silent.port, timeout: 1, ...some }), clock)
       const outcome = () => directory.search(BASE, '(uid=a)', [], 2).catch(String)
       const first = outcome()
