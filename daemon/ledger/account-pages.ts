@@ -6,13 +6,12 @@
  */
 
 import type { Name } from '../memory/name.ts'
-import { AccountPage } from './account-page.ts'
-import type { CountPage, TellBucket } from './count-page.ts'
+import type { Counts, TellBucket } from './counts.ts'
 import { type LedgerFile, PAGES } from './file.ts'
 import { BUCKETS, bucketAt, type CountingPeriod, type Periods } from './period.ts'
 import { DamagedLedger } from './schema.ts'
-import { SeriesPage } from './series-page.ts'
-import { SharedNames } from './shared-names.ts'
+import { Subjects } from './subjects.ts'
+import { WindowPages } from './window-pages.ts'
 
 /** What was counted for a subject in a bucket of a period. */
 export type Sum = readonly [period: CountingPeriod, subject: string, bucket: number, used: number]
@@ -21,14 +20,15 @@ export type Sum = readonly [period: CountingPeriod, subject: string, bucket: num
 export const MOST_BYTES = 128 * 1024 * 1024
 /** When this much was read since the last `trim`, the next folding is due. */
 const MANY_READ_BYTES = 24 * 1024 * 1024
-/** Numbers of pages whose names are looked through by one `trim`. */
+/** Pages whose names are looked through by one `trim`. */
 const TIDIED_TOGETHER = 16
+const ALL_PAGES = Array.from({ length: PAGES }, (_, page) => page)
 /** The last bucket that a page has room for, and whose window has an end there. */
 const LAST_BUCKET = 0xffffffff - BUCKETS
 /** Milliseconds since 1970: the last that ISO 8601 has four digits for. */
 const LATEST = 253_402_300_799_999
 
-/** A period and those of its pages that are in memory. */
+/** A period, and what of it is in memory. */
 interface LoadedPeriod {
   readonly period: CountingPeriod
   /** Undefined until something of it is written to the file. */
@@ -37,24 +37,24 @@ interface LoadedPeriod {
   written: string
   /** The latest moment at which something was counted in it, milliseconds since 1970. */
   countedAt: number
-  readonly pages: (CountPage | undefined)[]
+  readonly window: WindowPages
 }
 
 /** A page, and where it belongs. */
 export interface PlacedPage {
   readonly period: { readonly id: number | undefined }
   readonly number: number
-  readonly page: CountPage
+  readonly window: WindowPages
 }
 
 export class AccountPages {
   readonly #file: LedgerFile
   readonly #mostBytes: number
   readonly #all: Periods
-  readonly #loaded = new Map<CountingPeriod, LoadedPeriod>()
-  /** Names in all windows, by the number of the page. */
-  readonly #names: (SharedNames | undefined)[] = new Array(PAGES).fill(undefined)
-  /** The number whose names are looked through next. */
+  /** By the period's number. */
+  #loaded: (LoadedPeriod | undefined)[] = []
+  readonly #subjects: Subjects
+  /** The page whose names are looked through next. */
   #untidy = 0
   /** Rises with every `trim`. */
   #age = 0
@@ -66,16 +66,17 @@ export class AccountPages {
     this.#file = file
     this.#mostBytes = mostBytes
     this.#all = all
+    this.#subjects = new Subjects(file.seed)
   }
 
   /** As in LedgerStore; `account` has the seed of the file. Throws LookupError if the file cannot be read. */
   used(period: CountingPeriod, account: Name, now: number): number {
-    return this.#pageOf(this.#load(period), account).used(account, current(period, now))
+    return this.#countsFor(this.#load(period), account).used(account, current(period, now))
   }
 
   /** What is in one bucket. Throws as `used`. */
   usedIn(period: CountingPeriod, account: Name, bucket: number): number {
-    return this.#pageOf(this.#load(period), account).usedIn(account, bucket)
+    return this.#countsFor(this.#load(period), account).usedIn(account, bucket)
   }
 
   /** As in LedgerStore. Tells of each bucket that has changed, also if the result is undefined. Throws as `used`. */
@@ -90,8 +91,8 @@ export class AccountPages {
   ): number | undefined {
     const loaded = this.#load(period)
     if (now > loaded.countedAt) loaded.countedAt = now
-    const page = this.#pageOf(loaded, account)
-    return page.addWithin(account, bucket, count, limit, current(period, now), tell)
+    const counts = this.#countsFor(loaded, account)
+    return counts.addWithin(account, bucket, count, limit, current(period, now), tell)
   }
 
   /** As in LedgerStore. Throws as `used`. */
@@ -103,7 +104,8 @@ export class AccountPages {
     now: number,
   ): number | undefined {
     const then = current(period, now)
-    const from = this.#pageOf(this.#load(period), account).fitsFrom(account, count, limit, then)
+    const counts = this.#countsFor(this.#load(period), account)
+    const from = counts.fitsFrom(account, count, limit, then)
     if (from === undefined) return undefined
     return from === then ? now : from * period.bucketMilliseconds
   }
@@ -114,13 +116,13 @@ export class AccountPages {
     const at = now ?? bucket * period.bucketMilliseconds
     if (at > loaded.countedAt) loaded.countedAt = at
     const then = now === undefined ? undefined : current(period, now)
-    this.#pageOf(loaded, account).set(account, bucket, used, then)
+    this.#countsFor(loaded, account).set(account, bucket, used, then)
   }
 
   /** The sums in memory; nothing is read. */
   *sumsInMemory(): Iterable<Sum> {
-    for (const { period, pages } of this.#loaded.values()) {
-      for (const page of pages) if (page) yield* sumsOf(period, page)
+    for (const { period, window } of this.#periods()) {
+      for (const page of ALL_PAGES) yield* sumsOf(period, window, page)
     }
   }
 
@@ -129,18 +131,22 @@ export class AccountPages {
    * counter, the newest. Keeps nothing of what it reads.
    */
   *sums(newest: number): Iterable<Sum> {
-    const all = new Map<CountingPeriod, Pick<LoadedPeriod, 'id' | 'pages'>>()
+    const all = new Map<CountingPeriod, Pick<LoadedPeriod, 'id'> & Partial<LoadedPeriod>>()
     for (const { id, counter, name } of this.#file.periods()) {
-      all.set(this.#all.named(counter, name), { id, pages: [] })
+      all.set(this.#all.named(counter, name), { id })
     }
-    for (const [period, loaded] of this.#loaded) all.set(period, loaded)
+    for (const loaded of this.#periods()) all.set(loaded.period, loaded)
     const left = newestOf([...all.keys()], newest)
-    for (const [period, { id, pages }] of all) {
+    for (const [period, { id, window }] of all) {
       if (!left.has(period)) continue
-      for (let number = 0; number < PAGES; number++) {
-        // Names of pages that are not kept are not kept, either.
-        const page = pages[number] ?? this.#readPage(period, id, number, this.#fresh())
-        if (page) yield* sumsOf(period, page)
+      for (const page of ALL_PAGES) {
+        if (window?.states.isLoaded(page)) yield* sumsOf(period, window, page)
+        else {
+          // Names of pages that are not kept are not kept, either.
+          const read = new WindowPages(period, new Subjects(this.#file.seed))
+          this.#read += this.#readPage(period, id, page, read)
+          yield* sumsOf(period, read, page)
+        }
       }
     }
   }
@@ -148,12 +154,11 @@ export class AccountPages {
   /** Pages to be written. Throws LookupError if a new period cannot be entered into the file. */
   changed(): PlacedPage[] {
     const changed: PlacedPage[] = []
-    for (const loaded of this.#loaded.values()) {
-      const before = changed.length
-      for (const [number, page] of loaded.pages.entries()) {
-        if (page?.isDirty) changed.push({ period: loaded, number, page })
-      }
-      if (changed.length > before) this.#enter(loaded)
+    for (const loaded of this.#periods()) {
+      const { window } = loaded
+      const numbers = ALL_PAGES.filter(page => window.states.isDirty(page))
+      for (const number of numbers) changed.push({ period: loaded, number, window })
+      if (numbers.length > 0) this.#enter(loaded)
     }
     return changed
   }
@@ -163,8 +168,8 @@ export class AccountPages {
    * LookupError if the file cannot be told of those that are kept.
    */
   forgetBefore(day: string): void {
-    for (const [period, loaded] of this.#loaded) {
-      if (lastDayOf(loaded) < day) this.#loaded.delete(period)
+    for (const loaded of this.#periods()) {
+      if (lastDayOf(loaded) < day) this.#loaded[loaded.period.number] = undefined
       else if (loaded.id !== undefined && loaded.written < day) this.#enter(loaded)
     }
   }
@@ -176,43 +181,57 @@ export class AccountPages {
 
   /** Releases memory. */
   trim(): void {
-    const all = [...this.#placed()].toSorted((a, b) => a.page.usedAt - b.page.usedAt)
-    let bytes = all.reduce((sum, { page }) => sum + page.byteLength, 0)
-    for (const names of this.#names) bytes += names?.byteLength ?? 0
-    for (const { pages, number, page } of all) {
+    let bytes = 0
+    for (const { window } of this.#periods()) bytes += window.counts.byteLength
+    for (const page of ALL_PAGES) bytes += this.#subjects.bytesIn(page)
+    for (const { window, page } of bytes > this.#mostBytes ? this.#leastRecentlyUsed() : []) {
       if (bytes <= this.#mostBytes) break
-      if (page.isDirty) continue
-      pages[number] = undefined
-      bytes -= page.byteLength
-      if (this.#pagesOf(number).length > 0) continue
-      bytes -= this.#names[number]?.byteLength ?? 0
-      this.#names[number] = undefined
+      if (window.states.isDirty(page)) continue
+      bytes -= window.bytesOf(page)
+      window.drop(page)
+      if (this.#isInMemory(page)) continue
+      bytes -= this.#subjects.bytesIn(page)
+      this.#subjects.drop(page)
     }
     this.#tidy()
     this.#age++
     this.#read = 0
   }
 
-  /** Drops names that no page in memory has any more: of some numbers, so that no request waits. */
+  /** Drops names that no page in memory has any more: of some pages, so that no request waits. */
   #tidy(): void {
+    const windows = this.#periods().map(({ window }) => window)
     for (let some = 0; some < TIDIED_TOGETHER; some++) {
-      const pages = this.#pagesOf(this.#untidy)
-      if (pages.length === 0) this.#names[this.#untidy] = undefined
-      this.#names[this.#untidy]?.tidy(pages.map(({ members }) => members))
-      this.#untidy = (this.#untidy + 1) % PAGES
+      const page = this.#untidy
+      this.#untidy = (page + 1) % PAGES
+      if (!this.#isInMemory(page)) this.#subjects.drop(page)
+      this.#subjects.tidy(
+        page,
+        subject => windows.some(({ counts }) => counts.has(subject)),
+        (from, to) => {
+          for (const window of windows) window.move(from, to)
+        },
+      )
     }
   }
 
-  /** Those with this number, of all windows. */
-  #pagesOf(number: number): CountPage[] {
-    const all = [...this.#loaded.values()].map(({ pages }) => pages[number])
-    return all.filter(page => page !== undefined)
+  #periods(): LoadedPeriod[] {
+    return this.#loaded.filter(loaded => loaded !== undefined)
   }
 
-  *#placed() {
-    for (const { pages } of this.#loaded.values()) {
-      for (const [number, page] of pages.entries()) if (page) yield { pages, number, page }
-    }
+  /** Of any window. */
+  #isInMemory(page: number): boolean {
+    return this.#loaded.some(loaded => loaded?.window.states.isLoaded(page))
+  }
+
+  #leastRecentlyUsed() {
+    const all = this.#periods().flatMap(({ window }) =>
+      ALL_PAGES.filter(page => window.states.isLoaded(page)).map(page => ({
+        ...{ window, page },
+        usedAt: window.states.usedAt(page),
+      })),
+    )
+    return all.toSorted((a, b) => a.usedAt - b.usedAt)
   }
 
   /** Enters a period into the file, or when it was last written. */
@@ -224,68 +243,50 @@ export class AccountPages {
     loaded.written = day
   }
 
-  #pageOf(loaded: LoadedPeriod, { hash }: Name): CountPage {
-    const number = hash >>> 24
-    let page = loaded.pages[number]
-    if (!page) {
-      const { period, id } = loaded
-      this.#names[number] ??= this.#fresh()
-      const names = this.#names[number]
-      const before = names.byteLength
-      page = this.#readPage(period, id, number, names) ?? emptyPage(period, names)
-      loaded.pages[number] = page
-      this.#read += page.byteLength + names.byteLength - before
-    }
-    page.usedAt = this.#age
-    return page
+  /** The window's counts, with this account's page in memory. */
+  #countsFor({ period, id, window }: LoadedPeriod, { hash }: Name): Counts {
+    const page = hash >>> 24
+    const { states } = window
+    if (!states.isLoaded(page)) this.#read += this.#readPage(period, id, page, window)
+    states.use(page, this.#age)
+    return window.counts
   }
 
   #load(period: CountingPeriod): LoadedPeriod {
-    return this.#loaded.get(period) ?? this.#find(period)
+    const loaded = this.#loaded[period.number]
+    return loaded?.period === period ? loaded : this.#find(period)
   }
 
   #find({ counter, name }: CountingPeriod): LoadedPeriod {
     // It may come from another store, with periods of its own.
     const period = this.#all.named(counter, name)
-    let loaded = this.#loaded.get(period)
+    let loaded = this.#loaded[period.number]
     if (!loaded) {
       const found = this.#file.findPeriod(counter, name)
       const written = found?.written ?? ''
-      loaded = { period, id: found?.id, written, countedAt: 0, pages: emptyPages() }
-      this.#loaded.set(period, loaded)
+      const window = new WindowPages(period, this.#subjects)
+      loaded = { period, id: found?.id, written, countedAt: 0, window }
+      while (this.#loaded.length < period.number) this.#loaded.push(undefined)
+      this.#loaded[period.number] = loaded
     }
     return loaded
   }
 
-  #fresh(): SharedNames {
-    return new SharedNames(this.#file.seed)
-  }
-
-  /** A page of the file, if it exists. Throws LookupError. */
+  /** Takes a page into memory, from the file if it is there: the bytes that were read. Throws LookupError. */
   #readPage(
     period: CountingPeriod,
     id: number | undefined,
-    number: number,
-    names: SharedNames,
-  ): CountPage | undefined {
-    const packed = id === undefined ? undefined : this.#file.readPage(id, number)
-    if (!packed) return undefined
+    page: number,
+    window: WindowPages,
+  ): number {
+    const packed = id === undefined ? undefined : this.#file.readPage(id, page)
     try {
-      return period.bucketMilliseconds === 0
-        ? AccountPage.unpack(names, packed)
-        : SeriesPage.unpack(names, packed)
+      window.load(page, packed)
     } catch (cause) {
       throw new DamagedLedger(`the counts of ${period.name} are damaged`, { cause })
     }
+    return packed ? packed.sums.length + packed.names.length : 0
   }
-}
-
-function emptyPage({ bucketMilliseconds }: CountingPeriod, names: SharedNames): CountPage {
-  return bucketMilliseconds === 0 ? AccountPage.empty(names) : SeriesPage.empty(names)
-}
-
-function emptyPages(): (CountPage | undefined)[] {
-  return new Array<CountPage | undefined>(PAGES).fill(undefined)
 }
 
 function current(period: CountingPeriod, now: number): number {
@@ -312,6 +313,6 @@ function newestOf(all: readonly CountingPeriod[], most: number): Set<CountingPer
   return newest
 }
 
-function* sumsOf(period: CountingPeriod, page: CountPage): Iterable<Sum> {
-  for (const [subject, bucket, used] of page.sums()) yield [period, subject, bucket, used]
+function* sumsOf(period: CountingPeriod, window: WindowPages, page: number): Iterable<Sum> {
+  for (const [subject, bucket, used] of window.sumsIn(page)) yield [period, subject, bucket, used]
 }

@@ -5,7 +5,7 @@ import { rename, rm } from 'node:fs/promises'
 import { LookupError } from '../system/errors.ts'
 import { asLookupError, type SqliteDatabase } from '../system/sqlite.ts'
 import { copyOpenFile } from './backup.ts'
-import type { PackedCounts } from './count-page.ts'
+import type { PackedCounts } from './counts.ts'
 import type { JournalPlace } from './journal-files.ts'
 import { DamagedLedger, type Durability, openLocked, setSynchronous } from './schema.ts'
 

@@ -125,7 +125,7 @@ export class Folding {
     const isLast = (): boolean => written.length === pages.length
     const contents = this.#packed(pages, written, mostBytes)
     this.#file.writePages(contents, () => (isLast() ? upTo : undefined))
-    for (const { page } of written) page.noteWritten()
+    for (const { window, number } of written) window.states.isWritten(number)
     if (!isLast()) {
       this.#state = { kind: 'folding', pages: pages.slice(written.length), upTo }
       return true
@@ -157,7 +157,7 @@ export class Folding {
     const before = this.#bytes
     for (const next of pages) {
       if (this.#bytes - before >= mostBytes || next.period.id === undefined) return
-      const { sums, names } = next.page.pack()
+      const { sums, names } = next.window.pack(next.number)
       written.push(next)
       this.#bytes += sums.length + (names?.length ?? 0)
       yield { period: next.period.id, number: next.number, sums, names }

@@ -11,11 +11,22 @@ import type { Period } from '../policy/calendar.ts'
 import type { Rolling } from '../policy/ports/ledger.ts'
 
 export interface CountingPeriod {
+  /** Its place among all of its Periods: 0 for the first. */
+  readonly number: number
   readonly counter: string
   /** `2026-11-20`, or `~60000` for a rolling window with buckets of a minute. */
   readonly name: string
   /** Milliseconds; 0 for a calendar period, which has one bucket: 0. */
   readonly bucketMilliseconds: number
+}
+
+/** Periods that are found fast: more than a chain has limits. */
+const RECENT_PERIODS = 16
+
+interface Wanted {
+  readonly counter: string
+  readonly window: object
+  readonly period: CountingPeriod
 }
 
 /** Buckets before the current one that belong to a rolling window. */
@@ -24,14 +35,19 @@ export const BUCKETS = 60
 /** The window's period of a counter: always the same object for the same counter and window. */
 export class Periods {
   readonly #all = new Map<string, Map<string, CountingPeriod>>()
-  /** The period of each counter that was wanted last; usually it is wanted again. */
-  readonly #last = new Map<string, { readonly window: object; readonly period: CountingPeriod }>()
+  #count = 0
+  /** Those that were wanted last, newest first; usually they are wanted again. */
+  readonly #last: Wanted[] = []
 
   of(counter: string, window: Period | Rolling): CountingPeriod {
-    const last = this.#last.get(counter)
-    if (last?.window === window) return last.period
+    const last = this.#last
+    for (let i = 0; i < last.length; i++) {
+      const wanted = last[i]
+      if (wanted?.window === window && wanted.counter === counter) return wanted.period
+    }
     const period = this.#of(counter, window)
-    this.#last.set(counter, { window, period })
+    last.unshift({ counter, window, period })
+    if (last.length > RECENT_PERIODS) last.pop()
     return period
   }
 
@@ -49,7 +65,7 @@ export class Periods {
     }
     let period = ofCounter.get(name)
     if (!period) {
-      period = { counter, name, bucketMilliseconds }
+      period = { number: this.#count++, counter, name, bucketMilliseconds }
       ofCounter.set(name, period)
     }
     return period

@@ -2,43 +2,61 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { AccountPage } from '../../daemon/ledger/account-page.ts'
 import { AccountPages } from '../../daemon/ledger/account-pages.ts'
-import { openLedgerFile } from '../../daemon/ledger/file.ts'
+import { openLedgerFile, PAGES } from '../../daemon/ledger/file.ts'
 import { BUCKETS, bucketAt, Periods } from '../../daemon/ledger/period.ts'
-import { SeriesPage } from '../../daemon/ledger/series-page.ts'
-import { SharedNames } from '../../daemon/ledger/shared-names.ts'
+import { Subjects } from '../../daemon/ledger/subjects.ts'
+import { WindowPages } from '../../daemon/ledger/window-pages.ts'
 import { Name } from '../../daemon/memory/name.ts'
 import { runs } from '../support/fuzz.ts'
 
 const now = Date.UTC(2026, 10, 20, 12)
 const nothing = (): void => undefined
 
-t.test('names that no page has any more are dropped, and the pages have what they had', async t => {
-  const shared = new SharedNames(3)
-  const name = new Name(3)
-  const day = AccountPage.empty(shared)
-  const hour = SeriesPage.empty(shared)
-  for (let user = 0; user < 1000; user++) {
-    hour.addWithin(name.of(`user${user}`), 100, 1, 10, 100, nothing)
-    if (user % 10 === 0) day.set(name.of(`user${user}`), 0, user)
-  }
-  hour.addWithin(name.of('user777'), 300, 5, 10, 300, nothing)
-  hour.pack()
-  t.equal(shared.count, 1000)
-  shared.tidy([day.members, hour.members])
-  t.equal(shared.count, 101)
-  for (let user = 0; user < 1000; user++) {
-    name.of(`user${user}`)
-    if (day.used(name) !== (user % 10 === 0 ? user : 0)) t.fail(`${user} of the day`)
-    if (hour.used(name, 300) !== (user === 777 ? 5 : 0)) t.fail(`${user} of the hour`)
-  }
-  t.equal(day.addWithin(name.of('new'), 0, 2, 10, 0, nothing), 2)
-  t.equal(hour.used(name, 300), 0)
-  const names = day.pack().names
-  t.equal([...day.sums()].length, 101)
-  t.ok(names?.includes('user990') && names.includes('new'), 'the file has them by name')
-})
+t.test(
+  'names that no window has any more are dropped, and the windows have what they had',
+  async t => {
+    const subjects = new Subjects(3)
+    const periods = new Periods()
+    const name = new Name(3)
+    const day = new WindowPages(periods.named('limit', '2026-11-20'), subjects)
+    const hour = new WindowPages(periods.named('limit', '~60000'), subjects)
+    const windows = [day, hour]
+    for (let page = 0; page < PAGES; page++) for (const one of windows) one.load(page, undefined)
+    const users = 100_000
+    for (let user = 0; user < users; user++) {
+      hour.counts.addWithin(name.of(`user${user}`), 100, 1, 10, 100, nothing)
+      if (user % 10 === 0) day.counts.set(name.of(`user${user}`), 0, user)
+    }
+    hour.counts.addWithin(name.of('user777'), 300, 5, 10, 300, nothing)
+    const count = () => {
+      let all = 0
+      for (let page = 0; page < PAGES; page++) all += subjects.countIn(page)
+      return all
+    }
+    t.equal(count(), users)
+    for (let page = 0; page < PAGES; page++) {
+      hour.pack(page)
+      subjects.tidy(
+        page,
+        subject => windows.some(({ counts }) => counts.has(subject)),
+        (from, to) => {
+          for (const one of windows) one.move(from, to)
+        },
+      )
+    }
+    t.equal(count(), users / 10 + 1)
+    for (let user = 0; user < users; user++) {
+      name.of(`user${user}`)
+      if (day.counts.used(name, 0) !== (user % 10 === 0 ? user : 0)) t.fail(`${user} of the day`)
+      if (hour.counts.used(name, 300) !== (user === 777 ? 5 : 0)) t.fail(`${user} of the hour`)
+    }
+    t.equal(day.counts.addWithin(name.of('new'), 0, 2, 10, 0, nothing), 2)
+    t.equal(hour.counts.used(name, 300), 0)
+    const { names } = day.pack(name.hash >>> 24)
+    t.ok(names?.includes('new') && names.includes('user'), 'the file has them by name')
+  },
+)
 
 t.test('little memory changes no sum: pages are dropped, and read again', async t => {
   const step = fc.record({
@@ -88,8 +106,8 @@ t.test('little memory changes no sum: pages are dropped, and read again', async 
         if (action === 'nothing') continue
         const changed = action === 'write' ? little.changed() : []
         file.writePages(
-          changed.map(({ period: { id = 0 }, number, page }) => {
-            const { sums, names } = page.pack()
+          changed.map(({ period: { id = 0 }, number, window }) => {
+            const { sums, names } = window.pack(number)
             return {
               period: id,
               number,
@@ -99,7 +117,7 @@ t.test('little memory changes no sum: pages are dropped, and read again', async 
           }),
           () => undefined,
         )
-        for (const { page } of changed) page.noteWritten()
+        for (const { window, number } of changed) window.states.isWritten(number)
         little.trim()
       }
       file.close()

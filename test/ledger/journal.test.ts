@@ -15,13 +15,10 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { AccountPage } from '../../daemon/ledger/account-page.ts'
-import type { PackedCounts } from '../../daemon/ledger/count-page.ts'
 import type { Decided } from '../../daemon/ledger/decided.ts'
 import { Journal } from '../../daemon/ledger/journal.ts'
 import { JOURNAL_FILE_BYTES } from '../../daemon/ledger/journal-files.ts'
 import { type CountingPeriod, Periods } from '../../daemon/ledger/period.ts'
-import { SharedNames } from '../../daemon/ledger/shared-names.ts'
 import { Name } from '../../daemon/memory/name.ts'
 import { runs } from '../support/fuzz.ts'
 
@@ -438,106 +435,6 @@ t.test('files of the journal with anything in them are read, or passed over', as
     { numRuns: runs(300) },
   )
 })
-
-t.test('a page is what it was when it is read back, and noise is refused', async t => {
-  const sums = fc.dictionary(fc.string({ maxLength: 8 }), fc.nat(), { minKeys: 1 })
-  fc.assert(
-    fc.property(sums, fc.nat(), (all, seed) => {
-      const page = AccountPage.empty(new SharedNames(seed))
-      const name = new Name(seed)
-      for (const [account, used] of Object.entries(all)) page.set(name.of(account), 0, used)
-      const again = AccountPage.unpack(new SharedNames(seed), packed(page))
-      const read = [...again.sums()]
-      if (JSON.stringify(read) !== JSON.stringify([...page.sums()])) throw new Error('other sums')
-    }),
-    { numRuns: runs(200) },
-  )
-  const page = AccountPage.empty(new SharedNames(1))
-  const name = new Name(1)
-  for (let i = 0; i < 50; i++) page.set(name.of(`user${i}`), 0, i)
-  const good = packed(page)
-  const whole = Buffer.concat([good.sums, good.names])
-  const change = fc.record({ at: fc.nat(whole.length - 1), byte: fc.nat(255) })
-  const lengths = fc.tuple(fc.nat(good.sums.length), fc.nat(good.names.length))
-  let refused = 0
-  fc.assert(
-    fc.property(fc.array(change, { minLength: 1 }), lengths, (changes, [sums, names]) => {
-      const bytes = Buffer.from(whole)
-      for (const { at, byte } of changes) bytes.writeUInt8(byte, at)
-      const cut = {
-        sums: bytes.subarray(0, sums),
-        names: bytes.subarray(good.sums.length, good.sums.length + names),
-      }
-      try {
-        const read = AccountPage.unpack(new SharedNames(1), cut)
-        for (let i = 0; i < 60; i++) read.used(name.of(`user${i}`))
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error
-        refused++
-      }
-    }),
-    { numRuns: runs(500) },
-  )
-  t.ok(refused > 100, `${refused} were refused`)
-  for (const piece of ['sums', 'names'] as const) {
-    const cut = { ...good, [piece]: good[piece].subarray(0, -1) }
-    t.throws(() => AccountPage.unpack(new SharedNames(1), cut), RangeError, `${piece} cut short`)
-    const none = { ...good, [piece]: Buffer.alloc(0) }
-    t.throws(() => AccountPage.unpack(new SharedNames(1), none), RangeError, `no ${piece}`)
-  }
-})
-
-t.test('names are written once, and again when an account has come', async t => {
-  const page = AccountPage.empty(new SharedNames(1))
-  const name = new Name(1)
-  page.set(name.of('alice'), 0, 1)
-  const { names } = packed(page)
-  page.noteWritten()
-  page.set(name.of('alice'), 0, 2)
-  t.equal(page.pack().names, undefined)
-  const read = AccountPage.unpack(new SharedNames(1), { sums: page.pack().sums, names })
-  t.same([...read.sums()], [['alice', 0, 2]])
-  read.set(name.of('alice'), 0, 3)
-  t.equal(read.pack().names, undefined, 'nor are those that were read')
-  read.set(name.of('bob'), 0, 1)
-  t.same(
-    [...AccountPage.unpack(new SharedNames(1), packed(read)).sums()],
-    [
-      ['alice', 0, 3],
-      ['bob', 0, 1],
-    ],
-  )
-  read.noteWritten()
-  t.equal(read.pack().names, undefined)
-})
-
-t.test('a page is read from wherever its bytes begin, and grows without a warning', async t => {
-  const warnings: string[] = []
-  const note = (warning: Error): void => void warnings.push(warning.message)
-  process.on('warning', note)
-  t.teardown(() => process.off('warning', note))
-  const page = AccountPage.empty(new SharedNames(1))
-  const name = new Name(1)
-  page.set(name.of('alice'), 0, 1)
-  const { sums, names } = packed(page)
-  const moved = (bytes: Buffer): Buffer => Buffer.concat([Buffer.alloc(1), bytes]).subarray(1)
-  for (const read of [
-    AccountPage.unpack(new SharedNames(1), { sums, names }),
-    AccountPage.unpack(new SharedNames(1), { sums: moved(sums), names: moved(names) }),
-  ]) {
-    for (let i = 0; i < 100; i++) read.set(name.of(`user${i}`), 0, i)
-    t.equal(read.used(name.of('alice')), 1)
-    t.equal(read.used(name.of('user99')), 99)
-  }
-  await new Promise(resolve => setImmediate(resolve))
-  t.same(warnings, [])
-})
-
-/** A copy of all that is in a page which has not been written yet. */
-function packed(page: AccountPage): PackedCounts {
-  const { sums, names } = page.pack()
-  return { sums: Buffer.from(sums), names: Buffer.from(names ?? Buffer.of(0, 0, 0, 0)) }
-}
 
 t.test('a copy that is taken at any moment can be gone on with', async t => {
   const folder = t.testdir({ copy: {} })

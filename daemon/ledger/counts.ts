@@ -1,7 +1,6 @@
-/** What a page of counts is, whether its period is of the calendar or rolling. */
+/** What a window's counts are, whether it is of the calendar or rolling. */
 
 import type { Name } from '../memory/name.ts'
-import type { Members } from './shared-names.ts'
 
 /** Receives what is in a bucket from now on. */
 export type TellBucket = (bucket: number, used: number) => void
@@ -12,14 +11,9 @@ export interface PackedCounts {
   readonly names: Buffer
 }
 
-/** `current`: the bucket of this moment. */
-export interface CountPage {
-  /** True if it has something that is not in the file. */
-  readonly isDirty: boolean
-  /** The folding before which it was last used. */
-  usedAt: number
-  readonly members: Members
-  /** Memory that it takes, without the names. */
+/** `current`: the bucket of this moment. `subject`: its number in Subjects. */
+export interface Counts {
+  /** Memory that is in use. */
   readonly byteLength: number
   /** What an account has used; 0 for an unknown one. */
   used(account: Name, current: number): number
@@ -47,11 +41,21 @@ export interface CountPage {
    * moment, and in the order it was told.
    */
   set(account: Name, bucket: number, used: number, current?: number): void
-  sums(): Iterable<readonly [account: string, bucket: number, used: number]>
-  /** Without the names if those in the file are still valid. Valid until this page changes or another one is packed. */
-  pack(): { readonly sums: Buffer; readonly names: Buffer | undefined }
-  /** What was packed last has been written. */
-  noteWritten(): void
+  /** Is anything known of this subject? */
+  has(subject: number): boolean
+  /** What is in each of its buckets, oldest first. */
+  sumsOf(subject: number): Iterable<readonly [bucket: number, used: number]>
+  /** Drops what does not count any more; the subjects that can be dropped as a whole. */
+  forgotten(subjects: readonly number[]): readonly number[]
+  drop(subject: number): void
+  /** The subject has another number now. */
+  move(from: number, to: number): void
+  /** In the file's form. Valid until others are packed. */
+  packed(subjects: readonly number[]): Buffer
+  /** Takes over what was packed, for as many subjects as `countIn` tells. Throws RangeError for anything else. */
+  unpack(subjects: readonly number[], sums: Buffer): void
+  /** Nothing is known any more, and no memory taken. */
+  clear(): void
 }
 
 /** The bytes themselves if they begin at a multiple of `bytes`, or else a copy that does. */
