@@ -2,9 +2,9 @@
  * Runs tap and prints what a person wants to know: each file as it ends, every failure with its
  * diagnosis, what was skipped and why, and a final count. With CI set, a skipped test is a failure.
  *
- * The tests start real mail servers, databases and clocks of their own, two at a time. A file or two that
- * fail are run once more, alone: if they pass then, it is said, and the run is not a failure because
- * another program kept the machine busy.
+ * The tests start real mail servers and databases, two files at a time. One or two files that fail are run
+ * once more, alone; if they pass then, that is reported, and the run as a whole does not fail because
+ * something else kept the machine busy.
  */
 
 import { spawn } from 'node:child_process'

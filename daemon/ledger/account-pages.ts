@@ -219,7 +219,7 @@ export class AccountPages {
     return this.#loaded.filter(loaded => loaded !== undefined)
   }
 
-  /** Of any window. */
+  /** Is this page of any window in memory? */
   #isInMemory(page: number): boolean {
     return this.#loaded.some(loaded => loaded?.window.states.isLoaded(page))
   }

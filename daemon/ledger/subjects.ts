@@ -66,7 +66,7 @@ export class Subjects {
       const page = name.hash >>> 24
       this.#tables[page] ??= new NameTable(this.#seed)
       this.#found = subjectIn(page, this.#tables[page].add(name))
-      // It may be the name that was looked for before, in vain.
+      // It may be the name that was looked for before, without success.
       this.#soughtBefore = 0
     }
     return this.#found
