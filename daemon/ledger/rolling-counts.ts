@@ -12,6 +12,7 @@
 
 import { Cells } from '../memory/cells.ts'
 import type { Name } from '../memory/name.ts'
+import { grown } from '../memory/name-table.ts'
 import { aligned, type Counts, type TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
 import { BUCKETS } from './period.ts'
@@ -26,7 +27,11 @@ const CELL_BYTES = 4
 /** Subjects whose series is over are kept up to this number. */
 const FEW_SUBJECTS = 16
 
+/** What is being packed, one page at a time. */
 let scratch = Buffer.allocUnsafeSlow(0)
+let amounts = new Float64Array(64)
+let buckets = new Uint32Array(64)
+let ends = new Uint32Array(64)
 
 export class RollingCounts implements Counts {
   readonly #subjects: Subjects
@@ -145,27 +150,15 @@ export class RollingCounts implements Counts {
 
   /** Buckets with nothing in them are left out. */
   packed(subjects: readonly number[]): Buffer {
-    const all = subjects.map(subject => this.#places.get(subject))
-    const count = this.#bucketsOf(all)
-    const length = HEAD_BYTES + BUCKET_BYTES * count + END_BYTES * all.length
+    const count = this.#gather(subjects)
+    const length = HEAD_BYTES + BUCKET_BYTES * count + END_BYTES * subjects.length
     if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
     const { buffer } = scratch
-    new Uint32Array(buffer, 0, 2).set([all.length, count])
-    const amounts = new Float64Array(buffer, HEAD_BYTES, count)
-    const buckets = new Uint32Array(buffer, HEAD_BYTES + 8 * count, count)
-    const ends = new Uint32Array(buffer, HEAD_BYTES + BUCKET_BYTES * count, all.length)
-    let at = 0
-    const add = (bucket: number, amount: number): boolean => {
-      if (amount > 0) {
-        amounts[at] = amount
-        buckets[at++] = bucket
-      }
-      return true
-    }
-    for (let i = 0; i < all.length; i++) {
-      this.#series.each(all[i] ?? 0, add)
-      ends[i] = at
-    }
+    new Uint32Array(buffer, 0, 2).set([subjects.length, count])
+    const from = HEAD_BYTES + BUCKET_BYTES * count
+    new Float64Array(buffer, HEAD_BYTES, count).set(amounts.subarray(0, count))
+    new Uint32Array(buffer, HEAD_BYTES + 8 * count, count).set(buckets.subarray(0, count))
+    new Uint32Array(buffer, from, subjects.length).set(ends.subarray(0, subjects.length))
     return scratch.subarray(0, length)
   }
 
@@ -173,16 +166,16 @@ export class RollingCounts implements Counts {
     const { buffer, byteOffset } = aligned(sums, Float64Array.BYTES_PER_ELEMENT)
     const [, count = 0] = new Uint32Array(buffer, byteOffset, 2)
     const from = byteOffset + HEAD_BYTES
-    const amounts = new Float64Array(buffer, from, count)
-    const buckets = new Uint32Array(buffer, from + 8 * count, count)
-    const ends = new Uint32Array(buffer, from + BUCKET_BYTES * count, subjects.length)
+    const used = new Float64Array(buffer, from, count)
+    const of = new Uint32Array(buffer, from + 8 * count, count)
+    const last = new Uint32Array(buffer, from + BUCKET_BYTES * count, subjects.length)
     let at = 0
-    for (const [i, end] of ends.entries()) {
+    for (const [i, end] of last.entries()) {
       if (end < at || end > count) throw new RangeError('series are not in order')
       const series = this.#series.add()
       this.#places.set(subjects[i] ?? 0, series)
       for (let before = -1; at < end; at++) {
-        const [bucket = 0, amount = 0] = [buckets[at], amounts[at]]
+        const [bucket = 0, amount = 0] = [of[at], used[at]]
         if (bucket <= before) throw new RangeError('buckets are not in order')
         if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY)) {
           throw new RangeError('an impossible sum')
@@ -230,14 +223,26 @@ export class RollingCounts implements Counts {
     this.#pages.changed(subject)
   }
 
-  #bucketsOf(all: readonly number[]): number {
-    let count = 0
-    const add = (_: number, amount: number): boolean => {
-      if (amount > 0) count++
+  /** Puts all buckets into `amounts`, `buckets` and `ends`; how many there are. */
+  #gather(subjects: readonly number[]): number {
+    const { length } = subjects
+    if (length > ends.length) ends = new Uint32Array(length * 2)
+    let at = 0
+    const add = (bucket: number, amount: number): boolean => {
+      if (amount <= 0) return true
+      if (at === buckets.length) {
+        buckets = grown(buckets, at * 2)
+        amounts = grown(amounts, at * 2)
+      }
+      amounts[at] = amount
+      buckets[at++] = bucket
       return true
     }
-    for (const series of all) this.#series.each(series, add)
-    return count
+    for (let i = 0; i < length; i++) {
+      this.#series.each(this.#places.get(subjects[i] ?? 0), add)
+      ends[i] = at
+    }
+    return at
   }
 }
 

@@ -146,10 +146,11 @@ export class Series {
     if (this.isEmpty(series)) return
     const older = this.#rows.get(series + OLDER)
     if (older !== NONE) {
+      const nodes = this.#nodes
       let node = older
       do {
-        node = this.#nodes.get(node + NEXT)
-        if (!tell(this.#bucketOf(node), this.#nodes.get(node + HAS))) return
+        node = nodes.get(node + NEXT)
+        if (!tell(nodes.get(node + BUCKET), nodes.get(node + HAS))) return
       } while (node !== older)
     }
     tell(this.newest(series), this.#rows.get(series + AMOUNT))
