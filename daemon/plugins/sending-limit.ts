@@ -78,7 +78,6 @@
  */
 
 import { fact } from '../policy/facts.ts'
-import { stageOf } from '../policy/ledger-event.ts'
 import { type Context, definePlugin, type Limit, type Surroundings } from '../policy/plugin.ts'
 import { fatal } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
@@ -152,7 +151,7 @@ export const sendingLimit = definePlugin({
   settings,
   compare: (blocks, problems) => compareCounters(blocks, settings, problems),
   create(values, surroundings) {
-    const { name, clock, timezone, note } = surroundings
+    const { name, timezone, note } = surroundings
     const { per, applies_to, default_domain } = values
     const written = values.counter ?? name
     const unit = unitOf(values.unit)
@@ -174,21 +173,21 @@ export const sendingLimit = definePlugin({
 
     function count(ruled: Applied, subject: string, request: PolicyRequest, context: Context) {
       const { rule, limit } = perMailRule?.(ruled, context.session) ?? ruled
-      const stage = stageOf(request)
+      const { stage } = request
       const refusal = rule.isCapped ? beyondCap(rule, request, voice) : undefined
       if (unit === 'bytes' && stage !== 'END-OF-MESSAGE') {
         if (!hasNoted) note(() => `megabytes are counted at END-OF-MESSAGE, not at ${stage}`)
         hasNoted = true
         return refusal
       }
-      const claim = { counter, subject, window: windowOf(clock.now()), unit, limit: rule.hard }
+      const claim = { counter, subject, window: windowOf(context.now), unit, limit: rule.hard }
       // Also what is refused: in observe mode it passes, and counts.
       context.count(limit, claim, rule.mostRecipients)
       return refusal
     }
 
     return (request, context) => {
-      if (stageOf(request) === undefined) return undefined
+      if (request.stage === undefined) return undefined
       const account = request.account(default_domain)
       if (applies_to !== 'all' && (account === '') !== (applies_to === 'unauthenticated')) {
         return undefined
@@ -225,11 +224,15 @@ function voiceOf(values: Values, surroundings: Surroundings): Voice {
 
 /** The refusal of a message that is too large by itself; undefined: it is not. */
 function beyondCap(rule: Rule, request: PolicyRequest, voice: Voice): string | undefined {
-  // At RCPT the size is what the client has announced.
-  const size = request.count('size')
-  if (size > rule.mostBytes) return tooBig(rule, size, voice)
+  const { mostBytes, mostRecipients } = rule
+  if (mostBytes < Number.POSITIVE_INFINITY) {
+    // At RCPT the size is what the client has announced.
+    const size = request.count('size')
+    if (size > mostBytes) return tooBig(rule, size, voice)
+  }
   // At RCPT it is 0, and the ledger knows how many there are.
-  const isOver = request.count('recipient_count') > rule.mostRecipients
+  if (mostRecipients === Number.POSITIVE_INFINITY) return undefined
+  const isOver = request.count('recipient_count') > mostRecipients
   return isOver ? tooManyRecipients(rule, voice) : undefined
 }
 

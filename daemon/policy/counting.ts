@@ -13,7 +13,7 @@ import type { LedgerEvents } from './ledger-event.ts'
 import type { Link } from './link.ts'
 import type { Context, Limit, Outcome } from './plugin.ts'
 import type { Claim, Judgement, Ledger, LedgerEvent, Preview, Standing } from './ports/ledger.ts'
-import type { PolicyRequest } from './request.ts'
+import type { PolicyRequest, Stage } from './request.ts'
 import { type Decision, refusesMail } from './verdict.ts'
 
 /** The link of a chain that a claim came through; the same for all requests. `C`: what the chain has for a context. */
@@ -28,7 +28,7 @@ export interface Source<C extends Context> {
 export class Counting<C extends Context> {
   readonly #events: LedgerEvents
   readonly #request: PolicyRequest
-  readonly #stage: LedgerEvent['stage']
+  readonly #stage: Stage
   readonly #now: number
   readonly #ledger: Ledger
   readonly #claims: Claim[] = []
@@ -50,7 +50,7 @@ export class Counting<C extends Context> {
   constructor(
     events: LedgerEvents,
     request: PolicyRequest,
-    stage: LedgerEvent['stage'],
+    stage: Stage,
     ledger: Ledger,
     now: number,
   ) {

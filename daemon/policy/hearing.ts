@@ -6,7 +6,7 @@ import type { ChainContext } from './chain-context.ts'
 import { Counting, type Source } from './counting.ts'
 import { Deadline } from './deadline.ts'
 import type { Facts } from './facts.ts'
-import { type LedgerEvents, stageOf } from './ledger-event.ts'
+import type { LedgerEvents } from './ledger-event.ts'
 import type { Link } from './link.ts'
 import type { Limit, Outcome } from './plugin.ts'
 import type { Claim, Ledger } from './ports/ledger.ts'
@@ -55,6 +55,7 @@ export class Hearing implements ChainContext {
   readonly #options: HearingOptions
   readonly #started: number
   #session: Session | undefined
+  #now: number | undefined
   /** What has become of the plugin whose turn it is, if it has no outcome. */
   #mishap: Pick<Step, 'outcome' | 'text'> | undefined
   /** Facts that the steps so far have. */
@@ -90,6 +91,11 @@ export class Hearing implements ChainContext {
 
   get signal(): AbortSignal {
     return this.deadline.signal
+  }
+
+  get now(): number {
+    this.#now ??= this.#options.clock.now()
+    return this.#now
   }
 
   /** From the request to the last plugin's end. */
@@ -156,10 +162,10 @@ export class Hearing implements ChainContext {
     const { limit: source } = this
     if (!source) return
     if (!this.#counting) {
-      const stage = stageOf(this.request)
+      const { stage } = this.request
       if (!stage) return
-      const { events, clock } = this.#options
-      this.#counting = new Counting(events, this.request, stage, limit.ledger, clock.now())
+      const { events } = this.#options
+      this.#counting = new Counting(events, this.request, stage, limit.ledger, this.now)
     }
     this.#counting.add(limit, claim, mostRecipients, source)
   }
@@ -188,7 +194,7 @@ export class Hearing implements ChainContext {
   #takeBackEarlier(): void {
     const { ledger, clock, events } = this.#options
     if (!ledger) return
-    const stage = stageOf(this.request)
+    const { stage } = this.request
     if (stage === undefined || stage === 'RCPT') return
     const message = events.messageOf(this.request)
     if (message) this.#run(() => ledger.takeBack(message, clock.now()))

@@ -2,16 +2,10 @@
 
 import { ownText } from '../memory/own-text.ts'
 import type { Claim, LedgerEvent, RequestedMessage } from './ports/ledger.ts'
-import type { PolicyRequest } from './request.ts'
+import type { PolicyRequest, Stage } from './request.ts'
 
 /** Longest text that is remembered, in characters; Postfix's instance has about 25, an address at most 320 (RFC 5321). */
 const MOST_CHARACTERS = 512
-
-/** Undefined: at this stage, such as CONNECT or VRFY, there is nothing to count. */
-export function stageOf(request: PolicyRequest): LedgerEvent['stage'] | undefined {
-  const state = request.text('protocol_state')
-  return state === 'END-OF-MESSAGE' || state === 'DATA' || state === 'RCPT' ? state : undefined
-}
 
 /** Makes events. Each request that Postfix would not send counts as a message of its own. */
 export class LedgerEvents {
@@ -22,7 +16,7 @@ export class LedgerEvents {
   /** `claims` and `mostRecipients`: see LedgerEvent; `now`: milliseconds since 1970. */
   of(
     request: PolicyRequest,
-    stage: LedgerEvent['stage'],
+    stage: Stage,
     claims: readonly Claim[],
     mostRecipients: number,
     now: number,

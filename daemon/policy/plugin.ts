@@ -32,6 +32,11 @@ export interface Context<F extends FactDeclarations = FactDeclarations> {
   readonly session: Session
   /** Aborted when the request's deadline has passed. */
   readonly signal: AbortSignal
+  /**
+   * Milliseconds since 1970: when a plugin first asked for it while the request was decided. All limits
+   * of a mail judge it at one moment.
+   */
+  readonly now: number
   /** The facts this plugin declares, to be noted here; what others have noted may be read. */
   readonly facts: Facts<F>
   /**

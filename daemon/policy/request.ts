@@ -20,11 +20,15 @@ export interface Attributes extends Iterable<[name: string, value: string]> {
   get(name: string): string | undefined
 }
 
+/** A stage of SMTP at which there is something to count. */
+export type Stage = 'RCPT' | 'DATA' | 'END-OF-MESSAGE'
+
 const ZERO = 48
 
 export class PolicyRequest {
   readonly attributes: Attributes
   readonly connection: Connection
+  #stage: Stage | '' | undefined
   #account = ''
   #defaultDomain: string | undefined
 
@@ -41,6 +45,12 @@ export class PolicyRequest {
   /** Value of an attribute, with missing and empty taken as the same. */
   text(name: string): string {
     return this.attributes.get(name) ?? ''
+  }
+
+  /** Undefined: at this stage, such as CONNECT or VRFY, there is nothing to count. */
+  get stage(): Stage | undefined {
+    this.#stage ??= stageOf(this.text('protocol_state'))
+    return this.#stage || undefined
   }
 
   /** Whose mail it is (`accountName`): the plugins of a chain ask one after the other. */
@@ -62,5 +72,18 @@ export class PolicyRequest {
       count = count * 10 + digit
     }
     return Math.min(count, Number.MAX_SAFE_INTEGER)
+  }
+}
+
+function stageOf(state: string): Stage | '' {
+  switch (state) {
+    case 'END-OF-MESSAGE':
+      return 'END-OF-MESSAGE'
+    case 'DATA':
+      return 'DATA'
+    case 'RCPT':
+      return 'RCPT'
+    default:
+      return ''
   }
 }

@@ -111,7 +111,7 @@ export class VerdictRecord {
 
   /** Recipients this request is about: one at RCPT. */
   get recipients(): number {
-    return this.stage === 'RCPT' ? 1 : this.request.count('recipient_count')
+    return this.request.stage === 'RCPT' ? 1 : this.request.count('recipient_count')
   }
 
   /** Bytes; 0 if Postfix does not know it yet. */

@@ -6,7 +6,7 @@ import { asciiDomain, domainOf } from '../../policy/mail-address.ts'
 import type { Table } from '../../policy/ports/table.ts'
 import { custom } from '../../policy/setting.ts'
 import { type MaybePromise, whenReady } from '../../system/maybe-promise.ts'
-import { domainOfAccount } from './subject.ts'
+import { accountDomains } from './subject.ts'
 
 export interface Members {
   /** `account`: folded. Throws or rejects with LookupError if the table cannot be read. */
@@ -43,24 +43,24 @@ function inList(names: readonly string[], defaultDomain: string): Members {
   const accounts = new Set(
     names.filter(name => /^[^@]/.test(name)).map(name => accountName(name, defaultDomain)),
   )
+  const domainOfAccount = accountDomains(defaultDomain)
   return {
     has: account =>
-      accounts.has(account) ||
-      (domains.size > 0 && domains.has(domainOfAccount(account, defaultDomain))),
+      accounts.has(account) || (domains.size > 0 && domains.has(domainOfAccount(account))),
     problem: () => undefined,
   }
 }
 
 function inTable(table: Table, defaultDomain: string): Members {
+  const domainOfAccount = accountDomains(defaultDomain)
   return {
-    has: account => hasOne(table, keysOf(account, defaultDomain), 0),
+    has: account => hasOne(table, keysOf(account, domainOfAccount(account)), 0),
     problem: () => table.problem(),
   }
 }
 
 /** The account, also with the default domain, and @domain; each also in the letters of the domain. */
-function keysOf(account: string, defaultDomain: string): string[] {
-  const domain = domainOfAccount(account, defaultDomain)
+function keysOf(account: string, domain: string): string[] {
   if (domain === '') return [account]
   const full = account.includes('@') ? [] : [`${account}@${domain}`]
   const keys = [account, ...full, `@${domain}`]

@@ -14,7 +14,7 @@ import { type MaybePromise, whenReady } from '../../system/maybe-promise.ts'
 import { readNamed } from '../parts/user-blocks.ts'
 import { type Members, members, membersOf } from './group-members.ts'
 import { type Changes, changes } from './rule.ts'
-import { domainOfAccount, SUBJECTS, type SubjectKind } from './subject.ts'
+import { accountDomains, SUBJECTS, type SubjectKind } from './subject.ts'
 
 /** Blocks that a limit may have. */
 export const OVERRIDES = ['User', 'Domain', 'Group'] as const
@@ -79,12 +79,26 @@ export function readOverrides<T>(
   )
   const groups = [...grouped.values()]
   if (users.size + domains.size + groups.length === 0) return undefined
-  if (kind === 'domain') return domain => domains.get(domain)
+  if (kind === 'domain') return rememberingLast(domain => domains.get(domain))
+  const domainOfAccount = accountDomains(defaultDomain)
   return account => {
     const ofUser = users.get(account)
     if (ofUser !== undefined || groups.length + domains.size === 0) return ofUser
-    const ofDomain = (): T | undefined => domains.get(domainOfAccount(account, defaultDomain))
+    const ofDomain = (): T | undefined => domains.get(domainOfAccount(account))
     return whenReady(firstWith(groups, account, 0), ofGroup => ofGroup ?? ofDomain())
+  }
+}
+
+/** Most mail is of the domain that the mail before was of. */
+function rememberingLast<T>(find: (domain: string) => T): (domain: string) => T {
+  let last = ''
+  let found = find(last)
+  return domain => {
+    if (domain !== last) {
+      last = domain
+      found = find(domain)
+    }
+    return found
   }
 }
 

@@ -7,6 +7,7 @@
  * else by the client's address.
  */
 
+import { ownText } from '../../memory/own-text.ts'
 import { canonicalAddress, formatIPv6, parseIPv4, parseIPv6 } from '../../net/address.ts'
 import { asciiDomain, domainOf, localPartOf } from '../../policy/mail-address.ts'
 import type { PolicyRequest } from '../../policy/request.ts'
@@ -28,11 +29,11 @@ export function subjectOf(kind: SubjectKind, defaultDomain: string): SubjectOf {
   switch (kind) {
     case 'user':
       return (_, account) => (account === '' ? undefined : account)
-    case 'domain':
+    case 'domain': {
+      const domainOfAccount = accountDomains(defaultDomain)
       return (request, account) =>
-        domainOfAccount(account, defaultDomain) ||
-        domainOf(senderOf(request)) ||
-        withoutSender(request, account)
+        domainOfAccount(account) || domainOf(senderOf(request)) || withoutSender(request, account)
+    }
     case 'client':
       return request => canonicalAddress(request.text('client_address'))
     case 'network':
@@ -44,10 +45,21 @@ export function subjectOf(kind: SubjectKind, defaultDomain: string): SubjectOf {
   }
 }
 
-/** Empty if it has none. */
-export function domainOfAccount(account: string, defaultDomain: string): string {
-  if (account === '') return ''
-  return asciiDomain(account.includes('@') ? domainOf(account) : defaultDomain)
+/**
+ * Finds the domain of an account; empty if it has none. Usually that is the domain of the account before,
+ * and then it is the same string.
+ */
+export function accountDomains(defaultDomain: string): (account: string) => string {
+  const ofOthers = asciiDomain(defaultDomain)
+  let last = ''
+  let ending = '@'
+  return account => {
+    if (account.endsWith(ending)) return last
+    if (!account.includes('@')) return account === '' ? '' : ofOthers
+    last = ownText(asciiDomain(domainOf(account)))
+    ending = `@${last}`
+    return last
+  }
 }
 
 /** Folded, the local part too: who sends as Alice and as alice has one count. */

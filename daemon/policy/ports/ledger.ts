@@ -10,6 +10,7 @@
 
 import type { MaybePromise } from '../../system/maybe-promise.ts'
 import type { Period } from '../calendar.ts'
+import type { Stage } from '../request.ts'
 
 /** The last `milliseconds`, at any moment. It is exact to a sixtieth, on the strict side. */
 export interface Rolling {
@@ -37,7 +38,7 @@ export interface Claim {
 export interface LedgerEvent {
   /** Folded login name; empty for mail that is not authenticated. */
   readonly account: string
-  readonly stage: 'RCPT' | 'DATA' | 'END-OF-MESSAGE'
+  readonly stage: Stage
   readonly instance: string
   /** The policy connection, unique within this run of the process. */
   readonly connection: number
