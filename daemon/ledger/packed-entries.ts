@@ -54,11 +54,20 @@ export class PackedEntries {
   /** Adds the queue id and the entries of a message of this account; `end` is behind them. */
   add(queue: string, entries: readonly Entry[], account: string): void {
     this.#text(queue)
-    this.#makeRoom(NUMBER_BYTES)
+    this.#makeRoom((1 + entries.length) * NUMBERS_BYTES)
     this.#end = putNumber(this.#bytes, this.#end, entries.length)
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]
-      if (entry) this.#entry(entry, entry.subject === account)
+      if (!entry) continue
+      const { period, bucket, subject, amount } = entry
+      const hasSubject = subject !== account
+      const bytes = this.#bytes
+      let at = putNumber(bytes, this.#end, this.#numbers.of(period) * 2 + (hasSubject ? 1 : 0))
+      if (period.bucketMilliseconds > 0) at = putNumber(bytes, at, bucket)
+      this.#end = putNumber(bytes, at, amount)
+      if (!hasSubject) continue
+      this.#text(subject)
+      this.#makeRoom((entries.length - i) * NUMBERS_BYTES)
     }
   }
 
@@ -78,15 +87,6 @@ export class PackedEntries {
     const reader = new Reader(this.#bytes, start)
     reader.skipText()
     return entriesOf(reader, account, this.#numbers)
-  }
-
-  #entry({ period, bucket, subject, amount }: Entry, isAccount: boolean): void {
-    this.#makeRoom(NUMBERS_BYTES)
-    const bytes = this.#bytes
-    let at = putNumber(bytes, this.#end, this.#numbers.of(period) * 2 + (isAccount ? 0 : 1))
-    if (period.bucketMilliseconds > 0) at = putNumber(bytes, at, bucket)
-    this.#end = putNumber(bytes, at, amount)
-    if (!isAccount) this.#text(subject)
   }
 
   #text(text: string): void {

@@ -67,7 +67,9 @@ export class RecordWriter {
   #hasGoneBack = false
   /** Objects that are used again and again. */
   readonly #sums: WaitingSum[] = []
-  /** How many of them wait. */
+  /** Of the entries of a message. */
+  readonly #codes: number[] = []
+  /** How many of the sums wait. */
   #waiting = 0
 
   /** Messages that are judged for the first time in this record. */
@@ -101,13 +103,10 @@ export class RecordWriter {
   /** `message`: its key. `isNew`: it was not judged before. */
   decision(message: string, decided: Decided, isNew: boolean): void {
     const { accepted, refusedBy, stage, at, queue, entries } = decided
-    if (!this.#areOf(decided)) this.#writeSums()
-    else if (this.#waiting > 0) this.#noteTime(this.#sums[0]?.now ?? at)
-    this.#makeNumbers(entries.length)
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i]
-      if (entry) this.#numberOf(entry.period)
-    }
+    if (!this.#prepare(entries)) {
+      this.#writeSums()
+      this.#prepare(entries)
+    } else if (this.#waiting > 0) this.#noteTime(this.#sums[0]?.now ?? at)
     this.#letter(MESSAGE)
     this.#bytes[this.#end++] =
       (accepted ? ACCEPTED : 0) |
@@ -145,22 +144,28 @@ export class RecordWriter {
     this.#hasGoneBack = false
   }
 
-  /** Are the sums that wait those of these entries, in their order, and of one moment? */
-  #areOf({ entries }: Decided): boolean {
+  /**
+   * Defines the periods of these entries, and makes their codes. False if the sums that wait are not
+   * theirs, in their order and of one moment.
+   */
+  #prepare(entries: Decided['entries']): boolean {
+    this.#makeNumbers(entries.length)
     const waiting = this.#waiting
-    if (waiting > entries.length) return false
     let found = 0
-    for (let i = 0; i < entries.length && found < waiting; i++) {
-      const sum = this.#sums[found]
+    for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]
-      if (sum && entry && isSumOf(sum, entry) && sum.now === this.#sums[0]?.now) found++
+      if (!entry) continue
+      const sum = found < waiting ? this.#sums[found] : undefined
+      const hasSum = sum !== undefined && isSumOf(sum, entry) && sum.now === this.#sums[0]?.now
+      if (hasSum) found++
+      this.#codes[i] = this.#numberOf(entry.period) * CODES + (hasSum ? HAS_SUM : 0)
     }
     return found === waiting
   }
 
   /** With the sums that wait. `account`: the message's; undefined if it is not in the record. */
   #entries(entries: Decided['entries'], account: string | undefined): void {
-    this.#makeRoom(NUMBER_BYTES)
+    this.#makeRoom(NUMBER_BYTES + entries.length * FIELD_BYTES)
     this.#end = putNumber(this.#bytes, this.#end, entries.length)
     /** The subject that was compared with the account last: comparing the very same text takes no time. */
     let compared: string | undefined
@@ -174,20 +179,15 @@ export class RecordWriter {
         compared = subject
         isAccount = subject === account
       }
-      const sum = next < this.#waiting ? this.#sums[next] : undefined
-      const hasSum = sum !== undefined && isSumOf(sum, entry)
-      this.#makeRoom(FIELD_BYTES)
-      this.#place(
-        this.#periods.of(period) * CODES + (isAccount ? 0 : HAS_SUBJECT) + (hasSum ? HAS_SUM : 0),
-        period,
-        bucket,
-      )
+      const code = this.#codes[i] ?? 0
+      this.#place(code + (isAccount ? 0 : HAS_SUBJECT), period, bucket)
       this.#end = putNumber(this.#bytes, this.#end, amount)
-      if (hasSum) {
-        this.#end = putNumber(this.#bytes, this.#end, sum.used)
-        next++
+      if ((code & HAS_SUM) !== 0) {
+        this.#end = putNumber(this.#bytes, this.#end, this.#sums[next++]?.used ?? 0)
       }
-      if (!isAccount) this.#text(subject)
+      if (isAccount) continue
+      this.#text(subject)
+      this.#makeRoom((entries.length - i) * FIELD_BYTES)
     }
     this.#waiting = 0
   }

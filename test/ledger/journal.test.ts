@@ -27,8 +27,16 @@ import { runs } from '../support/fuzz.ts'
 
 const START = { file: 0, offset: 0 }
 const now = Date.UTC(2026, 10, 20, 12)
+const HOUR = 3_600_000
 const periods = new Periods()
 const TODAY = periods.named('limit', '2026-11-20')
+
+/** Where something is counted. */
+interface Place {
+  readonly period: CountingPeriod
+  readonly bucket: number
+  readonly subject: string
+}
 
 function write(journal: Journal, account: string, used: number, instance = `m${used}`): void {
   journal.record.sum(TODAY, 0, account, used, now)
@@ -303,6 +311,78 @@ t.test('what is in the buckets of a window is read with the time it was told', a
   ])
   t.ok(byteLength < 150, `a period is named once: ${byteLength} bytes`)
 })
+
+t.test('a message has the sums that it made; others precede it', async t => {
+  const hour = periods.named('hour', '~60000')
+  const accepted = { accepted: true, refusedBy: '', stage: 'DATA', at: now, queue: '' } as const
+  const place = fc.record({
+    period: fc.constantFrom(TODAY, hour, periods.named('domain', '2026-11-20')),
+    bucket: fc.constantFrom(0, 7),
+    subject: fc.constantFrom('alice', 'example.org', 'jörg', 'x'.repeat(200)),
+  })
+  const counted = { used: fc.maxSafeNat(), at: fc.constantFrom(0, 0, 0, 1, 2, -5000) }
+  const turn = fc.record({
+    message: fc.constantFrom('m\nalice', 'm\njörg', `m\n${'x'.repeat(200)}`),
+    entries: fc.array(fc.record({ place, amount: fc.nat(), isTold: fc.boolean(), ...counted })),
+    others: fc.array(fc.record({ place, ...counted }), { maxLength: 2 }),
+    areOthersFirst: fc.boolean(),
+    isLast: fc.boolean(),
+  })
+  const placed = ({ period, bucket, subject }: Place): string =>
+    `${period.counter} ${period.bucketMilliseconds > 0 ? bucket : 0} ${subject}`
+  const folder = t.testdir()
+  let tries = 0
+  const holds = fc.property(fc.array(turn, { minLength: 1 }), turns => {
+    const path = join(folder, `ledger${tries++}.sqlite`)
+    const journal = new Journal(path, 'normal', START)
+    const told: string[] = []
+    for (const { message, entries, others, areOthersFirst, isLast } of turns) {
+      const own = entries.filter(({ isTold }) => isTold)
+      for (const sum of areOthersFirst ? [...others, ...own] : [...own, ...others]) {
+        const { period, bucket, subject } = sum.place
+        journal.record.sum(period, bucket, subject, sum.used, now + sum.at)
+        told.push(`${placed(sum.place)} ${sum.used}`)
+      }
+      const counts = entries.map(({ place, amount }) => ({ ...place, amount }))
+      journal.record.decision(message, { ...accepted, entries: counts }, true)
+      told.push([message, ...counts.map(one => `${placed(one)} ${one.amount}`)].join())
+      if (isLast) journal.settle()
+    }
+    journal.settle()
+    journal.close()
+    const read: string[] = []
+    new Journal(path, 'normal', START).read(START, 1000, {
+      periods,
+      sum: (period, bucket, subject, used) =>
+        read.push(`${placed({ period, bucket, subject: textOf(subject) })} ${used}`),
+      decision: (message, { entries }) =>
+        read.push([textOf(message), ...entries.map(one => `${placed(one)} ${one.amount}`)].join()),
+    })
+    for (const name of readdirSync(folder)) rmSync(join(folder, name))
+    t.strictSame(read, told)
+    return t.passing()
+  })
+  fc.assert(holds, { numRuns: runs(100) })
+})
+
+t.test(
+  'sums of a message are read with the time it was counted, also when the clock goes back',
+  async t => {
+    const folder = t.testdir()
+    const journal = new Journal(ledger(folder), 'normal', START)
+    for (const at of [now, now + 5, now - HOUR, now - HOUR + 1]) {
+      journal.record.sum(TODAY, 0, 'alice', 1, at)
+      decide(journal, 'm\nalice')
+    }
+    journal.settle()
+    const read: number[] = []
+    new Journal(ledger(folder), 'normal', START).read(START, 10, {
+      periods,
+      sum: (_period, _bucket, _subject, _used, at) => read.push(at - now),
+    })
+    t.same(read, [5, 5, -HOUR, -HOUR], 'or a turn earlier')
+  },
+)
 
 t.test('a record may have any number of periods', async t => {
   const folder = t.testdir()
