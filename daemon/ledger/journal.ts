@@ -38,8 +38,10 @@ import {
   recordsOf,
   seedOf,
 } from './journal-files.ts'
-import { headOfRecord, RecordDecoder, RecordWriter } from './journal-record.ts'
+import { headOfRecord } from './journal-record.ts'
+import { RecordDecoder } from './record-decoder.ts'
 import type { RecordReader } from './record-reader.ts'
+import { RecordWriter } from './record-writer.ts'
 import type { Durability } from './schema.ts'
 
 /** A record that cannot be written is kept up to this size and written with the next. */

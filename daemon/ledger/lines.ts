@@ -23,13 +23,7 @@ export interface Line extends Change, Entry {}
 
 /** The lines of an event at DATA or END-OF-MESSAGE. `before`: how the message was accepted before. */
 export function linesOf(event: LedgerEvent, before: Decided | undefined, periods: Periods): Line[] {
-  const { claims } = event
-  const lines: Line[] = []
-  for (let i = 0; i < claims.length; i++) {
-    const claim = claims[i]
-    if (claim) lines.push(lineOf(event, claim, before, periods))
-  }
-  return lines
+  return event.claims.map(claim => lineOf(event, claim, before, periods))
 }
 
 function lineOf(
@@ -130,9 +124,5 @@ function undo(store: LedgerStore, changes: readonly Change[], count: number, now
 
 /** Where each claim stands; the one with the number `refused` refuses. */
 export function standingsOf(changes: readonly Pick<Change, 'used'>[], refused: number): Standing[] {
-  const standings: Standing[] = []
-  for (let i = 0; i < changes.length; i++) {
-    standings.push({ accepted: i !== refused, used: changes[i]?.used ?? 0 })
-  }
-  return standings
+  return changes.map(({ used }, i) => ({ accepted: i !== refused, used }))
 }

@@ -10,50 +10,12 @@
 
 import { MOST_BYTES_EACH } from '../memory/name.ts'
 import type { Entry } from './decided.ts'
-import type { CountingPeriod, Periods } from './period.ts'
+import type { Periods } from './period.ts'
+import { PeriodNumbers } from './period-numbers.ts'
+import { NUMBER_BYTES, putAscii, putNumber } from './seven-bits.ts'
 
-/** Bytes of an entry without its subject, at most: four numbers below 2 ** 53. */
-const NUMBERS_BYTES = 32
-
-/** The numbers of periods, in the order in which they came. */
-export class PeriodNumbers {
-  #periods: CountingPeriod[] = []
-  readonly #numbers = new Map<CountingPeriod, number>()
-  /** The number that was wanted last; usually it is wanted again. */
-  #last = 0
-
-  numberOf(period: CountingPeriod): number {
-    if (this.#periods[this.#last] === period) return this.#last
-    let number = this.#numbers.get(period)
-    if (number === undefined) {
-      number = this.#periods.push(period) - 1
-      this.#numbers.set(period, number)
-    }
-    this.#last = number
-    return number
-  }
-
-  /** Throws RangeError for a number that was not given. */
-  at(number: number): CountingPeriod {
-    const period = this.#periods[number]
-    if (!period) throw new RangeError('a period that is not known')
-    return period
-  }
-
-  clear(): void {
-    this.#periods = []
-    this.#numbers.clear()
-  }
-
-  /** The same periods of another store. */
-  moveTo(periods: Periods): void {
-    const moved = this.#periods.map(one =>
-      periods.named(one.counter, one.name, one.bucketMilliseconds),
-    )
-    this.clear()
-    for (const period of moved) this.numberOf(period)
-  }
-}
+/** Bytes of an entry without its subject, at most. */
+const NUMBERS_BYTES = 4 * NUMBER_BYTES
 
 /** Packed entries of many messages, one after the other. */
 export class PackedEntries {
@@ -92,11 +54,20 @@ export class PackedEntries {
   /** Adds the queue id and the entries of a message of this account; `end` is behind them. */
   add(queue: string, entries: readonly Entry[], account: string): void {
     this.#text(queue)
-    this.#makeRoom(NUMBERS_BYTES)
-    this.#number(entries.length)
+    this.#makeRoom((1 + entries.length) * NUMBERS_BYTES)
+    this.#end = putNumber(this.#bytes, this.#end, entries.length)
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]
-      if (entry) this.#entry(entry, entry.subject === account)
+      if (!entry) continue
+      const { period, bucket, subject, amount } = entry
+      const hasSubject = subject !== account
+      const bytes = this.#bytes
+      let at = putNumber(bytes, this.#end, this.#numbers.of(period) * 2 + (hasSubject ? 1 : 0))
+      if (period.bucketMilliseconds > 0) at = putNumber(bytes, at, bucket)
+      this.#end = putNumber(bytes, at, amount)
+      if (!hasSubject) continue
+      this.#text(subject)
+      this.#makeRoom((entries.length - i) * NUMBERS_BYTES)
     }
   }
 
@@ -118,43 +89,16 @@ export class PackedEntries {
     return entriesOf(reader, account, this.#numbers)
   }
 
-  #entry({ period, bucket, subject, amount }: Entry, isAccount: boolean): void {
-    this.#makeRoom(NUMBERS_BYTES)
-    this.#number(this.#numbers.numberOf(period) * 2 + (isAccount ? 0 : 1))
-    if (period.bucketMilliseconds > 0) this.#number(bucket)
-    this.#number(amount)
-    if (!isAccount) this.#text(subject)
-  }
-
   #text(text: string): void {
     const { length } = text
     this.#makeRoom(NUMBERS_BYTES + length * MOST_BYTES_EACH)
-    const start = this.#end
-    this.#number(length)
-    // Nearly all are in ASCII, and short: this is faster than a function outside of V8.
-    for (let i = 0; i < length; i++) {
-      const unit = text.charCodeAt(i)
-      if (unit > 0x7f) {
-        this.#end = start
-        this.#anyText(text)
-        return
-      }
-      this.#bytes[this.#end++] = unit
+    const end = putAscii(this.#bytes, putNumber(this.#bytes, this.#end, length), text)
+    if (end >= 0) {
+      this.#end = end
+      return
     }
-  }
-
-  #anyText(text: string): void {
-    this.#number(Buffer.byteLength(text))
-    this.#end += this.#bytes.write(text, this.#end)
-  }
-
-  #number(value: number): void {
-    let rest = value
-    while (rest >= 128) {
-      this.#bytes[this.#end++] = (rest % 128) + 128
-      rest = Math.floor(rest / 128)
-    }
-    this.#bytes[this.#end++] = rest
+    const start = putNumber(this.#bytes, this.#end, Buffer.byteLength(text))
+    this.#end = start + this.#bytes.write(text, start)
   }
 
   #makeRoom(bytes: number): void {

@@ -40,7 +40,7 @@ class Bench {
     const name = this.#name.of(account)
     const bucket = bucketAt(period, now)
     this.#pages.set(period, name, bucket, used, now)
-    this.journal.record.sum(period, bucket, name, used, now)
+    this.journal.record.sum(period, bucket, account, used, now)
     this.folding.noteChange()
   }
 

@@ -1,0 +1,30 @@
+/** Whole numbers and short texts as bytes: seven bits of a number in each, lowest first; its last one is below 128. */
+
+/** Bytes of a number below 2 ** 53, at most. */
+export const NUMBER_BYTES = 8
+/** From here on, bits are not what is calculated with. */
+const LARGE = 0x8000_0000
+
+/** Writes a whole number, not negative. Returns where it ends; there must be room for `NUMBER_BYTES`. */
+export function putNumber(bytes: Uint8Array, from: number, value: number): number {
+  let at = from
+  let rest = value
+  for (; rest >= LARGE; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) + 128
+  for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128
+  bytes[at++] = rest
+  return at
+}
+
+/**
+ * Writes a text in ASCII, one byte a character, which is faster here than a function outside of V8 is
+ * called if the text is short. Returns where it ends, or -1 if it is not in ASCII.
+ */
+export function putAscii(bytes: Uint8Array, from: number, text: string): number {
+  const { length } = text
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit > 0x7f) return -1
+    bytes[from + i] = unit
+  }
+  return from + length
+}
