@@ -144,7 +144,7 @@ export class AccountPages {
         else {
           // Names of pages that are not kept are not kept, either.
           const read = new WindowPages(period, new Subjects(this.#file.seed))
-          this.#read += this.#readPage(period, id, page, read)
+          this.#readPage(period, id, page, read)
           yield* sumsOf(period, read, page)
         }
       }

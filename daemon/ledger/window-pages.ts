@@ -26,13 +26,11 @@ export class WindowPages {
     return (counts.byteLength * states.countIn(page)) / Math.max(1, states.count)
   }
 
-  /** The page is in memory from now on; `packed`: what the file has of it. Throws RangeError. */
+  /** The page is in memory from now on; `packed`: what the file has of it. Throws RangeError; then it is not. */
   load(page: number, packed: PackedCounts | undefined): void {
     const { states } = this
-    const subjects = packed ? this.#namesOf(page, packed) : []
+    const subjects = packed ? this.#unpacked(page, packed) : []
     states.load(page)
-    if (!packed) return
-    this.counts.unpack(subjects, packed.sums)
     for (const subject of subjects) states.added(subject)
     states.namesAreWritten(page)
     if (!isRising(subjects)) states.namesDiffer(page)
@@ -79,6 +77,18 @@ export class WindowPages {
     for (const subject of this.subjectsIn(page)) {
       const account = this.#subjects.nameOf(subject)
       for (const [bucket, used] of this.counts.sumsOf(subject)) yield [account, bucket, used]
+    }
+  }
+
+  /** The subjects whose counts it has, in the order of the file. Throws RangeError. */
+  #unpacked(page: number, packed: PackedCounts): readonly number[] {
+    const subjects = this.#namesOf(page, packed)
+    try {
+      this.counts.unpack(subjects, packed.sums)
+      return subjects
+    } catch (error) {
+      for (const subject of subjects) if (this.counts.has(subject)) this.counts.drop(subject)
+      throw error
     }
   }
 

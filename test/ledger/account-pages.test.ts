@@ -126,3 +126,27 @@ t.test('little memory changes no sum: pages are dropped, and read again', async 
   )
   t.ok(refused > 0, `${refused} were refused`)
 })
+
+t.test('a damaged page is refused every time, and never taken for an empty one', async t => {
+  const file = openLedgerFile(':memory:', 'normal')
+  const periods = new Periods()
+  const name = new Name(file.seed).of('alice')
+  for (const window of ['2026-11-20', '~60000']) {
+    const period = periods.named('limit', window)
+    const pages = new AccountPages(file, 0, periods)
+    pages.addWithin(period, name, bucketAt(period, now), 3, 10, now, nothing)
+    const [changed] = pages.changed()
+    const { id } = changed?.period ?? {}
+    if (!changed || id === undefined) throw new Error('nothing to write')
+    const { sums, names } = changed.window.pack(changed.number)
+    // The amounts come first, or after eight bytes.
+    const spoilt = Buffer.from(sums)
+    spoilt.writeDoubleLE(Number.NaN, window.startsWith('~') ? 8 : 0)
+    file.writePages([{ period: id, number: changed.number, sums: spoilt, names }], () => undefined)
+    const again = new AccountPages(file, 0, periods)
+    for (const time of ['first', 'second']) {
+      t.throws(() => again.used(period, name, now), /damaged/, `${window}, the ${time} time`)
+    }
+  }
+  file.close()
+})
