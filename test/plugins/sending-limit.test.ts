@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { wordings } from '../../daemon/plugins/limit/texts.ts'
 import type { LimitWindow } from '../../daemon/plugins/limit/window.ts'
 import type { Table } from '../../daemon/policy/ports/table.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
 import { chain, makeWorld, NOON, plugin, type World, type WorldOptions } from '../support/world.ts'
 
 const BERLIN = 'timezone = "Europe/Berlin"'
@@ -102,6 +103,32 @@ t.test(
     t.equal(await wordFor(named, { sasl_username: 'bob@example.org' }), 'reject')
   },
 )
+
+t.test('mail of several domains in turns is counted for each domain', async t => {
+  const world = await limited(t, 'threshold = 2\nper = domain\ndefault_domain = example.org')
+  const logins = ['a@one.example', 'a@two.example', 'a', 'a@phone.example', 'b@ONE.example.', 'b']
+  for (const sasl_username of logins) t.equal(await wordFor(world, { sasl_username }), 'dunno')
+  const third = ['c@one.example', 'c@example.org', 'c']
+  for (const sasl_username of third) t.equal(await wordFor(world, { sasl_username }), 'reject')
+  for (const sasl_username of ['c@two.example', 'c@phone.example']) {
+    t.equal(await wordFor(world, { sasl_username }), 'dunno')
+    t.equal(await wordFor(world, { sasl_username }), 'reject')
+  }
+})
+
+t.test('at midnight all limits of a mail count it on one day', async t => {
+  const midnight = Date.UTC(2026, 10, 20, 23)
+  let now = midnight - 2
+  const clock = { ...systemClock, now: () => ++now }
+  const days = ['one', 'two', 'three'].map(name => plugin('SendingLimit', 'threshold = 9', name))
+  const world = await makeWorld(chain(days.join(''), BERLIN), { clock })
+  t.teardown(() => world.close())
+  t.equal(await world.ask(message()), 'dunno')
+  const day = { name: '2026-11-20', endsAt: midnight }
+  for (const name of ['one', 'two', 'three']) {
+    t.equal(await world.ledger.used(name, 'alice', day, midnight - 1), 1, name)
+  }
+})
 
 t.test('the null sender is no way around a limit, and bounces do not share a count', async t => {
   for (const per of ['sender', 'domain']) {

@@ -32,9 +32,10 @@ const BLOCKS = [
 ].join('')
 
 t.test('what would be decided, with each plugin’s step, and nothing is counted', async t => {
-  const world = await makeWorld(chain(BLOCKS, DATABASE))
-  const rehearsing = await makeWorld(chain(BLOCKS, DATABASE), { rehearses: world })
-  const rehearse = rehearser(rehearsing.loaded, systemClock)
+  const clock = systemClock
+  const world = await makeWorld(chain(BLOCKS, DATABASE), { clock })
+  const rehearsing = await makeWorld(chain(BLOCKS, DATABASE), { clock, rehearses: world })
+  const rehearse = rehearser(rehearsing.loaded, clock)
   for (let again = 0; again < 3; again++) {
     const { verdict, steps, facts } = await rehearse(requestOf({ ...MAIL, instance: 'r' }))
     t.equal(verdict.action, 'dunno')
