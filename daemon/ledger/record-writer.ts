@@ -67,7 +67,7 @@ export class RecordWriter {
   #hasGoneBack = false
   /** Objects that are used again and again. */
   readonly #sums: WaitingSum[] = []
-  /** Of the entries of a message. */
+  /** Codes of the entries of a message. */
   readonly #codes: number[] = []
   /** How many of the sums wait. */
   #waiting = 0
@@ -227,7 +227,7 @@ export class RecordWriter {
     if (!this.#hasGoneBack) this.#at = now
   }
 
-  /** Before an entry with so many periods: numbers are given again if there are not enough. */
+  /** Before an entry with this many periods: numbers are given again if there are not enough. */
   #makeNumbers(count: number): void {
     if (this.#periods.count + count <= MOST_PERIODS) return
     this.#periods.clear()
