@@ -5,13 +5,13 @@
  * 64-bit float), number of messages judged for the first time, the letter L; then the entries, each a
  * letter and its fields, little-endian. A text is its length (16 bits) and its bytes. Numbers, amounts and
  * sums are seven bits a byte, lowest first; the last byte is below 128. A period's number is what the
- * entries that follow call it; a bucket (32 bits) is left out in a calendar period.
+ * entries that follow call it; a bucket (32 bits) is left out in a calendar period. A subject with the
+ * length 0xFFFF is the one that was written before.
  *
  *   P number, counter, name             a period, as in CountingPeriod
  *   T time                              of the sums that follow, where the clock has gone back; those
  *                                       before are of the record's time
- *   S period, [bucket], sum, subject    absolute, so that reading it twice does no harm; 0xFFFF: the
- *                                       subject of the S before
+ *   S period, [bucket], sum, subject    absolute, so that reading it twice does no harm
  *   M flags, time, message, [queue key], [counter that refused it], number of
  *       code, [bucket], amount, [sum], [subject]
  *                                       how a message was judged, and the sums that this has made. The
@@ -19,7 +19,7 @@
  *                                       message's account, + 2 if the sum follows
  *   D flags, time, message, [queue key], [counter that refused it], number (8 bits) of
  *       period, [bucket], amount, subject
- *                                       the same without sums; the account, as a subject, is 0xFFFF.
+ *                                       the same without sums; the account, as a subject, is 0xFFFF here.
  *                                       Nothing writes it any more
  *
  * `record-writer.ts` writes it, `record-decoder.ts` reads it.
@@ -39,7 +39,7 @@ export const [PERIOD, TIME, SUM, MESSAGE, DECISION] = [0x50, 0x54, 0x53, 0x4d, 0
 export const [ACCEPTED, FINAL, HAS_QUEUE, HAS_REFUSAL] = [1, 2, 4, 8]
 /** Parts of an entry's code. */
 export const [HAS_SUBJECT, HAS_SUM, CODES] = [1, 2, 4]
-/** A subject's length that says: it is known, see above. */
+/** A subject's length that says: it is the one before; in a D, the account. */
 export const KNOWN = 0xffff
 /** Milliseconds since 1970: the year 5138. */
 const LATEST = 1e14

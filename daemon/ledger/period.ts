@@ -20,35 +20,48 @@ export interface CountingPeriod {
   readonly bucketMilliseconds: number
 }
 
-/** Periods that are found fast: more than a chain has limits. */
-const RECENT_PERIODS = 16
-
-interface Wanted {
-  readonly counter: string
-  readonly window: object
-  readonly period: CountingPeriod
-}
-
 /** Buckets before the current one that belong to a rolling window. */
 export const BUCKETS = 60
+
+/** What a counter was asked for last; usually it is asked for again. */
+interface Wanted {
+  window: object
+  period: CountingPeriod
+  /** Its place among all. */
+  readonly number: number
+}
 
 /** The window's period of a counter: always the same object for the same counter and window. */
 export class Periods {
   readonly #all = new Map<string, Map<string, CountingPeriod>>()
   #count = 0
-  /** Those that were wanted last, newest first; usually they are wanted again. */
-  readonly #last: Wanted[] = []
+  readonly #wanted = new Map<string, Wanted>()
+  /** The same, in the order in which they came. */
+  readonly #inOrder: Wanted[] = []
+  /** The number that is expected next: one message after another has the same limits. */
+  #next = 0
 
   of(counter: string, window: Period | Rolling): CountingPeriod {
-    const last = this.#last
-    for (let i = 0; i < last.length; i++) {
-      const wanted = last[i]
-      if (wanted?.window === window && wanted.counter === counter) return wanted.period
-    }
-    const period = this.#of(counter, window)
-    last.unshift({ counter, window, period })
-    if (last.length > RECENT_PERIODS) last.pop()
+    const expected = this.#inOrder[this.#next]
+    const isExpected = expected?.window === window && expected.period.counter === counter
+    const { period, number } = isExpected ? expected : this.#find(counter, window)
+    this.#next = number + 1 < this.#inOrder.length ? number + 1 : 0
     return period
+  }
+
+  #find(counter: string, window: Period | Rolling): Wanted {
+    const known = this.#wanted.get(counter)
+    if (known?.window === window) return known
+    const period = this.#of(counter, window)
+    if (known) {
+      known.window = window
+      known.period = period
+      return known
+    }
+    const wanted = { window, period, number: this.#inOrder.length }
+    this.#inOrder.push(wanted)
+    this.#wanted.set(counter, wanted)
+    return wanted
   }
 
   #of(counter: string, window: Period | Rolling): CountingPeriod {

@@ -41,7 +41,7 @@ export class RecordDecoder {
   /** When what the sums say was counted. */
   #now = 0
   readonly #periods: (CountingPeriod | undefined)[] = []
-  /** That of the last sum. */
+  /** The one before. */
   #subject: Buffer | undefined
   /** What the records before have defined, by number: usually the same. */
   readonly #defined: (Definition | undefined)[] = []
@@ -77,7 +77,7 @@ export class RecordDecoder {
       const { period, bucket } = this.#place()
       const used = this.#number()
       // Before the call, which may not be made.
-      const subject = this.#subjectOfSum()
+      const subject = this.#subjectName()
       this.#reader.sum?.(period, bucket, subject, used, this.#now)
     } else if (letter === MESSAGE || letter === DECISION) {
       const flags = this.#byte()
@@ -119,7 +119,7 @@ export class RecordDecoder {
       const bucket = this.#bucketIn(period)
       const amount = this.#number()
       const sum = (code & HAS_SUM) === 0 ? undefined : this.#number()
-      const other = (code & HAS_SUBJECT) === 0 ? undefined : this.#name()
+      const other = (code & HAS_SUBJECT) === 0 ? undefined : this.#subjectName()
       if (!other) account ??= bytes.toString()
       const subject = other?.toString() ?? account ?? ''
       entries.push({ period, bucket, subject, amount })
@@ -160,9 +160,9 @@ export class RecordDecoder {
     return this.#bytes.readUInt32LE(this.#at - 4)
   }
 
-  #subjectOfSum(): Buffer {
+  #subjectName(): Buffer {
     if (!this.#isKnown()) this.#subject = this.#name()
-    if (!this.#subject) throw new RangeError('a sum without a subject')
+    if (!this.#subject) throw new RangeError('a subject that is not known')
     return this.#subject
   }
 

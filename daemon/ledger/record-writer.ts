@@ -57,7 +57,7 @@ export class RecordWriter {
   readonly #definedIn: number[] = []
   /** The number of this record. */
   #record = 1
-  /** The subject of the last S. */
+  /** The subject that was written last. */
   #subject: string | undefined
   #messages = 0
   /** The record's time: the latest moment at which something was counted before the clock went back. */
@@ -67,7 +67,7 @@ export class RecordWriter {
   #hasGoneBack = false
   /** Objects that are used again and again. */
   readonly #sums: WaitingSum[] = []
-  /** Of the entries of a message. */
+  /** Codes of the entries of a message. */
   readonly #codes: number[] = []
   /** How many of the sums wait. */
   #waiting = 0
@@ -186,7 +186,7 @@ export class RecordWriter {
         this.#end = putNumber(this.#bytes, this.#end, this.#sums[next++]?.used ?? 0)
       }
       if (isAccount) continue
-      this.#text(subject)
+      this.#subjectText(subject)
       this.#makeRoom((entries.length - i) * FIELD_BYTES)
     }
     this.#waiting = 0
@@ -206,10 +206,14 @@ export class RecordWriter {
       this.#letter(SUM)
       this.#place(number, period, bucket)
       this.#end = putNumber(this.#bytes, this.#end, used)
-      if (subject === this.#subject) this.#short(KNOWN)
-      else this.#text(subject)
-      this.#subject = subject
+      this.#subjectText(subject)
     }
+  }
+
+  #subjectText(subject: string): void {
+    if (subject === this.#subject) this.#short(KNOWN)
+    else this.#text(subject)
+    this.#subject = subject
   }
 
   /** Something was counted at this moment. */
@@ -223,7 +227,7 @@ export class RecordWriter {
     if (!this.#hasGoneBack) this.#at = now
   }
 
-  /** Before an entry with so many periods: numbers are given again if there are not enough. */
+  /** Before an entry with this many periods: numbers are given again if there are not enough. */
   #makeNumbers(count: number): void {
     if (this.#periods.count + count <= MOST_PERIODS) return
     this.#periods.clear()

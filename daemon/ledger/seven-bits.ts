@@ -7,10 +7,17 @@ const LARGE = 0x8000_0000
 
 /** Writes a whole number, not negative. Returns where it ends; there must be room for `NUMBER_BYTES`. */
 export function putNumber(bytes: Uint8Array, from: number, value: number): number {
+  if (value >= 128) return putLong(bytes, from, value)
+  bytes[from] = value
+  return from + 1
+}
+
+function putLong(bytes: Uint8Array, from: number, value: number): number {
   let at = from
-  let rest = value
-  for (; rest >= LARGE; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) + 128
-  for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128
+  let large = value
+  for (; large >= LARGE; large = Math.floor(large / 128)) bytes[at++] = (large % 128) + 128
+  let rest = large | 0
+  for (; rest >= 128; rest >>= 7) bytes[at++] = (rest & 127) | 128
   bytes[at++] = rest
   return at
 }

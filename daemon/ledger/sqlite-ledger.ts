@@ -79,12 +79,11 @@ export class SqliteLedger implements LedgerStore {
   readonly periods: Periods
   /** What is being counted, for `#tell`. */
   #counting: CountingPeriod | undefined
-  #subject = ''
   #now = 0
   /** Receives each bucket that changes; one function, lest a request make another. */
   readonly #tell = (bucket: number, used: number): void => {
-    if (!this.#counting) return
-    this.#journal?.record.sum(this.#counting, bucket, this.#subject, used, this.#now)
+    if (!this.#counting || this.#named === undefined) return
+    this.#journal?.record.sum(this.#counting, bucket, this.#named, used, this.#now)
     this.#folding?.noteChange()
   }
 
@@ -144,7 +143,6 @@ export class SqliteLedger implements LedgerStore {
     now: number,
   ): number | undefined {
     this.#counting = period
-    this.#subject = subject
     this.#now = now
     const name = this.#nameOf(subject)
     return this.#pages.addWithin(period, name, bucket, count, limit, now, this.#tell)
