@@ -18,7 +18,9 @@ import { JOURNAL_FILE_BYTES, type JournalPlace } from './journal-files.ts'
 /** Bytes of pages written by one step: less than a millisecond of work. */
 const STEP_BYTES = 128 * 1024
 /** Bytes of the journal that are not folded: what a start after a crash has to read. */
-const MOST_UNFOLDED_BYTES = JOURNAL_FILE_BYTES
+const LEAST_UNFOLDED_BYTES = 2 * JOURNAL_FILE_BYTES
+/** More of them, up to this, if a folding writes more itself. */
+const MOST_UNFOLDED_BYTES = 4 * JOURNAL_FILE_BYTES
 /**
  * Or this part of what the last folding wrote: if strangers make up millions of subjects, each folding
  * writes all pages, and the work per request must not grow with their number.
@@ -69,7 +71,8 @@ export class Folding {
 
   /** True if the next folding should not wait for its time. */
   get isDue(): boolean {
-    const most = Math.max(MOST_UNFOLDED_BYTES, this.#lastBytes * UNFOLDED_PART)
+    const usual = Math.min(2 * this.#lastBytes, MOST_UNFOLDED_BYTES)
+    const most = Math.max(LEAST_UNFOLDED_BYTES, usual, this.#lastBytes * UNFOLDED_PART)
     const isMuch = this.#journal.bytesSince(this.#foldedTo) >= most
     return this.#journal.hasDropped || isMuch || this.#pages.hasReadMany
   }

@@ -56,7 +56,7 @@ export class LineBuffer {
 
   /** Adds a number as String does. */
   number(value: number): void {
-    if (!(value >= 0 && value < 1e9 && Number.isInteger(value))) this.text(String(value))
+    if (!(value >= 0 && value < 1e15 && Number.isInteger(value))) this.text(String(value))
     else this.#digits(value, 1)
   }
 
@@ -72,7 +72,7 @@ export class LineBuffer {
     this.#digits(microseconds % 1000, 3)
   }
 
-  /** Adds a whole number below a thousand million, with at least `least` digits. */
+  /** Adds a whole number below 10 ** 15, with at least `least` digits. */
   #digits(value: number, least: number): void {
     let digits = least
     for (let bound = 10 ** least; bound <= value; bound *= 10) digits++

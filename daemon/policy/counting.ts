@@ -153,6 +153,7 @@ export class Counting<C extends Context> {
     const claim = event.claims[place]
     const standing = standings[place]
     if (!limit || !source || !claim) return undefined
+    if (standing && !isOverCap) limit.note(standing, claim, context)
     const action =
       isOverCap || !standing
         ? limit.overCap(event, context)
@@ -162,7 +163,7 @@ export class Counting<C extends Context> {
     )
   }
 
-  /** The first action of these limits; each of them is told where it stands. */
+  /** The first action of these limits; each of them is told where it stands, and the closest to its end notes it. */
   #actionOf(
     { standings }: Preview,
     event: LedgerEvent,
@@ -171,12 +172,19 @@ export class Counting<C extends Context> {
   ): MaybePromise<Decision | undefined> {
     this.#standings = standings
     let found: MaybePromise<Decision | undefined>
+    let closest = 0
+    let most = -1
     for (let i = 0; i < standings.length; i++) {
       const limit = this.#limits[i]
       const by = this.sources[i]?.by
       const claim = event.claims[i]
       const standing = standings[i]
       if (!limit || by === undefined || !claim || !standing) continue
+      const share = limit.share(standing)
+      if (share > most) {
+        most = share
+        closest = i
+      }
       const action = limit.react(standing, claim, event, context)
       if (action === undefined) continue
       found = whenReady(found, first =>
@@ -186,6 +194,12 @@ export class Counting<C extends Context> {
         ),
       )
     }
+    const [limit, standing, claim] = [
+      this.#limits[closest],
+      standings[closest],
+      event.claims[closest],
+    ]
+    if (limit && standing && claim) limit.note(standing, claim, context)
     return found
   }
 

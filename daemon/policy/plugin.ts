@@ -67,7 +67,11 @@ export interface Limit {
   ): MaybePromise<Outcome>
   /** At RCPT: the message has as many recipients as it may have (`mostRecipients`). */
   overCap(event: LedgerEvent, context: Context): Outcome
-  /** What it knows of a claim alone: the facts of a mail are of the limit that is closest to its end. */
+  /** How much of it is used: 1 is all of it. */
+  share(standing: Standing): number
+  /** Notes where the claim stands among the facts: of all limits of a mail, the one that is closest to its end does. */
+  note(standing: Standing, claim: Claim, context: Context): void
+  /** What it knows of a claim alone. */
   saw?(standing: Standing, claim: Claim): Facts
 }
 

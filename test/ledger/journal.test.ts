@@ -19,7 +19,6 @@ import type { Decided } from '../../daemon/ledger/decided.ts'
 import { Journal } from '../../daemon/ledger/journal.ts'
 import { JOURNAL_FILE_BYTES } from '../../daemon/ledger/journal-files.ts'
 import { type CountingPeriod, Periods } from '../../daemon/ledger/period.ts'
-import { Name } from '../../daemon/memory/name.ts'
 import { runs } from '../support/fuzz.ts'
 
 const START = { file: 0, offset: 0 }

@@ -91,6 +91,8 @@ const cap = definePlugin({
         return used > Number(soft) ? `HOLD ${name}` : undefined
       },
       overCap: () => `reject ${name}: too many`,
+      share: ({ used }) => used / most,
+      note: () => undefined,
     }
     const window = { milliseconds: 60_000 }
     return (request, context) => {

@@ -40,19 +40,20 @@ export function limitOf(rule: Rule, voice: Voice): Limit {
     ledger: voice.ledger,
     react(standing, claim, event, context) {
       const { accepted, used } = standing
-      const amount = amountOf(event, claim.unit)
-      noteFacts(context, rule, voice, standing, claim, amount)
+      if (accepted && used >= rule.nearAt) noteNear(context, rule, voice, standing, claim, event)
       // Also what is accepted may be beyond the limit: in observe mode, or after the limit was lowered.
-      const grade =
-        accepted && used <= softest
-          ? undefined
-          : accepted
-            ? rule.grades.findLast(({ beyond }) => used > beyond)
-            : rule.grades.at(-1)
+      if (accepted && used <= softest) return undefined
+      const grade = accepted
+        ? rule.grades.findLast(({ beyond }) => used > beyond)
+        : rule.grades.at(-1)
       if (!grade) return undefined
-      return new Answer(voice, claim, event, beforeIt(standing, amount), grade.beyond).to(
-        grade.action,
-      )
+      const before = beforeIt(standing, amountOf(event, claim.unit))
+      return new Answer(voice, claim, event, before, grade.beyond).to(grade.action)
+    },
+    share: ({ used }) => (rule.limit === 0 ? Number.POSITIVE_INFINITY : used / rule.limit),
+    note({ used }, { unit }, { facts }) {
+      facts.used = used / scaleOf(unit)
+      facts.limit = limitFact(rule.limit, scaleOf(unit))
     },
     overCap: () => tooManyRecipients(rule, voice),
     saw: ({ used }, { unit }) => ({
@@ -76,25 +77,21 @@ export function tooBig({ mostBytes }: Rule, size: number, { wording }: Voice): s
   return reject(`5.3.4 ${wording.tooBig(mostBytes, size)}`)
 }
 
-function noteFacts(
+/** Notes that this mail has brought what is used to the rule's `warn_at`. */
+function noteNear(
   { facts }: Context,
   { limit, nearAt }: Rule,
   { name, note }: Voice,
   standing: Standing,
   { subject, unit }: Claim,
-  amount: number,
+  event: LedgerEvent,
 ): void {
-  const { accepted, used } = standing
-  const scale = scaleOf(unit)
-  if (share(used, limit) > shareOf(facts.used, facts.limit)) {
-    facts.used = used / scale
-    facts.limit = limitFact(limit, scale)
-  }
-  if (!accepted || used < nearAt || beforeIt(standing, amount) >= nearAt) return
+  if (beforeIt(standing, amountOf(event, unit)) >= nearAt) return
   const near = String(facts.near ?? '')
   if (near.split(',').includes(name)) return
   facts.near = near === '' ? name : `${near},${name}`
-  note(() => `${subject || 'the server'} has used ${used / scale} of ${limit / scale}`)
+  const scale = scaleOf(unit)
+  note(() => `${subject || 'the server'} has used ${standing.used / scale} of ${limit / scale}`)
 }
 
 function limitFact(limit: number, scale: number): number | string {
@@ -212,15 +209,4 @@ function shown(subject: string): string {
   const name = subject.startsWith(NULL_SENDER) ? subject.slice(NULL_SENDER.length) : subject
   const short = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 3)}...` : name
   return short.replace(/[^ -~]/g, '?')
-}
-
-/** How much of a limit is used. */
-function share(used: number, limit: number): number {
-  return limit === 0 ? Number.POSITIVE_INFINITY : used / limit
-}
-
-/** The same for the limit that was noted before; below all others if none was. */
-function shareOf(used: unknown, limit: unknown): number {
-  if (typeof used !== 'number') return -1
-  return typeof limit === 'number' ? share(used, limit) : 0
 }
