@@ -8,7 +8,7 @@
 import type { Name } from '../memory/name.ts'
 import type { Counts, TellBucket } from './counts.ts'
 import { type LedgerFile, PAGES } from './file.ts'
-import { BUCKETS, bucketAt, type CountingPeriod, type Periods } from './period.ts'
+import { bucketAt, type CountingPeriod, LAST_BUCKET, type Periods } from './period.ts'
 import { DamagedLedger } from './schema.ts'
 import { Subjects } from './subjects.ts'
 import { WindowPages } from './window-pages.ts'
@@ -23,8 +23,6 @@ const MANY_READ_BYTES = 24 * 1024 * 1024
 /** Pages whose names are looked through by one `trim`. */
 const TIDIED_TOGETHER = 16
 const ALL_PAGES = Array.from({ length: PAGES }, (_, page) => page)
-/** The last bucket that a page has room for, and whose window has an end there. */
-const LAST_BUCKET = 0xffffffff - BUCKETS
 /** Milliseconds since 1970: the last that ISO 8601 has four digits for. */
 const LATEST = 253_402_300_799_999
 

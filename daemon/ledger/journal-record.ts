@@ -17,10 +17,6 @@
  *                                       how a message was judged, and the sums that this has made. The
  *                                       code: 4 × period, + 1 if the subject follows, which else is the
  *                                       message's account, + 2 if the sum follows
- *   D flags, time, message, [queue key], [counter that refused it], number (8 bits) of
- *       period, [bucket], amount, subject
- *                                       the same without sums; the account, as a subject, is 0xFFFF here.
- *                                       Nothing writes it any more
  *
  * `record-writer.ts` writes it, `record-decoder.ts` reads it.
  */
@@ -34,12 +30,12 @@ export const RECORD_HEAD = 20
 export const UNCHECKED = 8
 /** What a record begins with. */
 export const FIRST = 0x4c
-export const [PERIOD, TIME, SUM, MESSAGE, DECISION] = [0x50, 0x54, 0x53, 0x4d, 0x44]
+export const [PERIOD, TIME, SUM, MESSAGE] = [0x50, 0x54, 0x53, 0x4d]
 /** Flags of a message. */
 export const [ACCEPTED, FINAL, HAS_QUEUE, HAS_REFUSAL] = [1, 2, 4, 8]
 /** Parts of an entry's code. */
 export const [HAS_SUBJECT, HAS_SUM, CODES] = [1, 2, 4]
-/** A subject's length that says: it is the one before; in a D, the account. */
+/** A subject's length that says: it is the one before. */
 export const KNOWN = 0xffff
 /** Milliseconds since 1970: the year 5138. */
 const LATEST = 1e14

@@ -22,6 +22,8 @@ export interface CountingPeriod {
 
 /** Buckets before the current one that belong to a rolling window. */
 export const BUCKETS = 60
+/** The last bucket that there is room for, and whose window has an end there. */
+export const LAST_BUCKET = 0xffffffff - BUCKETS
 
 /** What a counter was asked for last; usually it is asked for again. */
 interface Wanted {

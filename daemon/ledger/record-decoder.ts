@@ -4,7 +4,6 @@ import type { Entry } from './decided.ts'
 import {
   ACCEPTED,
   CODES,
-  DECISION,
   FINAL,
   FIRST,
   HAS_QUEUE,
@@ -79,7 +78,7 @@ export class RecordDecoder {
       // Before the call, which may not be made.
       const subject = this.#subjectName()
       this.#reader.sum?.(period, bucket, subject, used, this.#now)
-    } else if (letter === MESSAGE || letter === DECISION) {
+    } else if (letter === MESSAGE) {
       const flags = this.#byte()
       const at = this.#float()
       const message = this.#name()
@@ -87,7 +86,7 @@ export class RecordDecoder {
       const refusedBy = (flags & HAS_REFUSAL) === 0 ? '' : this.#text()
       const accepted = (flags & ACCEPTED) !== 0
       const stage = (flags & FINAL) === 0 ? 'DATA' : 'END-OF-MESSAGE'
-      const entries = letter === MESSAGE ? this.#counted(message) : this.#entries(message)
+      const entries = this.#counted(message)
       this.#reader.decision?.(message, { accepted, refusedBy, stage, at, queue, entries })
     } else throw new RangeError('an entry of an unknown kind')
   }
@@ -124,21 +123,6 @@ export class RecordDecoder {
       const subject = other?.toString() ?? account ?? ''
       entries.push({ period, bucket, subject, amount })
       if (sum !== undefined) this.#reader.sum?.(period, bucket, other ?? bytes, sum, this.#now)
-    }
-    return entries
-  }
-
-  /** What a message has counted, as it was written before sums came with it. */
-  #entries(message: Buffer): Entry[] {
-    const entries: Entry[] = []
-    for (let left = this.#byte(); left > 0; left--) {
-      const { period, bucket } = this.#place()
-      const amount = this.#number()
-      const isAccount = this.#isKnown()
-      const subject = isAccount
-        ? message.toString('utf8', message.indexOf(LINE_FEED) + 1)
-        : this.#text()
-      entries.push({ period, bucket, subject, amount })
     }
     return entries
   }

@@ -6,32 +6,26 @@
  * become one, a window ahead: so a clock that was wrong by a year holds nobody back for a year, and a
  * series never has more than 121 buckets.
  *
- * In the file a page has the numbers of subjects and buckets (32 bits each), what is in the buckets
- * (64-bit), the buckets, and where the series of each subject ends among them (32 bits each).
+ * In the file a page has the number of its subjects and its first bucket, then of each subject's buckets
+ * how many after the one before it is (the first one: after the page's, and one more) and what is in it, and a 0: numbers
+ * of seven bits a byte (`seven-bits.ts`).
  */
 
 import { Cells } from '../memory/cells.ts'
 import type { Name } from '../memory/name.ts'
-import { grown } from '../memory/name-table.ts'
-import { aligned, type Counts, type TellBucket } from './counts.ts'
+import type { Counts, TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
-import { BUCKETS } from './period.ts'
+import { BUCKETS, LAST_BUCKET } from './period.ts'
 import { Series } from './series.ts'
+import { NUMBER_BYTES, NumberReader, putNumber } from './seven-bits.ts'
 import type { Subjects } from './subjects.ts'
 
-const HEAD_BYTES = 8
-const BUCKET_BYTES = 12
-const END_BYTES = 4
 const CELL_BYTES = 4
-
 /** Subjects whose series is over are kept up to this number. */
 const FEW_SUBJECTS = 16
 
 /** What is being packed, one page at a time. */
-let scratch = Buffer.allocUnsafeSlow(0)
-let amounts = new Float64Array(64)
-let buckets = new Uint32Array(64)
-let ends = new Uint32Array(64)
+let scratch = Buffer.allocUnsafeSlow(16 * 1024)
 
 export class RollingCounts implements Counts {
   readonly #subjects: Subjects
@@ -150,41 +144,45 @@ export class RollingCounts implements Counts {
 
   /** Buckets with nothing in them are left out. */
   packed(subjects: readonly number[]): Buffer {
-    const count = this.#gather(subjects)
-    const length = HEAD_BYTES + BUCKET_BYTES * count + END_BYTES * subjects.length
-    if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
-    const { buffer } = scratch
-    new Uint32Array(buffer, 0, 2).set([subjects.length, count])
-    const from = HEAD_BYTES + BUCKET_BYTES * count
-    new Float64Array(buffer, HEAD_BYTES, count).set(amounts.subarray(0, count))
-    new Uint32Array(buffer, HEAD_BYTES + 8 * count, count).set(buckets.subarray(0, count))
-    new Uint32Array(buffer, from, subjects.length).set(ends.subarray(0, subjects.length))
-    return scratch.subarray(0, length)
+    const first = Math.max(0, this.#current - BUCKETS)
+    let at = putNumber(scratch, 0, subjects.length)
+    at = putNumber(scratch, at, first)
+    let before = 0
+    const makeRoom = (): void => {
+      const needed = at + 3 * NUMBER_BYTES
+      if (needed > scratch.length) scratch = Buffer.concat([scratch], needed * 2)
+    }
+    const add = (bucket: number, amount: number): boolean => {
+      if (amount <= 0) return true
+      makeRoom()
+      at = putNumber(scratch, putNumber(scratch, at, bucket - before), amount)
+      before = bucket
+      return true
+    }
+    for (let i = 0; i < subjects.length; i++) {
+      before = first - 1
+      this.#series.each(this.#places.get(subjects[i] ?? 0), add)
+      makeRoom()
+      scratch[at++] = 0
+    }
+    return scratch.subarray(0, at)
   }
 
   unpack(subjects: readonly number[], sums: Buffer): void {
-    const { buffer, byteOffset } = aligned(sums, Float64Array.BYTES_PER_ELEMENT)
-    const [, count = 0] = new Uint32Array(buffer, byteOffset, 2)
-    const from = byteOffset + HEAD_BYTES
-    const used = new Float64Array(buffer, from, count)
-    const of = new Uint32Array(buffer, from + 8 * count, count)
-    const last = new Uint32Array(buffer, from + BUCKET_BYTES * count, subjects.length)
-    let at = 0
-    for (const [i, end] of last.entries()) {
-      if (end < at || end > count) throw new RangeError('series are not in order')
+    const numbers = new NumberReader(sums)
+    numbers.next()
+    const first = numbers.next()
+    for (const subject of subjects) {
       const series = this.#series.add()
-      this.#places.set(subjects[i] ?? 0, series)
-      for (let before = -1; at < end; at++) {
-        const [bucket = 0, amount = 0] = [of[at], used[at]]
-        if (bucket <= before) throw new RangeError('buckets are not in order')
-        if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY)) {
-          throw new RangeError('an impossible sum')
-        }
-        this.#series.put(series, bucket, amount)
-        before = bucket
+      this.#places.set(subject, series)
+      let bucket = first - 1
+      for (let later = numbers.next(); later > 0; later = numbers.next()) {
+        bucket += later
+        if (bucket > LAST_BUCKET) throw new RangeError('a bucket after the last one')
+        this.#series.put(series, bucket, numbers.next())
       }
     }
-    if (at !== count) throw new RangeError('series are incomplete')
+    if (!numbers.isAtEnd) throw new RangeError('more than its subjects have')
   }
 
   clear(): void {
@@ -222,37 +220,12 @@ export class RollingCounts implements Counts {
     this.#series.put(series, bucket, used)
     this.#pages.changed(subject)
   }
-
-  /** Puts all buckets into `amounts`, `buckets` and `ends`; how many there are. */
-  #gather(subjects: readonly number[]): number {
-    const { length } = subjects
-    if (length > ends.length) ends = new Uint32Array(length * 2)
-    let at = 0
-    const add = (bucket: number, amount: number): boolean => {
-      if (amount <= 0) return true
-      if (at === buckets.length) {
-        buckets = grown(buckets, at * 2)
-        amounts = grown(amounts, at * 2)
-      }
-      amounts[at] = amount
-      buckets[at++] = bucket
-      return true
-    }
-    for (let i = 0; i < length; i++) {
-      this.#series.each(this.#places.get(subjects[i] ?? 0), add)
-      ends[i] = at
-    }
-    return at
-  }
 }
 
 /** How many subjects a packed page has. Throws RangeError. */
 export function countOfSeries(packed: Buffer): number {
-  const { buffer, byteOffset, length } = aligned(packed, Float64Array.BYTES_PER_ELEMENT)
-  if (length < HEAD_BYTES) throw new RangeError('no series')
-  const [subjects = 0, buckets = 0] = new Uint32Array(buffer, byteOffset, 2)
-  if (length !== HEAD_BYTES + BUCKET_BYTES * buckets + END_BYTES * subjects) {
-    throw new RangeError('series are incomplete')
-  }
-  return subjects
+  const count = new NumberReader(packed).next()
+  // Each has at least a byte.
+  if (count > packed.length) throw new RangeError('series are incomplete')
+  return count
 }

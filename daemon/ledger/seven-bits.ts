@@ -35,3 +35,31 @@ export function putAscii(bytes: Uint8Array, from: number, text: string): number 
   }
   return from + length
 }
+
+/** Reads numbers that `putNumber` has written, one after the other. */
+export class NumberReader {
+  readonly #bytes: Uint8Array
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length
+  }
+
+  /** Throws RangeError at the end, and for a number of 2 ** 53 or more. */
+  next(): number {
+    let value = 0
+    for (let unit = 1; ; unit *= 128) {
+      const byte = this.#bytes[this.#at++]
+      if (byte === undefined) throw new RangeError('a number is missing')
+      value += (byte & 127) * unit
+      if (byte < 128) break
+      if (unit >= 2 ** 49) throw new RangeError('a number is too long')
+    }
+    if (!Number.isSafeInteger(value)) throw new RangeError('a number is too large')
+    return value
+  }
+}

@@ -139,9 +139,9 @@ t.test('a damaged page is refused every time, and never taken for an empty one',
     const { id } = changed?.period ?? {}
     if (!changed || id === undefined) throw new Error('nothing to write')
     const { sums, names } = changed.window.pack(changed.number)
-    // The amounts come first, or after eight bytes.
     const spoilt = Buffer.from(sums)
-    spoilt.writeDoubleLE(Number.NaN, window.startsWith('~') ? 8 : 0)
+    if (window.startsWith('~')) spoilt.fill(0xff)
+    else spoilt.writeDoubleLE(Number.NaN)
     file.writePages([{ period: id, number: changed.number, sums: spoilt, names }], () => undefined)
     const again = new AccountPages(file, 0, periods)
     for (const time of ['first', 'second']) {
