@@ -10,23 +10,25 @@
 import { Cells } from '../memory/cells.ts'
 
 /** Cells of a row. */
-const [NEWEST, AMOUNT, SUM, OLDER, OLDEST, ROW_CELLS] = [0, 1, 2, 3, 4, 5]
+const [NEWEST, AMOUNT, SUM, RING, ROW_CELLS] = [0, 1, 2, 3, 4]
 /** Cells of a node. */
 const [BUCKET, HAS, NEXT, NODE_CELLS] = [0, 1, 2, 3]
 /** No row, or no node: the first ones are not used. */
 const NONE = 0
+/** How many buckets the oldest one is before the newest: from 255 on its node has to be asked. */
+const [AGES, LONG_AGO] = [256, 255]
 const CELL_BYTES = 4
 
 /** `series`: the place of its row, as `add` has returned it. */
 export class Series {
   /**
-   * NEWEST: its newest bucket. AMOUNT: what is in it. SUM: what is in all. OLDER: the newest of its
-   * other nodes, and OLDEST: the bucket of the oldest one. A series with neither amount nor other nodes is empty.
+   * NEWEST: its newest bucket. AMOUNT: what is in it. SUM: what is in all. RING: the newest of its other
+   * nodes, times 256, plus the age of the oldest. A series with neither amount nor other nodes is empty.
    */
   readonly #rows = new Cells()
   readonly #nodes = new Cells()
   #rowsEnd = ROW_CELLS
-  #nodesEnd = NODE_CELLS
+  #nodesEnd = 1
   #freeRow = NONE
   #freeNode = NONE
   #rowsInUse = 0
@@ -62,7 +64,7 @@ export class Series {
     this.#rows.clear()
     this.#nodes.clear()
     this.#rowsEnd = ROW_CELLS
-    this.#nodesEnd = NODE_CELLS
+    this.#nodesEnd = 1
     this.#freeRow = NONE
     this.#freeNode = NONE
     this.#rowsInUse = 0
@@ -71,7 +73,7 @@ export class Series {
 
   isEmpty(series: number): boolean {
     const rows = this.#rows
-    return rows.get(series + AMOUNT) === 0 && rows.get(series + OLDER) === NONE
+    return rows.get(series + AMOUNT) === 0 && rows.get(series + RING) === 0
   }
 
   /** The newest bucket of a series; 0 if it is empty. */
@@ -82,21 +84,44 @@ export class Series {
   /** What is in the buckets from `first` on. */
   sumFrom(series: number, first: number): number {
     const rows = this.#rows
-    if (rows.get(series + NEWEST) < first) return 0
+    const newest = rows.get(series + NEWEST)
+    if (newest < first) return 0
     const sum = rows.get(series + SUM)
-    const older = rows.get(series + OLDER)
-    if (older === NONE || rows.get(series + OLDEST) >= first) return sum
-    return sum - this.#sumBefore(older, first)
+    const ring = rows.get(series + RING)
+    if (ring === 0 || this.#oldest(newest, ring) >= first) return sum
+    return sum - this.#sumBefore(olderIn(ring), first)
+  }
+
+  /**
+   * The ordinary case: adds to the newest bucket if it is this one, nothing is before `first`, and the sum
+   * stays within `limit`. What is in all then; undefined: it is another case, and nothing has changed.
+   */
+  addToNewest(
+    series: number,
+    bucket: number,
+    count: number,
+    first: number,
+    limit: number,
+  ): number | undefined {
+    const rows = this.#rows
+    if (rows.get(series + NEWEST) !== bucket || count <= 0) return undefined
+    const ring = rows.get(series + RING)
+    if (ring !== 0 && this.#oldest(bucket, ring) < first) return undefined
+    const sum = rows.get(series + SUM) + count
+    if (sum > limit) return undefined
+    rows.set(series + SUM, sum)
+    rows.set(series + AMOUNT, rows.get(series + AMOUNT) + count)
+    return sum
   }
 
   /** What is in a bucket. */
   amount(series: number, bucket: number): number {
     const newest = this.#rows.get(series + NEWEST)
     if (bucket === newest) return this.#rows.get(series + AMOUNT)
-    const older = this.#rows.get(series + OLDER)
+    const older = olderIn(this.#rows.get(series + RING))
     if (bucket > newest || older === NONE) return 0
     const node = this.#nodeFrom(older, bucket)
-    return this.#bucketOf(node) === bucket ? this.#nodes.get(node + HAS) : 0
+    return this.#bucketOf(node) === bucket ? this.#amountOf(node) : 0
   }
 
   /** Sets what is in a bucket. */
@@ -109,6 +134,8 @@ export class Series {
       this.#grow(series, amount - before)
     } else if (bucket > newest || this.isEmpty(series)) {
       if (!this.isEmpty(series)) this.#insert(series, newest, before)
+      const ring = rows.get(series + RING)
+      if (ring !== 0) this.#setRing(series, bucket, olderIn(ring), this.#oldest(newest, ring))
       rows.set(series + NEWEST, bucket)
       rows.set(series + AMOUNT, amount)
       this.#grow(series, amount)
@@ -118,9 +145,13 @@ export class Series {
   /** Drops the buckets before `first`. */
   dropBefore(series: number, first: number): void {
     const rows = this.#rows
-    const older = rows.get(series + OLDER)
-    if (older !== NONE && rows.get(series + OLDEST) < first) this.#dropOlder(series, older, first)
-    if (rows.get(series + NEWEST) >= first || rows.get(series + OLDER) !== NONE) return
+    const newest = rows.get(series + NEWEST)
+    const ring = rows.get(series + RING)
+    if (ring !== 0) {
+      if (this.#oldest(newest, ring) >= first) return
+      this.#dropOlder(series, newest, olderIn(ring), first)
+    }
+    if (newest >= first) return
     rows.set(series + NEWEST, 0)
     rows.set(series + AMOUNT, 0)
     rows.set(series + SUM, 0)
@@ -144,20 +175,41 @@ export class Series {
   /** Tells of each bucket and what is in it, oldest first, until `tell` returns false. */
   each(series: number, tell: (bucket: number, amount: number) => boolean): void {
     if (this.isEmpty(series)) return
-    const older = this.#rows.get(series + OLDER)
+    const older = olderIn(this.#rows.get(series + RING))
     if (older !== NONE) {
-      const nodes = this.#nodes
       let node = older
       do {
-        node = nodes.get(node + NEXT)
-        if (!tell(nodes.get(node + BUCKET), nodes.get(node + HAS))) return
+        node = this.#nextOf(node)
+        if (!tell(this.#bucketOf(node), this.#amountOf(node))) return
       } while (node !== older)
     }
     tell(this.newest(series), this.#rows.get(series + AMOUNT))
   }
 
   #bucketOf(node: number): number {
-    return this.#nodes.get(node + BUCKET)
+    return this.#nodes.get(node * NODE_CELLS + BUCKET)
+  }
+
+  #amountOf(node: number): number {
+    return this.#nodes.get(node * NODE_CELLS + HAS)
+  }
+
+  #nextOf(node: number): number {
+    return this.#nodes.get(node * NODE_CELLS + NEXT)
+  }
+
+  #setNext(node: number, next: number): void {
+    this.#nodes.set(node * NODE_CELLS + NEXT, next)
+  }
+
+  /** The oldest bucket of a series with this newest one and this ring. */
+  #oldest(newest: number, ring: number): number {
+    const age = ring % AGES
+    return age < LONG_AGO ? newest - age : this.#bucketOf(this.#nextOf(olderIn(ring)))
+  }
+
+  #setRing(series: number, newest: number, older: number, oldest: number): void {
+    this.#rows.set(series + RING, older * AGES + Math.min(newest - oldest, LONG_AGO))
   }
 
   #grow(series: number, growth: number): void {
@@ -166,8 +218,8 @@ export class Series {
 
   /** The first node of a ring whose bucket is `bucket` or later, or else its newest. */
   #nodeFrom(newest: number, bucket: number): number {
-    let node = this.#nodes.get(newest + NEXT)
-    while (node !== newest && this.#bucketOf(node) < bucket) node = this.#nodes.get(node + NEXT)
+    let node = this.#nextOf(newest)
+    while (node !== newest && this.#bucketOf(node) < bucket) node = this.#nextOf(node)
     return node
   }
 
@@ -175,19 +227,19 @@ export class Series {
     let sum = 0
     let node = newest
     do {
-      node = this.#nodes.get(node + NEXT)
+      node = this.#nextOf(node)
       if (this.#bucketOf(node) >= first) break
-      sum += this.#nodes.get(node + HAS)
+      sum += this.#amountOf(node)
     } while (node !== newest)
     return sum
   }
 
   #putOlder(series: number, bucket: number, amount: number): void {
-    const older = this.#rows.get(series + OLDER)
+    const older = olderIn(this.#rows.get(series + RING))
     const node = older === NONE ? NONE : this.#nodeFrom(older, bucket)
     if (node !== NONE && this.#bucketOf(node) === bucket) {
-      this.#grow(series, amount - this.#nodes.get(node + HAS))
-      this.#nodes.set(node + HAS, amount)
+      this.#grow(series, amount - this.#amountOf(node))
+      this.#nodes.set(node * NODE_CELLS + HAS, amount)
       return
     }
     this.#insert(series, bucket, amount)
@@ -196,63 +248,65 @@ export class Series {
 
   /** A new node of a bucket that the ring does not have. */
   #insert(series: number, bucket: number, amount: number): void {
-    const [rows, nodes] = [this.#rows, this.#nodes]
+    const newest = this.newest(series)
+    const ring = this.#rows.get(series + RING)
+    const older = olderIn(ring)
     const node = this.#newNode(bucket, amount)
-    const older = rows.get(series + OLDER)
     if (older === NONE) {
-      nodes.set(node + NEXT, node)
-      rows.set(series + OLDER, node)
-      rows.set(series + OLDEST, bucket)
+      this.#setNext(node, node)
+      this.#setRing(series, newest, node, bucket)
       return
     }
+    const isNewest = this.#bucketOf(older) < bucket
     let before = older
-    if (this.#bucketOf(older) > bucket) {
-      for (let next = nodes.get(before + NEXT); this.#bucketOf(next) < bucket; ) {
+    if (!isNewest) {
+      for (let next = this.#nextOf(before); this.#bucketOf(next) < bucket; ) {
         before = next
-        next = nodes.get(before + NEXT)
+        next = this.#nextOf(before)
       }
-    } else rows.set(series + OLDER, node)
-    nodes.set(node + NEXT, nodes.get(before + NEXT))
-    nodes.set(before + NEXT, node)
-    if (bucket < rows.get(series + OLDEST)) rows.set(series + OLDEST, bucket)
+    }
+    const oldest = Math.min(bucket, this.#oldest(newest, ring))
+    this.#setNext(node, this.#nextOf(before))
+    this.#setNext(before, node)
+    this.#setRing(series, newest, isNewest ? node : older, oldest)
   }
 
-  #dropOlder(series: number, older: number, first: number): void {
-    const [rows, nodes] = [this.#rows, this.#nodes]
+  #dropOlder(series: number, newest: number, older: number, first: number): void {
     for (;;) {
-      const oldest = nodes.get(older + NEXT)
+      const oldest = this.#nextOf(older)
       const bucket = this.#bucketOf(oldest)
       if (bucket >= first) {
-        rows.set(series + OLDEST, bucket)
+        this.#setRing(series, newest, older, bucket)
         return
       }
-      this.#grow(series, -nodes.get(oldest + HAS))
-      nodes.set(older + NEXT, nodes.get(oldest + NEXT))
+      this.#grow(series, -this.#amountOf(oldest))
+      this.#setNext(older, this.#nextOf(oldest))
       this.#release(oldest)
       if (oldest !== older) continue
-      rows.set(series + OLDER, NONE)
+      this.#rows.set(series + RING, 0)
       return
     }
   }
 
   #newNode(bucket: number, amount: number): number {
-    const nodes = this.#nodes
     this.#nodesInUse++
     let node = this.#freeNode
-    if (node !== NONE) this.#freeNode = nodes.get(node + NEXT)
-    else {
-      node = this.#nodesEnd
-      this.#nodesEnd += NODE_CELLS
-    }
-    nodes.set(node + BUCKET, bucket)
-    nodes.set(node + HAS, amount)
+    if (node === NONE) node = this.#nodesEnd++
+    else this.#freeNode = this.#nextOf(node)
+    this.#nodes.set(node * NODE_CELLS + BUCKET, bucket)
+    this.#nodes.set(node * NODE_CELLS + HAS, amount)
     return node
   }
 
   #release(node: number): void {
-    this.#nodes.set(node + HAS, 0)
-    this.#nodes.set(node + NEXT, this.#freeNode)
+    this.#nodes.set(node * NODE_CELLS + HAS, 0)
+    this.#setNext(node, this.#freeNode)
     this.#freeNode = node
     this.#nodesInUse--
   }
+}
+
+/** The newest of the older nodes. */
+function olderIn(ring: number): number {
+  return Math.floor(ring / AGES)
 }
