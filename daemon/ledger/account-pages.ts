@@ -55,7 +55,7 @@ export class AccountPages {
   /** The page whose names are looked through next. */
   #untidy = 0
   /** Rises with every `trim`. */
-  #age = 0
+  #age = 1
   /** Bytes of pages read since the last `trim`. */
   #read = 0
 
@@ -244,9 +244,10 @@ export class AccountPages {
   /** The window's counts, with this account's page in memory. */
   #countsFor({ period, id, window }: LoadedPeriod, { hash }: Name): Counts {
     const page = hash >>> 24
-    const { states } = window
-    if (!states.isLoaded(page)) this.#read += this.#readPage(period, id, page, window)
-    states.use(page, this.#age)
+    if (!window.states.use(page, this.#age)) {
+      this.#read += this.#readPage(period, id, page, window)
+      window.states.use(page, this.#age)
+    }
     return window.counts
   }
 

@@ -18,8 +18,11 @@ export interface Change {
   used: number
 }
 
-/** What the message counts for a claim: `amount` when the line is counted. */
-export interface Line extends Change, Entry {}
+/** What the message counts for a claim: `amount` when the line is counted; and where the claim stands then. */
+export interface Line extends Change, Entry, Standing {
+  accepted: boolean
+  used: number
+}
 
 /** The lines of an event at DATA or END-OF-MESSAGE. `before`: how the message was accepted before. */
 export function linesOf(event: LedgerEvent, before: Decided | undefined, periods: Periods): Line[] {
@@ -40,10 +43,12 @@ function lineOf(
   // What does not grow is not refused, however low the limit has become.
   const limit = growth > 0 ? limitOf(claim) : Number.POSITIVE_INFINITY
   if (isInWindow(entry.period, entry.bucket, event.now)) {
-    return { period, bucket, subject, amount: entry.amount + growth, growth, limit, used: 0 }
+    return lineWith(period, bucket, subject, entry.amount + growth, growth, limit)
   }
   // What was counted is not in the window any more; only what is new is.
-  if (growth <= 0) return { ...entry, growth: 0, limit, used: 0 }
+  if (growth <= 0) {
+    return lineWith(entry.period, entry.bucket, entry.subject, entry.amount, 0, limit)
+  }
   return newLine(event, claim, growth, periods)
 }
 
@@ -52,7 +57,18 @@ function newLine({ now }: LedgerEvent, claim: Claim, amount: number, periods: Pe
   const { counter, window, subject } = claim
   const period = periods.of(counter, window)
   const bucket = bucketAt(period, now)
-  return { period, bucket, subject, amount, growth: amount, limit: limitOf(claim), used: 0 }
+  return lineWith(period, bucket, subject, amount, amount, limitOf(claim))
+}
+
+function lineWith(
+  period: CountingPeriod,
+  bucket: number,
+  subject: string,
+  amount: number,
+  growth: number,
+  limit: number,
+): Line {
+  return { period, bucket, subject, amount, growth, limit, used: 0, accepted: true }
 }
 
 /** Where a claim counts: where the message was counted already, or now. */
@@ -123,6 +139,8 @@ function undo(store: LedgerStore, changes: readonly Change[], count: number, now
 }
 
 /** Where each claim stands; the one with the number `refused` refuses. */
-export function standingsOf(changes: readonly Pick<Change, 'used'>[], refused: number): Standing[] {
-  return changes.map(({ used }, i) => ({ accepted: i !== refused, used }))
+export function standingsOf(lines: readonly Line[], refused: number): readonly Standing[] {
+  const line = lines[refused]
+  if (line) line.accepted = false
+  return lines
 }

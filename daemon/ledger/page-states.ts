@@ -12,7 +12,7 @@ export class PageStates {
   readonly #counts = new Uint32Array(PAGES)
   /** How many names of each page are in the file. */
   readonly #written = new Int32Array(PAGES)
-  /** The folding before which each was last used. */
+  /** The folding before which each was last used, from 1 on; 0 if it is not in memory. */
   readonly #usedAt = new Float64Array(PAGES)
   #loaded = 0
   #count = 0
@@ -44,8 +44,12 @@ export class PageStates {
     return this.#usedAt[page] ?? 0
   }
 
-  use(page: number, age: number): void {
+  /** It is used now. False if it is not in memory. */
+  use(page: number, age: number): boolean {
+    if (this.#usedAt[page] === age) return true
+    if (!this.isLoaded(page)) return false
     this.#usedAt[page] = age
+    return true
   }
 
   /** It is in memory from now on, with no subject yet. */
@@ -57,6 +61,7 @@ export class PageStates {
   /** It is not in memory any more. */
   drop(page: number): void {
     this.#states[page] = 0
+    this.#usedAt[page] = 0
     this.#count -= this.countIn(page)
     this.#counts[page] = 0
     this.#written[page] = 0
