@@ -13,6 +13,7 @@
 
 import { Cells } from '../memory/cells.ts'
 import type { Name } from '../memory/name.ts'
+import type { Change } from './change.ts'
 import type { Counts, TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
 import { BUCKETS, LAST_BUCKET } from './period.ts'
@@ -102,6 +103,26 @@ export class RollingCounts implements Counts {
     this.#put(account, place, before + change)
     tell(place, before + change)
     return used + change
+  }
+
+  count(subject: number, change: Change, current: number): boolean {
+    const found = this.#places.get(subject)
+    if (found === 0) return false
+    const { growth, limit } = change
+    const series = this.#series
+    const first = current - BUCKETS
+    let used = series.addToNewest(found, current, growth, first, limit)
+    if (used === undefined) {
+      used = series.sumFrom(found, first) + growth
+      if (used > limit || series.newest(found) > current) return false
+      series.dropBefore(found, first)
+      series.put(found, current, series.amount(found, current) + growth)
+    }
+    this.#current = current
+    this.#pages.changed(subject)
+    change.used = used
+    change.inBucket = series.amount(found, current)
+    return true
   }
 
   set(account: Name, bucket: number, used: number, current?: number): void {
