@@ -18,7 +18,7 @@ import type { Counts, TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
 import { BUCKETS, LAST_BUCKET } from './period.ts'
 import { Series } from './series.ts'
-import { NUMBER_BYTES, NumberReader, putNumber } from './seven-bits.ts'
+import { NumberReader, putNumber } from './seven-bits.ts'
 import type { Subjects } from './subjects.ts'
 
 const CELL_BYTES = 4
@@ -121,7 +121,7 @@ export class RollingCounts implements Counts {
     this.#current = current
     this.#pages.changed(subject)
     change.used = used
-    change.inBucket = series.amount(found, current)
+    change.inBucket = series.newestAmount(found)
     return true
   }
 
@@ -177,22 +177,15 @@ export class RollingCounts implements Counts {
     const first = Math.max(0, this.#current - BUCKETS)
     let at = putNumber(scratch, 0, subjects.length)
     at = putNumber(scratch, at, first)
-    let before = 0
-    const makeRoom = (): void => {
-      const needed = at + 3 * NUMBER_BYTES
-      if (needed > scratch.length) scratch = Buffer.concat([scratch], needed * 2)
-    }
-    const add = (bucket: number, amount: number): boolean => {
-      if (amount <= 0) return true
-      makeRoom()
-      at = putNumber(scratch, putNumber(scratch, at, bucket - before), amount)
-      before = bucket
-      return true
-    }
-    for (let i = 0; i < subjects.length; i++) {
-      before = first - 1
-      this.#series.each(this.#places.get(subjects[i] ?? 0), add)
-      makeRoom()
+    for (const subject of subjects) {
+      const series = this.#places.get(subject)
+      let end = this.#series.pack(series, first - 1, scratch, at)
+      // With room for the 0 behind it, and for the next one's.
+      while (end < 0 || end === scratch.length) {
+        scratch = Buffer.concat([scratch], scratch.length * 2)
+        end = this.#series.pack(series, first - 1, scratch, at)
+      }
+      at = end
       scratch[at++] = 0
     }
     return scratch.subarray(0, at)
