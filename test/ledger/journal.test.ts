@@ -380,6 +380,41 @@ t.test(
   },
 )
 
+t.test('changes are read with the message that they were made for, or by themselves', async t => {
+  const week = periods.named('week', '2026-11-16')
+  const counted = (inBucket: number) =>
+    [TODAY, week].map(period => ({
+      ...{ period, bucket: 0, subject: 'alice', amount: 1 },
+      ...{ growth: 1, limit: 9, used: inBucket, inBucket },
+    }))
+  const judged: Omit<Decided, 'entries'> = {
+    ...{ accepted: true, refusedBy: '', stage: 'DATA', at: now, queue: '' },
+  }
+  const folder = t.testdir()
+  const journal = new Journal(ledger(folder), 'normal', START)
+  const { record } = journal
+  const [one, two, three, four] = [counted(1), counted(2), counted(3), counted(4)]
+  record.sums(one, now)
+  record.decision('a\nalice', { ...judged, entries: one }, true)
+  record.sums(two, now)
+  record.sums(three, now - HOUR)
+  record.decision('b\nalice', { ...judged, entries: [...three] }, true)
+  record.sums(four, now)
+  record.sum(TODAY, 0, 'alice', 5, now)
+  journal.settle()
+  record.sums(counted(6), now)
+  t.notOk(record.isEmpty)
+  journal.settle()
+  journal.close()
+  t.same(said(new Journal(ledger(folder), 'normal', START)), [
+    ...['limit 2026-11-20 alice 1', 'week 2026-11-16 alice 1', 'a\nalice 1'],
+    ...['limit 2026-11-20 alice 2', 'week 2026-11-16 alice 2'],
+    ...['limit 2026-11-20 alice 3', 'week 2026-11-16 alice 3', 'b\nalice 1'],
+    ...['limit 2026-11-20 alice 4', 'week 2026-11-16 alice 4', 'limit 2026-11-20 alice 5'],
+    ...['limit 2026-11-20 alice 6', 'week 2026-11-16 alice 6'],
+  ])
+})
+
 t.test('a record may have any number of periods', async t => {
   const folder = t.testdir()
   const journal = new Journal(ledger(folder), 'normal', START)
