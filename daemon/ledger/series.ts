@@ -15,7 +15,7 @@ const [NEWEST, AMOUNT, SUM, RING, ROW_CELLS] = [0, 1, 2, 3, 4]
 const [BUCKET, HAS, NEXT, NODE_CELLS] = [0, 1, 2, 3]
 /** No row, or no node: the first ones are not used. */
 const NONE = 0
-/** How many buckets the oldest one is before the newest: from 255 on its node has to be asked. */
+/** How many buckets the oldest one is before the newest: from 255 on its node says it. */
 const [AGES, LONG_AGO] = [256, 255]
 const CELL_BYTES = 4
 
