@@ -6,11 +6,12 @@
  */
 
 import type { Name } from '../memory/name.ts'
+import type { Change } from './change.ts'
 import type { Counts, TellBucket } from './counts.ts'
 import { type LedgerFile, PAGES } from './file.ts'
 import { bucketAt, type CountingPeriod, LAST_BUCKET, type Periods } from './period.ts'
 import { DamagedLedger } from './schema.ts'
-import { Subjects } from './subjects.ts'
+import { pageOf, Subjects } from './subjects.ts'
 import { WindowPages } from './window-pages.ts'
 
 /** What was counted for a subject in a bucket of a period. */
@@ -91,6 +92,28 @@ export class AccountPages {
     if (now > loaded.countedAt) loaded.countedAt = now
     const counts = this.#countsFor(loaded, account)
     return counts.addWithin(account, bucket, count, limit, current(period, now), tell)
+  }
+
+  /** The number of an account that something in memory has, or -1. */
+  find(account: Name): number {
+    return this.#subjects.find(account)
+  }
+
+  /**
+   * Makes a change if it is an ordinary one: it counts now, its limit allows it, and its page is in memory.
+   * False, with nothing changed, if it is not.
+   */
+  count(subject: number, change: Change, now: number): boolean {
+    const { period } = change
+    const loaded = this.#loaded[period.number]
+    if (loaded?.period !== period) return false
+    const { window } = loaded
+    const then = current(period, now)
+    if (change.growth <= 0 || change.bucket !== then) return false
+    if (!window.states.use(pageOf(subject), this.#age)) return false
+    if (!window.counts.count(subject, change, then)) return false
+    if (now > loaded.countedAt) loaded.countedAt = now
+    return true
   }
 
   /** As in LedgerStore. Throws as `used`. */

@@ -2,6 +2,7 @@
 
 import { Cells } from '../memory/cells.ts'
 import type { Name } from '../memory/name.ts'
+import type { Change } from './change.ts'
 import { aligned, type Counts, type TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
 import type { Subjects } from './subjects.ts'
@@ -52,6 +53,15 @@ export class CalendarCounts implements Counts {
     this.#put(this.#subjects.add(account), sum)
     tell(bucket, sum)
     return sum
+  }
+
+  count(subject: number, change: Change): boolean {
+    const sum = this.#sums.get(subject) - 1 + change.growth
+    if (sum > change.limit || !this.has(subject)) return false
+    this.#put(subject, sum)
+    change.used = sum
+    change.inBucket = sum
+    return true
   }
 
   fitsFrom(account: Name, count: number, limit: number, current: number): number | undefined {

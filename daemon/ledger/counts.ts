@@ -1,6 +1,7 @@
 /** What a window's counts are, whether it is of the calendar or rolling. */
 
 import type { Name } from '../memory/name.ts'
+import type { Change } from './change.ts'
 
 /** Receives what is in a bucket from now on. */
 export type TellBucket = (bucket: number, used: number) => void
@@ -31,6 +32,11 @@ export interface Counts {
     current: number,
     tell: TellBucket,
   ): number | undefined
+  /**
+   * Makes a change of the current bucket, which grows, if its limit allows it, the subject is known, and
+   * nothing was counted later. False, with nothing changed, if that is not so.
+   */
+  count(subject: number, change: Change, current: number): boolean
   /**
    * The bucket that is the current one when `count` is within `limit` if nothing else is added: this one,
    * or a later one; undefined if none is.

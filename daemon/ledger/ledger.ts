@@ -28,15 +28,7 @@ import { accountOf, type Decided, loggedKey, messageKey, queueKey } from './deci
 import { DecidedMessages } from './decided-messages.ts'
 import { amountOf, checkAmounts, decide, entryOf, limitOf } from './decision-table.ts'
 import { countedIn, type Ended, endedOf, NOTHING_ENDED, releasedFor } from './ended.ts'
-import {
-  changeAll,
-  givingBack,
-  isInWindow,
-  type Line,
-  linesOf,
-  placeOf,
-  standingsOf,
-} from './lines.ts'
+import { givingBack, isInWindow, type Line, linesOf, placeOf, standingsOf } from './lines.ts'
 import { type Hold, NONE, needOf, type OpenMessage, OpenMessages } from './open-messages.ts'
 import { bucketAt } from './period.ts'
 import { Services } from './services.ts'
@@ -309,10 +301,10 @@ export class LocalLedger implements Ledger {
     const store = this.#store
     const { claims, now } = event
     const lines = linesOf(event, before, store.periods)
-    const refused = changeAll(store, lines, now)
+    const refused = store.changeAll(lines, now)
     const accepted = refused < 0
     if (!accepted) {
-      if (before) changeAll(store, givingBack(before.entries), now)
+      if (before) store.changeAll(givingBack(before.entries), now)
       for (const line of lines) line.used = store.used(line.period, line.subject, now)
     }
     this.#open.remove(key)
@@ -346,7 +338,7 @@ export class LocalLedger implements Ledger {
 
   /** Leaves the message as after a DATA that counted nothing: the next amounts count in full. */
   #uncount(key: string, known: Decided): void {
-    changeAll(this.#store, givingBack(known.entries), this.#now)
+    this.#store.changeAll(givingBack(known.entries), this.#now)
     const { at, queue } = known
     this.#remember(
       key,

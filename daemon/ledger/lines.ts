@@ -1,43 +1,30 @@
 /** A line for each claim of an event: where its message counts, how much, and what that changes. */
 
 import type { Claim, LedgerEvent, Standing } from '../policy/ports/ledger.ts'
+import type { Change } from './change.ts'
 import type { Decided, Entry } from './decided.ts'
 import { amountOf, entryOf, limitOf, stays } from './decision-table.ts'
 import { BUCKETS, bucketAt, type CountingPeriod, type Periods } from './period.ts'
-import type { LedgerStore } from './store.ts'
 
-/** What is counted, or given back, in one place. */
-export interface Change {
-  readonly period: CountingPeriod
-  readonly bucket: number
-  readonly subject: string
-  readonly growth: number
-  /** In effect for this growth. */
-  readonly limit: number
-  /** Used in the window; with the growth, once it is counted. */
-  used: number
-}
-
-/** What the message counts for a claim: `amount` when the line is counted; and where the claim stands then. */
-export interface Line extends Change, Entry, Standing {
-  accepted: boolean
-  used: number
-}
+/** What the message counts for a claim: `amount` when the line is counted. */
+export interface Line extends Change, Entry {}
 
 /** The lines of an event at DATA or END-OF-MESSAGE. `before`: how the message was accepted before. */
 export function linesOf(event: LedgerEvent, before: Decided | undefined, periods: Periods): Line[] {
-  return event.claims.map(claim => lineOf(event, claim, before, periods))
+  const { claims } = event
+  if (before) return claims.map(claim => lineOf(event, claim, before, periods))
+  const lines: Line[] = []
+  for (let i = 0; i < claims.length; i++) {
+    const claim = claims[i]
+    if (claim) lines.push(newLine(event, claim, amountOf(event, claim.unit), periods))
+  }
+  return lines
 }
 
-function lineOf(
-  event: LedgerEvent,
-  claim: Claim,
-  before: Decided | undefined,
-  periods: Periods,
-): Line {
-  const entry = before && entryOf(before, claim)
+function lineOf(event: LedgerEvent, claim: Claim, before: Decided, periods: Periods): Line {
+  const entry = entryOf(before, claim)
   const amount = amountOf(event, claim.unit)
-  if (!before || !entry) return newLine(event, claim, amount, periods)
+  if (!entry) return newLine(event, claim, amount, periods)
   const { period, bucket, subject } = placeOf(entry, claim, event.now, periods)
   const growth = stays(entry, before.stage, event.stage, amount) ? 0 : amount - entry.amount
   // What does not grow is not refused, however low the limit has become.
@@ -68,7 +55,7 @@ function lineWith(
   growth: number,
   limit: number,
 ): Line {
-  return { period, bucket, subject, amount, growth, limit, used: 0, accepted: true }
+  return { period, bucket, subject, amount, growth, limit, used: 0, inBucket: 0 }
 }
 
 /** Where a claim counts: where the message was counted already, or now. */
@@ -93,54 +80,24 @@ export function givingBack(entries: readonly Entry[]): Change[] {
   const changes: Change[] = []
   for (const { period, bucket, subject, amount } of entries) {
     if (amount === 0) continue
-    changes.push({ period, bucket, subject, growth: -amount, limit: Infinity, used: 0 })
+    changes.push({
+      period,
+      bucket,
+      subject,
+      growth: -amount,
+      limit: Infinity,
+      used: 0,
+      inBucket: 0,
+    })
   }
   return changes
 }
 
-/**
- * Makes all changes, or none: the number of the first that its limit does not allow, or -1. Throws
- * LookupError, with nothing changed.
- */
-export function changeAll(store: LedgerStore, changes: readonly Change[], now: number): number {
-  let done = 0
-  try {
-    for (; done < changes.length; done++) {
-      const change = changes[done]
-      if (change && !changeOne(store, change, now)) break
-    }
-  } catch (error) {
-    undo(store, changes, done, now)
-    throw error
-  }
-  if (done === changes.length) return -1
-  undo(store, changes, done, now)
-  return done
-}
-
-/** False, with nothing changed, if the limit does not allow it. */
-function changeOne(store: LedgerStore, change: Change, now: number): boolean {
-  const { period, bucket, subject, growth, limit } = change
-  if (growth === 0) {
-    change.used = store.used(period, subject, now)
-    return change.used <= limit
-  }
-  const used = store.addWithin(period, subject, bucket, growth, limit, now)
-  if (used === undefined) return false
-  change.used = used
-  return true
-}
-
-/** Takes the first `count` changes back. Their sums are in memory, so nothing can fail. */
-function undo(store: LedgerStore, changes: readonly Change[], count: number, now: number): void {
-  for (const { period, bucket, subject, growth } of changes.slice(0, count)) {
-    if (growth !== 0) store.addWithin(period, subject, bucket, -growth, Infinity, now)
-  }
-}
-
 /** Where each claim stands; the one with the number `refused` refuses. */
 export function standingsOf(lines: readonly Line[], refused: number): readonly Standing[] {
-  const line = lines[refused]
-  if (line) line.accepted = false
-  return lines
+  const standings: Standing[] = []
+  for (let i = 0; i < lines.length; i++) {
+    standings.push({ accepted: i !== refused, used: lines[i]?.used ?? 0 })
+  }
+  return standings
 }

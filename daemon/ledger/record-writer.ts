@@ -1,13 +1,14 @@
 /**
  * Writes records of the journal, whose bytes are described in `journal-record.ts`.
  *
- * A sum waits for what comes next: usually it is the decision about the message that was counted, whose
- * entry has the sum in it then.
+ * Sums wait for what comes next: usually it is the decision about the message that was counted, whose
+ * entries have the sums in them then.
  */
 
 import { crc32 } from 'node:zlib'
 import { MOST_BYTES_EACH } from '../memory/name.ts'
-import { accountOf, type Decided } from './decided.ts'
+import type { Change } from './change.ts'
+import { accountOf, type Decided, type Entry } from './decided.ts'
 import {
   ACCEPTED,
   CODES,
@@ -38,6 +39,8 @@ const WAITING_SUMS = 100
 const SHORT_TEXT = 100
 /** A letter and its fields except texts, at most; an entry of a message has fewer bytes. */
 const FIELD_BYTES = 8 + 4 * NUMBER_BYTES
+const BUCKET_BYTES = 4
+const NO_CHANGES: readonly Change[] = []
 
 /** What is in a bucket. */
 interface WaitingSum {
@@ -71,6 +74,11 @@ export class RecordWriter {
   readonly #codes: number[] = []
   /** How many of the sums wait. */
   #waiting = 0
+  /** Changes whose sums wait, and when they were made; then no other sums do. */
+  #changes: readonly Change[] = NO_CHANGES
+  #changedAt = 0
+  /** The periods that `#codes` are of, of entries that had all their sums, in this record. */
+  readonly #coded: CountingPeriod[] = []
 
   /** Messages that are judged for the first time in this record. */
   get messages(): number {
@@ -78,7 +86,7 @@ export class RecordWriter {
   }
 
   get isEmpty(): boolean {
-    return this.#end === RECORD_HEAD && this.#waiting === 0
+    return this.#end === RECORD_HEAD && this.#waiting === 0 && this.#changes.length === 0
   }
 
   /** Size of the whole record. */
@@ -89,7 +97,7 @@ export class RecordWriter {
 
   /** What is in a bucket from now on. */
   sum(period: CountingPeriod, bucket: number, subject: string, used: number, now: number): void {
-    if (this.#waiting === WAITING_SUMS) this.#writeSums()
+    if (this.#waiting === WAITING_SUMS || this.#changes.length > 0) this.#writeSums()
     const sum = this.#sums[this.#waiting++]
     if (sum) {
       sum.period = period
@@ -100,13 +108,17 @@ export class RecordWriter {
     } else this.#sums.push({ period, bucket, subject, used, now })
   }
 
+  /** What is in the buckets of changes that were made at this moment, from now on; their sums do not change any more. */
+  sums(changes: readonly Change[], now: number): void {
+    if (this.#waiting > 0 || this.#changes.length > 0) this.#writeSums()
+    this.#changes = changes
+    this.#changedAt = now
+  }
+
   /** `message`: its key. `isNew`: it was not judged before. */
   decision(message: string, decided: Decided, isNew: boolean): void {
     const { accepted, refusedBy, stage, at, queue, entries } = decided
-    if (!this.#prepare(entries)) {
-      this.#writeSums()
-      this.#prepare(entries)
-    } else if (this.#waiting > 0) this.#noteTime(this.#sums[0]?.now ?? at)
+    const counted = this.#sumsOf(entries, at)
     this.#letter(MESSAGE)
     this.#bytes[this.#end++] =
       (accepted ? ACCEPTED : 0) |
@@ -117,7 +129,7 @@ export class RecordWriter {
     const account = this.#text(message) < MOST_TEXT_BYTES ? accountOf(message) : undefined
     if (queue !== '') this.#text(queue)
     if (refusedBy !== '') this.#text(refusedBy)
-    this.#entries(entries, account)
+    this.#entries(entries, counted, account)
     if (isNew) this.#messages++
     if (this.#countedAt === 0) this.#at = at
   }
@@ -139,16 +151,58 @@ export class RecordWriter {
     this.#record++
     this.#subject = undefined
     this.#waiting = 0
+    this.#changes = NO_CHANGES
+    this.#coded.length = 0
     this.#messages = 0
     this.#countedAt = 0
     this.#hasGoneBack = false
   }
 
   /**
+   * Before the entries of a message: defines their periods, and makes their codes. The changes that have
+   * made all of them, if such ones wait; sums that wait for something else are written.
+   */
+  #sumsOf(entries: readonly Entry[], at: number): readonly Change[] {
+    const changes = this.#changes
+    const counted: readonly object[] = changes
+    if (changes.length > 0 && counted === entries) {
+      this.#changes = NO_CHANGES
+      if (!this.#areCoded(entries)) this.#code(entries)
+      this.#noteTime(this.#changedAt)
+      return changes
+    }
+    if (changes.length > 0) this.#writeSums()
+    this.#coded.length = 0
+    if (!this.#prepare(entries)) {
+      this.#writeSums()
+      this.#prepare(entries)
+    } else if (this.#waiting > 0) this.#noteTime(this.#sums[0]?.now ?? at)
+    return NO_CHANGES
+  }
+
+  /** Are the codes that were made last those of these entries? One message after another has the same limits. */
+  #areCoded(entries: readonly Entry[]): boolean {
+    const coded = this.#coded
+    if (coded.length !== entries.length) return false
+    for (let i = 0; i < coded.length; i++) if (entries[i]?.period !== coded[i]) return false
+    return true
+  }
+
+  /** Defines the periods of these entries, and makes their codes, each with its sum. */
+  #code(entries: readonly Entry[]): void {
+    this.#makeNumbers(entries.length)
+    this.#coded.length = 0
+    for (const [i, { period }] of entries.entries()) {
+      this.#codes[i] = this.#numberOf(period) * CODES + HAS_SUM
+      this.#coded.push(period)
+    }
+  }
+
+  /**
    * Defines the periods of these entries, and makes their codes. False if the sums that wait are not
    * theirs, in their order and of one moment.
    */
-  #prepare(entries: Decided['entries']): boolean {
+  #prepare(entries: readonly Entry[]): boolean {
     this.#makeNumbers(entries.length)
     const waiting = this.#waiting
     let found = 0
@@ -163,10 +217,17 @@ export class RecordWriter {
     return found === waiting
   }
 
-  /** With the sums that wait. `account`: the message's; undefined if it is not in the record. */
-  #entries(entries: Decided['entries'], account: string | undefined): void {
+  /**
+   * With their sums: those of the changes that have made them, or the ones that wait. `account`: the
+   * message's; undefined if it is not in the record.
+   */
+  #entries(
+    entries: readonly Entry[],
+    counted: readonly Change[],
+    account: string | undefined,
+  ): void {
     this.#makeRoom(NUMBER_BYTES + entries.length * FIELD_BYTES)
-    this.#end = putNumber(this.#bytes, this.#end, entries.length)
+    let end = putNumber(this.#bytes, this.#end, entries.length)
     /** The subject that was compared with the account last: comparing the very same text takes no time. */
     let compared: string | undefined
     let isAccount = false
@@ -179,35 +240,55 @@ export class RecordWriter {
         compared = subject
         isAccount = subject === account
       }
+      const bytes = this.#bytes
       const code = this.#codes[i] ?? 0
-      this.#place(code + (isAccount ? 0 : HAS_SUBJECT), period, bucket)
-      this.#end = putNumber(this.#bytes, this.#end, amount)
+      end = putNumber(bytes, end, code + (isAccount ? 0 : HAS_SUBJECT))
+      if (period.bucketMilliseconds > 0) {
+        this.#view.setUint32(end, bucket, true)
+        end += BUCKET_BYTES
+      }
+      end = putNumber(bytes, end, amount)
       if ((code & HAS_SUM) !== 0) {
-        this.#end = putNumber(this.#bytes, this.#end, this.#sums[next++]?.used ?? 0)
+        const sum = counted[i]?.inBucket ?? this.#sums[next++]?.used ?? 0
+        end = putNumber(bytes, end, sum)
       }
       if (isAccount) continue
+      this.#end = end
       this.#subjectText(subject)
       this.#makeRoom((entries.length - i) * FIELD_BYTES)
+      end = this.#end
     }
+    this.#end = end
     this.#waiting = 0
   }
 
   /** Those that no decision came for. */
   #writeSums(): void {
+    const changes = this.#changes
+    this.#changes = NO_CHANGES
+    for (const { period, bucket, subject, inBucket } of changes) {
+      this.#sum(period, bucket, subject, inBucket, this.#changedAt)
+    }
     const count = this.#waiting
     this.#waiting = 0
     for (let i = 0; i < count; i++) {
       const sum = this.#sums[i]
-      if (!sum) continue
-      const { period, bucket, subject, used, now } = sum
-      this.#makeNumbers(1)
-      const number = this.#numberOf(period)
-      this.#noteTime(now)
-      this.#letter(SUM)
-      this.#place(number, period, bucket)
-      this.#end = putNumber(this.#bytes, this.#end, used)
-      this.#subjectText(subject)
+      if (sum) this.#sum(sum.period, sum.bucket, sum.subject, sum.used, sum.now)
     }
+  }
+
+  #sum(period: CountingPeriod, bucket: number, subject: string, used: number, now: number): void {
+    this.#makeNumbers(1)
+    const number = this.#numberOf(period)
+    this.#noteTime(now)
+    this.#letter(SUM)
+    this.#end = putNumber(this.#bytes, this.#end, number)
+    if (period.bucketMilliseconds > 0) {
+      this.#view.setUint32(this.#end, bucket, true)
+      this.#end += BUCKET_BYTES
+    }
+    this.#end = putNumber(this.#bytes, this.#end, used)
+    this.#subjectText(subject)
   }
 
   #subjectText(subject: string): void {
@@ -232,6 +313,7 @@ export class RecordWriter {
     if (this.#periods.count + count <= MOST_PERIODS) return
     this.#periods.clear()
     this.#definedIn.length = 0
+    this.#coded.length = 0
   }
 
   /** What entries call a period; it is defined first if it is new in this record. */
@@ -251,13 +333,6 @@ export class RecordWriter {
     this.#makeRoom(FIELD_BYTES)
     if (this.#end === RECORD_HEAD) this.#bytes[this.#end++] = FIRST
     this.#bytes[this.#end++] = letter
-  }
-
-  #place(number: number, { bucketMilliseconds }: CountingPeriod, bucket: number): void {
-    this.#end = putNumber(this.#bytes, this.#end, number)
-    if (bucketMilliseconds === 0) return
-    this.#view.setUint32(this.#end, bucket, true)
-    this.#end += 4
   }
 
   #short(value: number): void {

@@ -13,11 +13,12 @@
 
 import { Cells } from '../memory/cells.ts'
 import type { Name } from '../memory/name.ts'
+import type { Change } from './change.ts'
 import type { Counts, TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
 import { BUCKETS, LAST_BUCKET } from './period.ts'
 import { Series } from './series.ts'
-import { NUMBER_BYTES, NumberReader, putNumber } from './seven-bits.ts'
+import { NumberReader, putNumber } from './seven-bits.ts'
 import type { Subjects } from './subjects.ts'
 
 const CELL_BYTES = 4
@@ -104,6 +105,26 @@ export class RollingCounts implements Counts {
     return used + change
   }
 
+  count(subject: number, change: Change, current: number): boolean {
+    const found = this.#places.get(subject)
+    if (found === 0) return false
+    const { growth, limit } = change
+    const series = this.#series
+    const first = current - BUCKETS
+    let used = series.addToNewest(found, current, growth, first, limit)
+    if (used === undefined) {
+      used = series.sumFrom(found, first) + growth
+      if (used > limit || series.newest(found) > current) return false
+      series.dropBefore(found, first)
+      series.put(found, current, series.amount(found, current) + growth)
+    }
+    this.#current = current
+    this.#pages.changed(subject)
+    change.used = used
+    change.inBucket = series.newestAmount(found)
+    return true
+  }
+
   set(account: Name, bucket: number, used: number, current?: number): void {
     if (current !== undefined) {
       const then = Math.max(current, bucket - BUCKETS)
@@ -156,22 +177,15 @@ export class RollingCounts implements Counts {
     const first = Math.max(0, this.#current - BUCKETS)
     let at = putNumber(scratch, 0, subjects.length)
     at = putNumber(scratch, at, first)
-    let before = 0
-    const makeRoom = (): void => {
-      const needed = at + 3 * NUMBER_BYTES
-      if (needed > scratch.length) scratch = Buffer.concat([scratch], needed * 2)
-    }
-    const add = (bucket: number, amount: number): boolean => {
-      if (amount <= 0) return true
-      makeRoom()
-      at = putNumber(scratch, putNumber(scratch, at, bucket - before), amount)
-      before = bucket
-      return true
-    }
-    for (let i = 0; i < subjects.length; i++) {
-      before = first - 1
-      this.#series.each(this.#places.get(subjects[i] ?? 0), add)
-      makeRoom()
+    for (const subject of subjects) {
+      const series = this.#places.get(subject)
+      let end = this.#series.pack(series, first - 1, scratch, at)
+      // With room for the 0 behind it, and for the next one's.
+      while (end < 0 || end === scratch.length) {
+        scratch = Buffer.concat([scratch], scratch.length * 2)
+        end = this.#series.pack(series, first - 1, scratch, at)
+      }
+      at = end
       scratch[at++] = 0
     }
     return scratch.subarray(0, at)

@@ -7,7 +7,8 @@
  * time however many there are. Rows and nodes that are free again form lists of their own.
  */
 
-import { Cells } from '../memory/cells.ts'
+import { Cells, LARGE, placeInBlock } from '../memory/cells.ts'
+import { NUMBER_BYTES, putNumber } from './seven-bits.ts'
 
 /** Cells of a row. */
 const [NEWEST, AMOUNT, SUM, RING, ROW_CELLS] = [0, 1, 2, 3, 4]
@@ -103,15 +104,22 @@ export class Series {
     first: number,
     limit: number,
   ): number | undefined {
-    const rows = this.#rows
-    if (rows.get(series + NEWEST) !== bucket || count <= 0) return undefined
-    const ring = rows.get(series + RING)
-    if (ring !== 0 && this.#oldest(bucket, ring) < first) return undefined
-    const sum = rows.get(series + SUM) + count
-    if (sum > limit) return undefined
-    rows.set(series + SUM, sum)
-    rows.set(series + AMOUNT, rows.get(series + AMOUNT) + count)
+    const row = this.#rows.blockOf(series)
+    const at = placeInBlock(series)
+    // A row is in one block. A number that is not in its cell is another case.
+    if (row?.[at + NEWEST] !== bucket || count <= 0) return undefined
+    const ring = row[at + RING] ?? 0
+    if (ring === LARGE || (ring !== 0 && this.#oldest(bucket, ring) < first)) return undefined
+    const sum = (row[at + SUM] ?? 0) + count
+    if (sum > limit || sum >= LARGE) return undefined
+    row[at + SUM] = sum
+    row[at + AMOUNT] = (row[at + AMOUNT] ?? 0) + count
     return sum
+  }
+
+  /** What is in the newest bucket. */
+  newestAmount(series: number): number {
+    return this.#rows.get(series + AMOUNT)
   }
 
   /** What is in a bucket. */
@@ -184,6 +192,33 @@ export class Series {
       } while (node !== older)
     }
     tell(this.newest(series), this.#rows.get(series + AMOUNT))
+  }
+
+  /**
+   * Writes its buckets with something in them, oldest first, each as the number of buckets since the one
+   * before, and what is in it. Returns where it ends, or -1 if there may not be enough room.
+   */
+  pack(series: number, before: number, bytes: Uint8Array, from: number): number {
+    if (this.isEmpty(series)) return from
+    const last = bytes.length - 2 * NUMBER_BYTES
+    let at = from
+    let bucket = before
+    const newest = olderIn(this.#rows.get(series + RING))
+    for (let node = newest; newest !== NONE; ) {
+      node = this.#nextOf(node)
+      const amount = this.#amountOf(node)
+      if (amount > 0) {
+        if (at > last) return -1
+        const next = this.#bucketOf(node)
+        at = putNumber(bytes, putNumber(bytes, at, next - bucket), amount)
+        bucket = next
+      }
+      if (node === newest) break
+    }
+    const amount = this.newestAmount(series)
+    if (amount <= 0) return at
+    if (at > last) return -1
+    return putNumber(bytes, putNumber(bytes, at, this.newest(series) - bucket), amount)
   }
 
   #bucketOf(node: number): number {

@@ -10,6 +10,7 @@ import { Name } from '../memory/name.ts'
 import { LookupError } from '../system/errors.ts'
 import { asLookupError } from '../system/sqlite.ts'
 import { AccountPages, MOST_BYTES, type Sum } from './account-pages.ts'
+import { type Change, changeOneByOne } from './change.ts'
 import type { Decided } from './decided.ts'
 import { REMEMBERED } from './decided-messages.ts'
 import { type LedgerFile, openLedgerFile } from './file.ts'
@@ -148,6 +149,22 @@ export class SqliteLedger implements LedgerStore {
     return this.#pages.addWithin(period, name, bucket, count, limit, now, this.#tell)
   }
 
+  changeAll(changes: readonly Change[], now: number): number {
+    const { length } = changes
+    const counted = this.#countNow(changes, now)
+    if (counted === 0) return changeOneByOne(this, changes, now)
+    this.#folding?.noteChange()
+    const record = this.#journal?.record
+    if (counted === length) {
+      record?.sums(changes, now)
+      return -1
+    }
+    for (const { period, bucket, subject, inBucket } of changes.slice(0, counted)) {
+      record?.sum(period, bucket, subject, inBucket, now)
+    }
+    return changeOneByOne(this, changes, now, counted)
+  }
+
   fitsAt(
     period: CountingPeriod,
     subject: string,
@@ -276,6 +293,22 @@ export class SqliteLedger implements LedgerStore {
     this.#name = subject === named ? name : name.of(subject)
     this.#named = subject
     return this.#name
+  }
+
+  /** Makes the first changes, as long as each is an ordinary one (`AccountPages.count`): how many. */
+  #countNow(changes: readonly Change[], now: number): number {
+    let subject: string | undefined
+    let account = -1
+    for (let i = 0; i < changes.length; i++) {
+      const change = changes[i]
+      if (!change) return i
+      if (change.subject !== subject) {
+        subject = change.subject
+        account = this.#pages.find(this.#nameOf(subject))
+      }
+      if (account < 0 || !this.#pages.count(account, change, now)) return i
+    }
+    return changes.length
   }
 
   /** No count depends on them: those that cannot be written are tried again later. */

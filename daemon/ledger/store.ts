@@ -3,6 +3,7 @@
  * transaction. Every method throws LookupError if the store does not work.
  */
 
+import type { Change } from './change.ts'
 import type { Decided } from './decided.ts'
 import type { CountingPeriod, Periods } from './period.ts'
 
@@ -24,6 +25,11 @@ export interface LedgerStore {
     limit: number,
     now: number,
   ): number | undefined
+  /**
+   * Makes all changes, or none: the number of the first that its limit does not allow, or -1. Throws with
+   * nothing changed. What is passed to `remember` next may be the same array.
+   */
+  changeAll(changes: readonly Change[], now: number): number
   /**
    * In a rolling period: when `count` would be within `limit` if nothing else is added, milliseconds since
    * 1970; undefined if never.

@@ -8,9 +8,14 @@
 const BLOCK_BITS = 13
 const BLOCK_CELLS = 1 << BLOCK_BITS
 /** What a cell has whose number is in the Map. */
-const LARGE = 0xffffffff
+export const LARGE = 0xffffffff
 /** Bytes of an entry in a Map, about. */
 const ENTRY_BYTES = 40
+
+/** Where a place is in its block. */
+export function placeInBlock(place: number): number {
+  return place & (BLOCK_CELLS - 1)
+}
 
 export class Cells {
   readonly #blocks: (Uint32Array | undefined)[] = []
@@ -27,6 +32,14 @@ export class Cells {
     if (block === undefined) return 0
     const cell = block[place & (BLOCK_CELLS - 1)] ?? 0
     return cell === LARGE ? (this.#large.get(place) ?? 0) : cell
+  }
+
+  /**
+   * The block that a place is in, to look at several neighbours at once; undefined if nothing was set there.
+   * Cells with LARGE in them are for `get` and `set` only, and LARGE must not be written.
+   */
+  blockOf(place: number): Uint32Array | undefined {
+    return this.#blocks[place >>> BLOCK_BITS]
   }
 
   set(place: number, value: number): void {

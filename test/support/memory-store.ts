@@ -3,6 +3,7 @@
  * ledger is tested with it, and the real store is compared with it.
  */
 
+import { type Change, changeOneByOne } from '../../daemon/ledger/change.ts'
 import type { Decided } from '../../daemon/ledger/decided.ts'
 import { BUCKETS, bucketAt, type CountingPeriod, Periods } from '../../daemon/ledger/period.ts'
 import type { LedgerStore } from '../../daemon/ledger/store.ts'
@@ -69,6 +70,10 @@ export class MemoryStore implements LedgerStore {
     const place = this.#placeOf(period, subject)
     this.#change(contents => contents.add(place, bucket, effect))
     return this.#usedAt(period, subject, now)
+  }
+
+  changeAll(changes: readonly Change[], now: number): number {
+    return changeOneByOne(this, changes, now)
   }
 
   fitsAt(
