@@ -168,7 +168,10 @@ export const sendingLimit = definePlugin({
     )
     const perMailRule = ruleOfSession(surroundings, applied)
     const subjectFor = subjectOf(per, default_domain)
+    const rolling = typeof values.window === 'string' ? undefined : values.window
     const windowOf = windowAt(values.window, timezone)
+    const takesUsers = applies_to !== 'unauthenticated'
+    const takesOthers = applies_to !== 'authenticated'
     let hasNoted = false
 
     function count(ruled: Applied, subject: string, request: PolicyRequest, context: Context) {
@@ -180,7 +183,8 @@ export const sendingLimit = definePlugin({
         hasNoted = true
         return refusal
       }
-      const claim = { counter, subject, window: windowOf(context.now), unit, limit: rule.hard }
+      const window = rolling ?? windowOf(context.now)
+      const claim = { counter, subject, window, unit, limit: rule.hard }
       // Also what is refused: in observe mode it passes, and counts.
       context.count(limit, claim, rule.mostRecipients)
       return refusal
@@ -189,9 +193,7 @@ export const sendingLimit = definePlugin({
     return (request, context) => {
       if (request.stage === undefined) return undefined
       const account = request.account(default_domain)
-      if (applies_to !== 'all' && (account === '') !== (applies_to === 'unauthenticated')) {
-        return undefined
-      }
+      if (!(account === '' ? takesOthers : takesUsers)) return undefined
       const subject = subjectFor(request, account)
       if (subject === undefined) return undefined
       const own = override?.(subject)

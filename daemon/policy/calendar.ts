@@ -33,17 +33,19 @@ export function calendar(
 ): (now: number) => Period {
   const dateOf = timezone === undefined ? localDate : dateIn(timezone)
   const nameOf = (at: number): string => firstDay(dateOf(at), unit)
-  let minute = Number.NaN
+  // The minute it was computed for.
+  let from = 0
+  let until = 0
   let period: Period = { name: '', endsAt: 0 }
 
   return now => {
-    const current = Math.floor(now / MINUTE)
-    if (current !== minute) {
-      minute = current
-      const name = nameOf(now)
-      if (name !== period.name || now >= period.endsAt) {
-        period = { name, endsAt: nextChange(current, name, nameOf, LONGEST[unit]) * MINUTE }
-      }
+    if (now >= from && now < until) return period
+    const minute = Math.floor(now / MINUTE)
+    from = minute * MINUTE
+    until = from + MINUTE
+    const name = nameOf(now)
+    if (name !== period.name || now >= period.endsAt) {
+      period = { name, endsAt: nextChange(minute, name, nameOf, LONGEST[unit]) * MINUTE }
     }
     return period
   }

@@ -142,9 +142,13 @@ export function makeChain(
       let outcome: MaybePromise<Outcome>
       try {
         outcome = link.check(request, context)
-        if (!(outcome instanceof Promise)) outcome = checked(outcome)
+        if (outcome !== undefined && !(outcome instanceof Promise)) outcome = checked(outcome)
       } catch (error) {
         outcome = failed(link, error, started, context)
+      }
+      if (outcome === undefined) {
+        since = settle(link, outcome, started, context)
+        continue
       }
       if (outcome instanceof Promise) {
         if (waitsForFirst) askAhead(i + 1, request, context)
@@ -160,7 +164,6 @@ export function makeChain(
           })
       }
       since = settle(link, outcome, started, context)
-      if (outcome === undefined) continue
       const decision = decisionOf(link, outcome, context)
       if (decision) return decision
     }
