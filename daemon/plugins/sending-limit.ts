@@ -79,6 +79,7 @@
 
 import { fact } from '../policy/facts.ts'
 import { type Context, definePlugin, type Limit, type Surroundings } from '../policy/plugin.ts'
+import type { Unit } from '../policy/ports/ledger.ts'
 import { fatal } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { Session } from '../policy/session.ts'
@@ -155,9 +156,8 @@ export const sendingLimit = definePlugin({
     const { per, applies_to, default_domain } = values
     const written = values.counter ?? name
     const unit = unitOf(values.unit)
-    const counter = counterOf(written, unit)
     const terms = readTerms(values, written, surroundings)
-    const voice = voiceOf(values, surroundings)
+    const voice = voiceOf(values, counterOf(written, unit), unit, surroundings)
     const applied = (asked: Terms): Applied => {
       const rule = ruleOf(asked, unit, values.warn_at)
       return { rule, limit: limitOf(rule, voice) }
@@ -183,10 +183,8 @@ export const sendingLimit = definePlugin({
         hasNoted = true
         return refusal
       }
-      const window = rolling ?? windowOf(context.now)
-      const claim = { counter, subject, window, unit, limit: rule.hard }
       // Also what is refused: in observe mode it passes, and counts.
-      context.count(limit, claim, rule.mostRecipients)
+      context.count(limit, subject, rolling ?? windowOf(context.now))
       return refusal
     }
 
@@ -210,11 +208,13 @@ interface Applied {
   readonly limit: Limit
 }
 
-function voiceOf(values: Values, surroundings: Surroundings): Voice {
+function voiceOf(values: Values, counter: string, unit: Unit, surroundings: Surroundings): Voice {
   const { name, ledger, timezone, note } = surroundings
   return {
     name,
     ledger,
+    counter,
+    unit,
     kind: values.per,
     window: values.window,
     wording: wordings[values.language],

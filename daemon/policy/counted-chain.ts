@@ -52,17 +52,17 @@ function tell(
   context: ChainContext,
   ended: number,
 ): void {
-  const { sources } = counting
-  const decider = decision && sources.find(({ by }) => by === decision.by)
+  const { claims } = counting
+  const decider = decision && claims.find(({ source }) => source.by === decision.by)
   let since = context.endedAt
-  for (let place = 0; place < sources.length; place++) {
-    const source = sources[place]
-    if (!source) continue
-    const { link } = source
+  for (let place = 0; place < claims.length; place++) {
+    const claim = claims[place]
+    if (!claim) continue
+    const { link } = claim.source
     if (counting.hasAnswered(link)) continue
     const saw = context.isTraced ? counting.sawBy(place) : undefined
     link.tally.milliseconds += ended - since
-    if (source === decider) context.ran(link, decision?.action, since, ended, saw)
+    if (claim === decider) context.ran(link, decision?.action, since, ended, saw)
     else {
       if (decision) context.skipped('nothing is counted: the mail is refused')
       context.ran(link, undefined, since, ended, saw)

@@ -25,17 +25,20 @@ export interface Source<C extends Context> {
   failed(error: unknown, context: C): Outcome
 }
 
+/** What one limit claims of this mail, and the link it came through. */
+interface Counted<C extends Context> extends Claim {
+  readonly by: Limit
+  readonly source: Source<C>
+}
+
 export class Counting<C extends Context> {
   readonly #events: LedgerEvents
   readonly #request: PolicyRequest
   readonly #stage: Stage
   readonly #now: number
   readonly #ledger: Ledger
-  readonly #claims: Claim[] = []
-  /** The limit of each claim. */
-  readonly #limits: Limit[] = []
-  /** The links the claims came through, in their order. */
-  readonly sources: Source<C>[] = []
+  /** In the order of the chain. */
+  readonly claims: Counted<C>[] = []
   #mostRecipients = Number.POSITIVE_INFINITY
   /** The claim whose limit has set it. */
   #capped = 0
@@ -63,7 +66,7 @@ export class Counting<C extends Context> {
 
   /** Is there a claim that was not weighed yet? */
   get hasUnweighed(): boolean {
-    return this.#weighed < this.#claims.length
+    return this.#weighed < this.claims.length
   }
 
   /** The limit itself has refused the mail, and that was noted. */
@@ -76,29 +79,28 @@ export class Counting<C extends Context> {
     return this.#answered?.includes(link) ?? false
   }
 
-  /** What the limit of `sources[place]` knows; undefined if it was not judged. */
+  /** What the limit of `claims[place]` knows; undefined if it was not judged. */
   sawBy(place: number): Facts | undefined {
-    const claim = this.#claims[place]
+    const claim = this.claims[place]
     const standing = this.#standings?.[place]
-    return claim && standing && this.#limits[place]?.saw?.(standing, claim)
+    return claim && standing && claim.by.saw?.(standing, claim)
   }
 
-  add(limit: Limit, claim: Claim, mostRecipients: number, source: Source<C>): void {
+  add(by: Limit, subject: string, window: Claim['window'], source: Source<C>): void {
+    const { counter, unit, most, mostRecipients } = by
     // The first of a counter decides.
-    for (const { counter } of this.#claims) if (counter === claim.counter) return
+    for (const claim of this.claims) if (claim.counter === counter) return
     if (mostRecipients < this.#mostRecipients) {
       this.#mostRecipients = mostRecipients
-      this.#capped = this.#claims.length
+      this.#capped = this.claims.length
     }
-    this.#claims.push(claim)
-    this.#limits.push(limit)
-    this.sources.push(source)
+    this.claims.push({ counter, subject, window, unit, limit: most, by, source })
     this.#event = undefined
   }
 
   /** The refusal of what has been added so far, if there is one. It is remembered: a repeated request gets it, too. */
   weigh(context: C): MaybePromise<Decision | undefined> {
-    this.#weighed = this.#claims.length
+    this.#weighed = this.claims.length
     return this.#guarded(context, () => {
       const event = this.#eventOf()
       return whenReady(this.#ledger.preview(event), preview => {
@@ -117,7 +119,7 @@ export class Counting<C extends Context> {
    * `observes`: a limit may object to mail that is counted.
    */
   judge(context: C, observes: boolean): MaybePromise<Decision | undefined> {
-    if (this.#claims.length === 0) return undefined
+    if (this.claims.length === 0) return undefined
     return this.#guarded(context, () => {
       const event = this.#eventOf()
       const judged = this.#ledger.judge(event)
@@ -148,16 +150,15 @@ export class Counting<C extends Context> {
   ): MaybePromise<Decision | undefined> {
     this.#standings = standings
     const place = isOverCap ? this.#capped : standings.findIndex(({ accepted }) => !accepted)
-    const limit = this.#limits[place]
-    const source = this.sources[place]
-    const claim = event.claims[place]
+    const claim = this.claims[place]
     const standing = standings[place]
-    if (!limit || !source || !claim) return undefined
-    if (standing && !isOverCap) limit.note(standing, claim, context)
+    if (!claim) return undefined
+    const { by, source } = claim
+    if (standing && !isOverCap) by.note(standing, claim, context)
     const action =
       isOverCap || !standing
-        ? limit.overCap(event, context)
-        : limit.react(standing, claim, event, context)
+        ? by.overCap(event, context)
+        : by.react(standing, claim, event, context)
     return whenReady(action, text =>
       text === undefined ? undefined : { action: text, by: source.by },
     )
@@ -175,18 +176,17 @@ export class Counting<C extends Context> {
     let closest = 0
     let most = -1
     for (let i = 0; i < standings.length; i++) {
-      const limit = this.#limits[i]
-      const by = this.sources[i]?.by
-      const claim = event.claims[i]
+      const claim = this.claims[i]
       const standing = standings[i]
-      if (!limit || by === undefined || !claim || !standing) continue
-      const share = limit.share(standing)
+      if (!claim || !standing) continue
+      const share = claim.by.share(standing)
       if (share > most) {
         most = share
         closest = i
       }
-      const action = limit.react(standing, claim, event, context)
+      const action = claim.by.react(standing, claim, event, context)
       if (action === undefined) continue
+      const { by } = claim.source
       found = whenReady(found, first =>
         whenReady(
           action,
@@ -194,12 +194,9 @@ export class Counting<C extends Context> {
         ),
       )
     }
-    const [limit, standing, claim] = [
-      this.#limits[closest],
-      standings[closest],
-      event.claims[closest],
-    ]
-    if (limit && standing && claim) limit.note(standing, claim, context)
+    const claim = this.claims[closest]
+    const standing = standings[closest]
+    if (claim && standing) claim.by.note(standing, claim, context)
     return found
   }
 
@@ -219,11 +216,9 @@ export class Counting<C extends Context> {
   }
 
   #failed(error: unknown, context: C): Decision | undefined {
-    const [source] = this.sources
+    const source = this.claims[0]?.source
     // The mail passes uncounted, or is held back.
-    this.#claims.length = 0
-    this.#limits.length = 0
-    this.sources.length = 0
+    this.claims.length = 0
     this.#event = undefined
     this.#standings = undefined
     const action = source?.failed(error, context)
@@ -234,7 +229,7 @@ export class Counting<C extends Context> {
     this.#event ??= this.#events.of(
       this.#request,
       this.#stage,
-      this.#claims,
+      this.claims,
       this.#mostRecipients,
       this.#now,
     )

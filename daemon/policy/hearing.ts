@@ -158,7 +158,7 @@ export class Hearing implements ChainContext {
     return this.#counting
   }
 
-  count(limit: Limit, claim: Claim, mostRecipients = Number.POSITIVE_INFINITY): void {
+  count(limit: Limit, subject: string, window: Claim['window']): void {
     const { limit: source } = this
     if (!source) return
     if (!this.#counting) {
@@ -167,7 +167,7 @@ export class Hearing implements ChainContext {
       const { events } = this.#options
       this.#counting = new Counting(events, this.request, stage, limit.ledger, this.now)
     }
-    this.#counting.add(limit, claim, mostRecipients, source)
+    this.#counting.add(limit, subject, window, source)
   }
 
   /** True if nothing is let through, whatever is decided from now on. */

@@ -10,7 +10,7 @@
 import type { Clock } from '../system/clock.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import type { FactDeclarations, Facts } from './facts.ts'
-import type { Claim, Ledger, LedgerEvent, Standing } from './ports/ledger.ts'
+import type { Claim, Ledger, LedgerEvent, Standing, Unit } from './ports/ledger.ts'
 import type { Connections, Outside } from './ports/outside.ts'
 import type { Problem } from './problem.ts'
 import type { PolicyRequest } from './request.ts'
@@ -42,9 +42,10 @@ export interface Context<F extends FactDeclarations = FactDeclarations> {
   /**
    * This mail is to be judged by a limit, together with all others of its chain: before the next plugin
    * that is not a limit, and when the chain is done. It is counted if the mail is let through, and only
-   * then. `claim.counter` may occur once per request; a second one with the same name is ignored.
+   * then. `subject`: whose count, as in Claim. A counter may occur once per request; a second limit that has
+   * it is ignored.
    */
-  count(limit: Limit, claim: Claim, mostRecipients?: number): void
+  count(limit: Limit, subject: string, window: Claim['window']): void
   /**
    * What to undo if in the end nothing is let through, whatever was decided on the way. Called at once
    * if that is known already; what it throws, or rejects with, is logged.
@@ -55,6 +56,13 @@ export interface Context<F extends FactDeclarations = FactDeclarations> {
 /** The part of a limit that is the same for all requests: one per <Plugin> block. */
 export interface Limit {
   readonly ledger: Ledger
+  /** As in Claim. */
+  readonly counter: string
+  readonly unit: Unit
+  /** What a subject may send in a window, in the unit; Infinity for no limit. */
+  readonly most: number
+  /** At RCPT: recipients that a message may have; Infinity for no cap. */
+  readonly mostRecipients: number
   /**
    * What to do, now that it is known where the claim stands: if it is refused, an action that refuses the
    * mail; else nothing, or an action that lets it pass, such as HOLD.

@@ -86,6 +86,10 @@ const cap = definePlugin({
   create({ most, soft }, { name, ledger }) {
     const limit: Limit = {
       ledger,
+      counter: name,
+      unit: 'recipients',
+      most,
+      mostRecipients: Number.POSITIVE_INFINITY,
       react: ({ accepted, used }, claim) => {
         if (!accepted || used > claim.limit) return `reject ${name}: ${used}`
         return used > Number(soft) ? `HOLD ${name}` : undefined
@@ -96,8 +100,7 @@ const cap = definePlugin({
     }
     const window = { milliseconds: 60_000 }
     return (request, context) => {
-      const subject = request.account('')
-      context.count(limit, { counter: name, subject, window, unit: 'recipients', limit: most })
+      context.count(limit, request.account(''), window)
       return undefined
     }
   },

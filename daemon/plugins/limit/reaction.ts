@@ -2,7 +2,7 @@
 
 import { fillTemplate } from '../../policy/fields.ts'
 import type { Context, Limit, MaybePromise, Outcome } from '../../policy/plugin.ts'
-import type { Claim, Ledger, LedgerEvent, Standing } from '../../policy/ports/ledger.ts'
+import type { Claim, Ledger, LedgerEvent, Standing, Unit } from '../../policy/ports/ledger.ts'
 import { reject } from '../../policy/verdict.ts'
 import { whenReady } from '../../system/maybe-promise.ts'
 import { amountOf, scaleOf } from './amount.ts'
@@ -18,6 +18,8 @@ export interface Voice {
   /** The block's name. */
   readonly name: string
   readonly ledger: Ledger
+  readonly counter: string
+  readonly unit: Unit
   readonly kind: SubjectKind
   readonly window: LimitWindow
   readonly wording: Wording
@@ -38,6 +40,10 @@ export function limitOf(rule: Rule, voice: Voice): Limit {
   const softest = rule.grades[0]?.beyond ?? Number.POSITIVE_INFINITY
   return {
     ledger: voice.ledger,
+    counter: voice.counter,
+    unit: voice.unit,
+    most: rule.hard,
+    mostRecipients: rule.mostRecipients,
     react(standing, claim, event, context) {
       const { accepted, used } = standing
       if (accepted && used >= rule.nearAt) noteNear(context, rule, voice, standing, claim, event)

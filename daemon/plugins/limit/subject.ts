@@ -57,7 +57,7 @@ export function accountDomains(defaultDomain: string): (account: string) => stri
     if (account.endsWith(ending)) return last
     if (!account.includes('@')) return account === '' ? '' : ofOthers
     last = ownText(asciiDomain(domainOf(account)))
-    ending = `@${last}`
+    ending = ownText(`@${last}`)
     return last
   }
 }
