@@ -58,7 +58,7 @@ export interface Counts {
   move(from: number, to: number): void
   /** In the file's form. Valid until others are packed. */
   packed(subjects: readonly number[]): Buffer
-  /** Takes over what was packed, for as many subjects as `countIn` tells. Throws RangeError for anything else. */
+  /** Takes over what was packed, for as many subjects as it has. Throws RangeError for anything else. */
   unpack(subjects: readonly number[], sums: Buffer): void
   /** Nothing is known any more, and no memory taken. */
   clear(): void

@@ -80,16 +80,7 @@ export class RollingCounts implements Counts {
     tell: TellBucket,
   ): number | undefined {
     this.#current = current
-    const subject = this.#subjects.find(account)
-    const found = subject < 0 ? 0 : this.#places.get(subject)
-    if (found !== 0 && bucket === current) {
-      const sum = this.#series.addToNewest(found, bucket, count, current - BUCKETS, limit)
-      if (sum !== undefined) {
-        this.#pages.changed(subject)
-        tell(bucket, this.#series.amount(found, bucket))
-        return sum
-      }
-    }
+    const found = this.#find(account)
     const used = found === 0 ? 0 : this.#moveTo(current, found, account, tell)
     const place = Math.max(0, Math.min(bucket, current + BUCKETS))
     // It has left the window: nothing changes.

@@ -147,10 +147,7 @@ function slotsFor(names: number): number {
 }
 
 /** Grows by half: few copies, and little unused. */
-export function grown<T extends Uint8Array | Uint32Array | Float64Array>(
-  array: T,
-  needed: number,
-): T {
+function grown<T extends Uint8Array | Uint32Array>(array: T, needed: number): T {
   // The constructor of an array makes arrays of its own kind.
   const Kind = array.constructor as new (length: number) => T
   const larger = new Kind(Math.max(needed, Math.ceil(array.length * 1.5), 8))
