@@ -13,6 +13,9 @@ export interface Paths {
   readonly plugins: string
   readonly state: string
   readonly ledger: string
+  /** Of the verdicts that were given; its spool is beside it. */
+  readonly history: string
+  readonly measures: string
   readonly run: string
   readonly control: string
   readonly templates: string
@@ -40,6 +43,8 @@ export function pathsBelow(root: string): Paths {
     plugins: below('etc/univention-mtpolicyd/plugins'),
     state,
     ledger: join(state, 'ledger.sqlite'),
+    history: join(state, 'history.sqlite'),
+    measures: join(state, 'measures.json'),
     run,
     control: join(run, 'control.sock'),
     templates: join(program, 'templates'),
