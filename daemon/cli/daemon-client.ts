@@ -24,6 +24,7 @@ export function daemonClient(controlSocket: string): DaemonClient {
     },
     watch: given => followDaemon(controlSocket, 'watch', given, new AbortController().signal),
     reload: () => callDaemon(controlSocket, 'reload', {}),
+    why: given => callDaemon(controlSocket, 'why', given),
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

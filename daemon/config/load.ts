@@ -46,10 +46,17 @@ export interface Work {
   run(): MaybePromise<void>
 }
 
+export interface LoadedLink {
+  readonly host: string
+  readonly path: string
+  readonly link: Link
+  readonly block: Section
+}
+
 export interface Loaded {
   readonly globals: Globals
   readonly hosts: readonly VirtualHost[]
-  readonly links: readonly { readonly host: string; readonly path: string; readonly link: Link }[]
+  readonly links: readonly LoadedLink[]
   readonly sessions: SessionCache | undefined
   /** What plugins do once, before the first request. */
   readonly starts: readonly Work[]
@@ -100,7 +107,7 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
 }
 
 class Loader {
-  readonly links: { host: string; path: string; link: Link }[] = []
+  readonly links: LoadedLink[] = []
   readonly starts: Work[] = []
   readonly tasks: (Work & { readonly task: string })[] = []
   usesLedger = false
@@ -235,6 +242,7 @@ class Loader {
     const link: Link = {
       name,
       module: plugin.name,
+      place: block.place,
       check,
       ahead,
       onError: common.on_error,
@@ -242,7 +250,7 @@ class Loader {
       isLimit: plugin.isLimit ?? false,
       tally: newTally(),
     }
-    this.links.push({ host, path, link })
+    this.links.push({ host, path, link, block })
     return link
   }
 

@@ -5,9 +5,11 @@
  * A new command is a method here, a line in the table, and its work in run/daemon.ts.
  */
 
+import { readDecisionCode } from '../policy/decision-code.ts'
+import type { RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
-import type { DaemonStatus, Explanation } from './protocol.ts'
+import type { DaemonStatus, Explanation, WhyAnswer } from './protocol.ts'
 
 export interface Control {
   status(given: NoArguments): MaybePromise<DaemonStatus>
@@ -17,6 +19,8 @@ export interface Control {
   watch(given: WatchArguments, signal: AbortSignal): AsyncIterable<WatchedVerdict>
   /** How a request would be answered now. Nothing is counted. */
   explain(given: ExplainArguments): MaybePromise<Explanation>
+  /** What was refused, and by which decision. */
+  why(given: RefusalKey): MaybePromise<WhyAnswer>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -62,6 +66,7 @@ export const commands: {
     readArguments: given => readTexts(given, ['user', 'client']),
   },
   explain: { level: 'read', kind: 'answer', readArguments: readExplain },
+  why: { level: 'read', kind: 'answer', readArguments: readRefusalKey },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -93,6 +98,26 @@ function readExplain(given: unknown): ExplainArguments {
     read.push([name, value])
   }
   return { ...readTexts(rest, ['port']), attributes: Object.fromEntries(read) }
+}
+
+function readRefusalKey(given: unknown): RefusalKey {
+  const { code, queueId, instance } = readTexts(given, ['code', 'queueId', 'instance'])
+  const keys = [
+    code === undefined ? [] : { code: readCode(code) },
+    queueId === undefined ? [] : { queueId },
+    instance === undefined ? [] : { instance },
+  ].flat()
+  const [key] = keys
+  if (key === undefined || keys.length > 1) {
+    throw new TypeError('expected one of the arguments "code", "queueId" and "instance"')
+  }
+  return key
+}
+
+function readCode(text: string): string {
+  const code = readDecisionCode(text)
+  if (code === undefined) throw new TypeError('argument "code" must be a code such as K3F-9QT')
+  return code
 }
 
 function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {

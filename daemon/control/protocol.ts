@@ -13,6 +13,7 @@
 
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
+import type { Refusal } from '../policy/ports/history.ts'
 import type { Reading } from '../policy/ports/meters.ts'
 
 export interface ControlRequest {
@@ -134,6 +135,27 @@ export interface ExplainedStep {
   /** `nothing`, or one of `action: `, `failed: ` and `skipped: ` with a text. */
   readonly outcome: string
   readonly ms: number
+}
+
+/** Refusals that were asked for, and what decided the latest of them. */
+export interface WhyAnswer {
+  /** The latest first; empty: none is known. */
+  readonly refusals: readonly Refusal[]
+  /** How many days refusals are kept. */
+  readonly days: number
+  readonly origin: DaemonStatus['origin']
+  /** Undefined: no plugin decided, or the configuration in force does not have it. */
+  readonly decider: Decider | undefined
+}
+
+/** The plugin that decided, in the configuration in force. */
+export interface Decider {
+  readonly module: string
+  /** As `SeenStep.place`. */
+  readonly place: string
+  /** Options of a limit as they are written; undefined: its default. */
+  readonly per: string | undefined
+  readonly window: string | undefined
 }
 
 /** No request is longer. */

@@ -49,7 +49,7 @@ const SIMPLE_CHARACTERS = Uint8Array.from({ length: 128 }, (_, code) =>
 
 /** As `logfmtFields`, for the line that nearly every request makes. */
 export function addVerdict(line: LineBuffer, record: VerdictRecord): void {
-  const { facts, factNames, sent, why, decided, objections } = record
+  const { facts, factNames, sent, code, why, decided, objections } = record
   addValue(line, 'instance=', record.instance)
   addValue(line, ' user=', record.user)
   addValue(line, ' client=', record.client)
@@ -57,9 +57,10 @@ export function addVerdict(line: LineBuffer, record: VerdictRecord): void {
   addValue(line, ' rcpt=', record.recipients)
   addValue(line, ' size=', record.size)
   if (sent !== undefined) addValue(line, ' verdict=', sent)
+  if (code !== '') addValue(line, ' code=', code)
   if (why !== 'decided' && why !== 'observed') {
     addValue(line, ' why=', why)
-    if (decided && decided.action !== sent) addValue(line, ' decided=', decided.action)
+    if (decided && decided.action !== record.action) addValue(line, ' decided=', decided.action)
   }
   const [objection] = objections
   if (objection) addValue(line, ' observed=', objection.action)

@@ -14,7 +14,7 @@ import { RequestFailure } from './chain.ts'
 import { LATE } from './deadline.ts'
 import type { FactNames } from './facts.ts'
 import { Hearing, type HearingOptions } from './hearing.ts'
-import { type Docket, Judged, SILENT } from './judged.ts'
+import { type CodeFor, type Docket, Judged, SILENT } from './judged.ts'
 import { LedgerEvents } from './ledger-event.ts'
 import { failureAnswer, type OnFailure } from './on-failure.ts'
 import type { Ledger } from './ports/ledger.ts'
@@ -40,6 +40,8 @@ export interface AnswerOptions extends VirtualHostsOptions {
   readonly clock: Clock
   readonly factNames: FactNames
   readonly sinks: readonly VerdictSink[]
+  /** Gives refusals their codes; undefined: they have none. */
+  readonly codeFor?: CodeFor | undefined
   /** Note every plugin's step, in `Judged.hearing.steps`. */
   readonly isTraced?: boolean
 }
@@ -64,6 +66,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
     onFailure,
     factNames: options.factNames,
     sinks: options.sinks,
+    codeFor: options.codeFor,
     cannotRecord: error => logRarely(`cannot record a verdict: ${describeError(error)}`),
   }
   const hearingOptions: HearingOptions = {

@@ -26,7 +26,7 @@ export interface ChainContext extends Context {
    * step; undefined: the facts that were noted since the step before.
    */
   ran(
-    link: Pick<Link, 'name' | 'module'>,
+    link: Pick<Link, 'name' | 'module' | 'place'>,
     outcome: Outcome,
     began: number,
     ended: number,

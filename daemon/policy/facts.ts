@@ -59,7 +59,7 @@ export function factNames(plugins: readonly { readonly facts?: FactDeclarations 
 
 /** Fields that every verdict's line has, or may have, by itself. */
 export const verdictFieldNames: ReadonlySet<string> = new Set(
-  'event level time msg instance user client rcpt size verdict why decided observed by ms'.split(
+  'event level time msg instance user client rcpt size verdict code why decided observed by ms'.split(
     ' ',
   ),
 )

@@ -11,6 +11,7 @@ import type { Link } from './link.ts'
 import type { Limit, Outcome } from './plugin.ts'
 import type { Claim, Ledger } from './ports/ledger.ts'
 import type { Log } from './ports/log.ts'
+import type { Place } from './problem.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Session } from './session.ts'
 import type { Decision } from './verdict.ts'
@@ -19,6 +20,8 @@ import type { Decision } from './verdict.ts'
 export interface Step {
   readonly plugin: string
   readonly module: string
+  /** Where its block is written. */
+  readonly place: Place
   /** What it has found out about the mail. */
   readonly saw: Facts
   /** `skipped`: it would have an effect outside, and this is an observation or a rehearsal. */
@@ -125,7 +128,7 @@ export class Hearing implements ChainContext {
   }
 
   ran(
-    { name, module }: Pick<Link, 'name' | 'module'>,
+    { name, module, place }: Pick<Link, 'name' | 'module' | 'place'>,
     action: Outcome,
     began: number,
     ended: number,
@@ -138,7 +141,7 @@ export class Hearing implements ChainContext {
       const outcome = action === undefined ? 'nothing' : 'action'
       const become = this.#mishap ?? { outcome, text }
       const noted = this.#newFacts()
-      this.steps.push({ plugin: name, module, saw: saw ?? noted, ...become, milliseconds })
+      this.steps.push({ plugin: name, module, place, saw: saw ?? noted, ...become, milliseconds })
       this.#mishap = undefined
     }
     const { log } = this.#options

@@ -1,6 +1,7 @@
 /** A plugin of a chain, at work. */
 
 import type { Check, Context } from './plugin.ts'
+import type { Place } from './problem.ts'
 import type { PolicyRequest } from './request.ts'
 
 /** Runs, failures and time of one plugin since start. */
@@ -14,6 +15,8 @@ export interface Tally {
 export interface Link {
   readonly name: string
   readonly module: string
+  /** Where its block is written. */
+  readonly place: Place
   readonly check: Check
   /** Starts the plugin's slow lookups early; it fetches the results later. */
   readonly ahead?: ((request: PolicyRequest, context: Context) => void) | undefined

@@ -8,7 +8,7 @@ import type { FactNames, Facts } from './facts.ts'
 import { type Hearing, roundToMicroseconds } from './hearing.ts'
 import type { Fields } from './ports/log.ts'
 import type { PolicyRequest } from './request.ts'
-import type { Decision } from './verdict.ts'
+import { type Decision, withCode } from './verdict.ts'
 
 /** Why Postfix was told what it was told. */
 export type Why =
@@ -33,6 +33,8 @@ export class VerdictRecord {
   /** The action Postfix was told; undefined if there was no answer. */
   readonly sent: string | undefined
   readonly why: Why
+  /** Of a refusal that was sent: `sent` ends with it. Else empty. */
+  readonly code: string
   readonly factNames: FactNames
   readonly #hearing: Hearing
   readonly #clock: Pick<Clock, 'now'>
@@ -44,13 +46,21 @@ export class VerdictRecord {
     sent: string | undefined,
     why: Why,
     factNames: FactNames,
+    code = '',
   ) {
     this.#clock = clock
     this.decided = decided
     this.sent = sent
     this.why = why
+    this.code = code
     this.factNames = factNames
     this.#hearing = hearing
+  }
+
+  /** What Postfix was told, without the code. */
+  get action(): string | undefined {
+    const { sent, code } = this
+    return code === '' ? sent : sent?.slice(0, -withCode('', code).length)
   }
 
   /** Now, while the sinks are told: when the answer left, milliseconds since 1970. */
@@ -125,7 +135,7 @@ export type VerdictSink = (record: VerdictRecord) => void
 
 /** The fields of a log line as values, in its order. */
 export function verdictFields(record: VerdictRecord): Fields {
-  const { facts, factNames, sent, why, decided, objections } = record
+  const { facts, factNames, sent, action, code, why, decided, objections } = record
   const isPlain = why === 'decided' || why === 'observed'
   const fields: Record<string, Fields[string]> = {
     instance: record.instance,
@@ -136,8 +146,9 @@ export function verdictFields(record: VerdictRecord): Fields {
   fields.rcpt = record.recipients
   fields.size = record.size
   fields.verdict = sent
+  if (code !== '') fields.code = code
   if (!isPlain) fields.why = why
-  if (!isPlain && decided?.action !== sent) fields.decided = decided?.action
+  if (!isPlain && decided?.action !== action) fields.decided = decided?.action
   fields.observed = objections[0]?.action
   fields.by = record.by
   for (const { name } of factNames.decision) fields[name] = facts[name]

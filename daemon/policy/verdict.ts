@@ -59,11 +59,27 @@ export function isObjection(action: string): boolean {
 
 /**
  * Does Postfix not take the mail, or this recipient, over? Held, discarded and redirected mail it does.
- * The name of a restriction class may mean anything; it is taken for one that accepts.
+ * The name of a restriction class may mean anything; it is taken for one that accepts. A number alone,
+ * such as 550, Postfix takes for OK.
  */
 export function refusesMail(action: string): boolean {
   if (action === dunno) return false
-  return /^\s*(?:reject|defer|defer_if_permit|[45]\d\d)(?:\s|$)/i.test(action)
+  return /^\s*(?:(?:reject|defer|defer_if_permit)(?:\s|$)|[45]\d\d\s)/i.test(action)
+}
+
+/**
+ * An action that refuses mail, with the code of its decision at the end (`reject Not today (K3F-9QT)`). Still
+ * one line; where it would become too long, its text is cut, never the code. Without the blanks before it,
+ * which keep Postfix from reading the text.
+ */
+export function withCode(action: string, code: string): string {
+  const end = ` (${code})`
+  return (
+    action
+      .trimStart()
+      .slice(0, MOST_CHARACTERS - end.length)
+      .toWellFormed() + end
+  )
 }
 
 /** First words that Postfix's smtpd understands by itself (access(5), Postfix 3.11), lower case. */

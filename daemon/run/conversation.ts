@@ -7,7 +7,9 @@ import type { LedgerSlot } from '../ledger/slot.ts'
 import type { OpenLog } from '../log/logger.ts'
 import type { Answer } from '../policy/answer.ts'
 import type { AnswerMeters } from '../policy/answer-tally.ts'
+import type { History } from '../policy/ports/history.ts'
 import type { Log } from '../policy/ports/log.ts'
+import { RefusalCodes } from '../policy/refusal-codes.ts'
 import type { Connection, PolicyRequest } from '../policy/request.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
@@ -17,6 +19,7 @@ import type { Conversation } from '../wire/connection.ts'
 import { makeTurn } from '../wire/turn.ts'
 import { makeEngine } from './engine.ts'
 import type { Generation } from './generation.ts'
+import { RefusalSteps } from './refusal-steps.ts'
 
 /** Answers that leave together. */
 const TOGETHER = 16
@@ -30,6 +33,8 @@ export interface ConversationOptions {
   /** Keys of endpoints that earlier configurations listened on. */
   readonly retiredKeys: ReadonlySet<string>
   readonly log: () => Log
+  /** Where the verdicts of a configuration are kept; undefined: nowhere. */
+  readonly history: (generation: Generation) => History | undefined
 }
 
 export interface RunningConversation extends Conversation {
@@ -43,10 +48,28 @@ export function makeConversation(options: ConversationOptions): RunningConversat
   const { clock, slot, meters, retiredKeys, log } = options
   let current: Generation
 
-  function answerOf({ assembly: { loaded } }: Generation, to: OpenLog): Answer {
+  const codes = new RefusalCodes()
+  const steps = new RefusalSteps(clock)
+
+  function answerOf(generation: Generation, to: OpenLog): Answer {
+    const { loaded } = generation.assembly
     const logged = to.debug >= 1 ? [to.verdict] : []
     const sinks = [meters.sink, ...logged, ...options.sinks]
-    return makeEngine({ loaded, clock, log: to, sinks, retiredKeys })
+    const history = options.history(generation)
+    if (!history) return makeEngine({ loaded, clock, log: to, sinks, retiredKeys })
+    const next = (): string => history.nextCode()
+    return makeEngine({
+      loaded,
+      clock,
+      log: to,
+      sinks: [
+        ...sinks,
+        record => history.note(record),
+        record => steps.note(record, generation, history),
+      ],
+      codeFor: (request, action) => codes.of(request, action, next),
+      retiredKeys,
+    })
   }
 
   const turn = makeTurn(

@@ -30,6 +30,7 @@ import { type PidFile, pidFileFor } from './pid-file.ts'
 import { forgetClaim, recordClaim } from './port-claim.ts'
 import { statusOf } from './status.ts'
 import { type Undo, UndoStack } from './undo.ts'
+import { why } from './why.ts'
 
 type Phase = 'starting' | 'running' | 'reloading' | 'stopping'
 
@@ -68,6 +69,10 @@ export class Daemon {
     explain: async given => {
       await this.#started.promise
       return explain(this.#inForce, given)
+    },
+    why: async given => {
+      await this.#started.promise
+      return why(this.#inForce, this.#parts.history(this.#inForce), given)
     },
   }
 

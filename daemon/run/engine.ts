@@ -5,6 +5,7 @@
 
 import type { Loaded } from '../config/load.ts'
 import { type Answer, makeAnswer } from '../policy/answer.ts'
+import type { CodeFor } from '../policy/judged.ts'
 import type { Log } from '../policy/ports/log.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
@@ -16,6 +17,8 @@ export interface EngineOptions {
   readonly log: Log
   /** Each is told of every verdict, once it has left. */
   readonly sinks: readonly VerdictSink[]
+  /** Gives refusals their codes; undefined: they have none. */
+  readonly codeFor?: CodeFor | undefined
   readonly retiredKeys?: ReadonlySet<string>
   /** Note every plugin's step. */
   readonly isTraced?: boolean
@@ -24,7 +27,7 @@ export interface EngineOptions {
 const NONE: ReadonlySet<string> = new Set()
 
 export function makeEngine(options: EngineOptions): Answer {
-  const { loaded, clock, log, sinks, retiredKeys = NONE, isTraced = false } = options
+  const { loaded, clock, log, sinks, codeFor, retiredKeys = NONE, isTraced = false } = options
   const { globals, hosts, sessions, ledger, factNames } = loaded
   return makeAnswer({
     hosts,
@@ -39,6 +42,7 @@ export function makeEngine(options: EngineOptions): Answer {
     log,
     clock,
     sinks,
+    codeFor,
     isTraced,
   })
 }

@@ -38,6 +38,6 @@ export async function explain(
   }
 }
 
-function inWords(outcome: Step['outcome'], text: string): string {
+export function inWords(outcome: Step['outcome'], text: string): string {
   return outcome === 'nothing' ? outcome : `${outcome}: ${oneLine(text)}`
 }

@@ -11,6 +11,7 @@ import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
 import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
+import type { History } from '../policy/ports/history.ts'
 import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
@@ -40,6 +41,8 @@ export interface Parts {
   readonly verdicts: Broadcast<WatchedVerdict>
   readonly mailLog: MailLog
   readonly nearLimits: NearLimits
+  /** Where the verdicts of a configuration are kept; undefined: nowhere. */
+  readonly history: (generation: Generation) => History | undefined
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -67,7 +70,7 @@ const DNS_FAILURES: MeterDeclaration = {
 
 /** Opens and binds nothing yet. */
 export function makeParts(
-  { paths, supervisor }: DaemonOptions,
+  { paths, supervisor, history = () => undefined }: DaemonOptions,
   clock: Clock,
   destination: Destination,
   log: LogSwitch,
@@ -89,6 +92,7 @@ export function makeParts(
     sinks: [watch, nearLimits.note],
     retiredKeys,
     log: () => log.log,
+    history,
   })
   const server = makeServer({
     clock,
@@ -127,6 +131,7 @@ export function makeParts(
     retiredKeys,
     verdicts,
     nearLimits,
+    history,
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
 }

@@ -66,6 +66,9 @@ function reading(value: Excess, remark: Remark | undefined): Reading<Excess> {
   return remark ? { value, remark } : { value }
 }
 
+/** Does mail beyond a limit not get through? A number alone, such as 550, gets the limit's text. */
+export const refusesExcess = (action: string): boolean => refusesMail(`${action} `)
+
 function wrongOrder(grades: readonly Grade[]): Remark | undefined {
   const fatal = (message: string): Remark => ({ severity: 'fatal', message })
   for (const [index, { beyond, action }] of grades.entries()) {
@@ -75,7 +78,7 @@ function wrongOrder(grades: readonly Grade[]): Remark | undefined {
     if (next.beyond < beyond) {
       return fatal(`expected ascending grades, but ${next.beyond} follows ${beyond}`)
     }
-    if (refusesMail(action)) {
+    if (refusesExcess(action)) {
       return fatal(
         `"from ${beyond} ${excerpt(action)}" refuses, and refused mail is not counted: ` +
           `"from ${next.beyond} ${excerpt(next.action)}" is never reached`,

@@ -5,9 +5,8 @@
 
 import type { Unit } from '../../policy/ports/ledger.ts'
 import { optional, type SettingValues } from '../../policy/setting.ts'
-import { refusesMail } from '../../policy/verdict.ts'
 import { MEGABYTE, most_megabytes, most_recipients, scaleOf, threshold } from './amount.ts'
-import { type Excess, excess, type Grade } from './excess.ts'
+import { type Excess, excess, type Grade, refusesExcess } from './excess.ts'
 
 /** As configured. */
 export interface Terms {
@@ -85,7 +84,7 @@ export function ruleOf(terms: Terms, unit: Unit, warnAt: number | undefined): Ru
     terms,
     grades,
     limit,
-    hard: last && refusesMail(last.action) ? limit : Number.POSITIVE_INFINITY,
+    hard: last && refusesExcess(last.action) ? limit : Number.POSITIVE_INFINITY,
     nearAt: warnAt === undefined || limit === 0 ? Number.POSITIVE_INFINITY : (limit * warnAt) / 100,
     mostRecipients,
     mostBytes,

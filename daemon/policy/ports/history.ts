@@ -60,7 +60,10 @@ export interface SeenStep {
   readonly saw: Readonly<Record<string, FactValue | undefined>>
   /** `nothing`, or one of `action: `, `failed: ` and `skipped: ` with a text. */
   readonly outcome: string
-  /** Where the plugin's block is written: `file:line`; empty if it is not known. */
+  /**
+   * Where the plugin's block is written: `file:line`; or the name of the host variable that it is generated
+   * from. Empty if it is not known.
+   */
   readonly place: string
 }
 
@@ -141,8 +144,13 @@ export interface HistoryStatus {
 }
 
 export interface History {
-  /** A verdict has left. To be called once, at that moment; the record's texts are copied. */
+  /**
+   * A verdict has left. To be called once, at that moment; the record's texts are copied. A refusal that
+   * Postfix asks for again is noted again, with the same code.
+   */
   note(record: VerdictRecord): void
+  /** The code of the next decision; none is given twice within what is kept. */
+  nextCode(): string
   /** The steps that led to a refusal, which was noted before. */
   explained(code: string, steps: readonly SeenStep[]): void
   /** Senders of that time, the largest first. `since` is rounded down to the hour. */

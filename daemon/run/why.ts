@@ -1,0 +1,45 @@
+/** Which refusals a key names, and which plugin of the configuration in force decided the latest (`mtpolicyctl why`). */
+
+import type { Decider, WhyAnswer } from '../control/protocol.ts'
+import type { History, Refusal, RefusalKey } from '../policy/ports/history.ts'
+import type { Section } from '../policy/setting.ts'
+import type { Generation } from './generation.ts'
+import { writtenAt } from './refusal-steps.ts'
+
+/** Rejects if no history is kept, or if it cannot be read. */
+export async function why(
+  generation: Generation,
+  history: History | undefined,
+  key: RefusalKey,
+): Promise<WhyAnswer> {
+  if (!history) {
+    throw new Error(
+      'no history is kept; to keep one: mtpolicyctl set mtpolicyd/history/days=90, or history_days in a file of your own',
+    )
+  }
+  const refusals = await history.refusals(key)
+  const [latest] = refusals
+  return {
+    refusals,
+    days: history.status().days,
+    origin: generation.origin,
+    decider: latest && deciderOf(latest, generation),
+  }
+}
+
+function deciderOf({ host, by }: Refusal, generation: Generation): Decider | undefined {
+  const { links } = generation.assembly.loaded
+  const found = links.find(one => one.path === `${host}/${by}`)
+  if (!found) return undefined
+  const { link, block } = found
+  return {
+    module: link.module,
+    place: writtenAt(link.place, link.name, generation),
+    per: textOf(block, 'per'),
+    window: textOf(block, 'window'),
+  }
+}
+
+function textOf({ options }: Section, name: string): string | undefined {
+  return options.find(option => option.name === name)?.value
+}
