@@ -28,11 +28,13 @@ import { ucrSetup } from './commands/ucr-setup.ts'
 import { unset } from './commands/unset.ts'
 import { update } from './commands/update.ts'
 import { watch } from './commands/watch.ts'
+import { why } from './commands/why.ts'
 
 export const commands: readonly Command[] = [
   status,
   doctor,
   watch,
+  why,
   explain,
   check,
   reload,

@@ -17,6 +17,7 @@ import { wrap } from '../../text/wrap.ts'
 import { defineCommand } from '../command.ts'
 import { findingJson } from '../finding-text.ts'
 import type { Host } from '../host.ts'
+import { jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { wantsRegistration } from '../registration-wish.ts'
 
@@ -60,7 +61,7 @@ export const status = defineCommand({
       const postfix = seen.postfix.map(({ instance }) => {
         return { ...instance, findings: instance.findings.map(findingJson) }
       })
-      showJson(host, { ok: isOk, daemon, postfix, findings: findings.map(findingJson) })
+      host.out(jsonText({ ok: isOk, daemon, postfix, findings: findings.map(findingJson) }))
     } else showLines(host, lines)
     return isOk ? 0 : 1
   },
@@ -193,13 +194,6 @@ function postfixText({ configDir, services, item }: PostfixStatus, isLeftAlone: 
   return isLeftAlone
     ? 'left alone; it queries what its configuration says (mtpolicyd/postfix/register)'
     : `no logins are possible (${configDir})`
-}
-
-function showJson(host: Host, value: unknown): void {
-  const json = JSON.stringify(value, undefined, 2)
-  // JSON leaves some of the characters as they are that a terminal obeys.
-  const escaped = (one: string): string => `\\u00${one.charCodeAt(0).toString(16)}`
-  host.out(`${json.replace(/[\x7f-\x9f]/g, escaped)}\n`)
 }
 
 function showLines(host: Host, lines: readonly Line[]): void {

@@ -1,0 +1,203 @@
+/**
+ * The rule behind a refusal, where it stands, and what would let such mail pass: each remedy with the
+ * command for it, as it can be pasted into a shell.
+ */
+
+import type { Decider, WhyAnswer } from '../control/protocol.ts'
+import { countryCodes } from '../policy/country-codes.ts'
+import { isFailureAnswer } from '../policy/on-failure.ts'
+import type { Refusal } from '../policy/ports/history.ts'
+import type { Values } from '../registry/layers.ts'
+import { canonicalKey } from '../registry/name-key.ts'
+import { variableOfUser, variablesFor } from '../registry/rendered-blocks.ts'
+import { shellQuote } from '../registry/replog.ts'
+import { declarations } from '../registry/variables.ts'
+
+export interface Remedy {
+  readonly text: string
+  readonly command: string
+}
+
+export interface Ruling {
+  /** `limit (SendingLimit)`; empty: no plugin decided. */
+  readonly rule: string
+  /** The host variable, or `file:line`, that says what the rule is; empty: not known. */
+  readonly place: string
+  readonly remedies: readonly Remedy[]
+}
+
+/** What is known of a refusal, and of the rule that decided it. */
+interface Case {
+  readonly refusal: Refusal
+  readonly decider: Decider
+  readonly place: string
+  /** Is it a host variable? */
+  readonly isVariable: boolean
+  /** Do host variables have an effect? */
+  readonly hasVariables: boolean
+  readonly values: Values
+}
+
+const RECIPIENTS_OF_MESSAGE = 'mtpolicyd/threshold/message'
+const DOCTOR: Remedy = {
+  text: 'Something has failed, so the mail could not be judged. To find it:',
+  command: 'mtpolicyctl doctor',
+}
+
+/** `values`: of all host variables, as they are now. */
+export function rulingOf(
+  refusal: Refusal,
+  { decider, origin }: Pick<WhyAnswer, 'decider' | 'origin'>,
+  values: Values,
+): Ruling {
+  const known = decider ?? stepOf(refusal)
+  const hasFailed = refusal.why !== 'decided' || isFailureAnswer(refusal.action)
+  if (refusal.by === '' || !known) {
+    return { rule: refusal.by, place: '', remedies: hasFailed ? [DOCTOR] : [] }
+  }
+  const variable = variableIn(known.place, refusal, values)
+  const place = variable ?? known.place
+  const rule = `${refusal.by} (${known.module})`
+  const remedies = hasFailed
+    ? [DOCTOR]
+    : remediesFor({
+        refusal,
+        decider: known,
+        place,
+        isVariable: variable !== undefined,
+        hasVariables: origin === 'variables',
+        values,
+      })
+  return { rule, place, remedies }
+}
+
+/** Where the configuration in force has no such plugin any more. */
+function stepOf({ by, steps = [] }: Refusal): Decider | undefined {
+  const step = steps.find(({ plugin }) => plugin === by)
+  return step && { module: step.module, place: step.place, per: undefined, window: undefined }
+}
+
+/** The variable whose value the rule was for this account; undefined: the place is none. */
+function variableIn(
+  place: string,
+  { account, action }: Refusal,
+  values: Values,
+): string | undefined {
+  if (!declarations.some(({ name }) => name === place)) return undefined
+  const isOfMessage = place === 'mtpolicyd/threshold' && isTooManyOfMessage(action)
+  const variable = isOfMessage ? RECIPIENTS_OF_MESSAGE : place
+  const names = variablesFor(variable, account, values.get('mtpolicyd/defaultdomain') ?? '')
+  const set = new Set(
+    [...values].flatMap(([key, value]) => (value === '' ? [] : canonicalKey(key))),
+  )
+  return names.find(name => set.has(name)) ?? names.at(-1) ?? variable
+}
+
+function remediesFor(one: Case): Remedy[] {
+  switch (one.decider.module) {
+    case 'AllowedCountries':
+      return ofCountry(one)
+    case 'SendingLimit':
+      return ofLimit(one)
+    default:
+      return [changed(one)]
+  }
+}
+
+function ofCountry(one: Case): Remedy[] {
+  const { account, country, attributes } = one.refusal
+  const address = attributes.client_address ?? ''
+  if (countryCodes.has(country)) {
+    const text = `Accept mail of ${account} from ${country}, too`
+    const options = ['--countries', country]
+    const forNow = toldOf('allow', [account], [...options, '--until', '+3d'])
+    const forGood = toldOf('allow', [account], options)
+    return [
+      { text: `${text}, for three days:`, command: forNow },
+      ...(one.hasVariables ? [{ text: `${text}, for good:`, command: forGood }] : []),
+    ]
+  }
+  const variable = variableOfUser('mtpolicyd/allowednetworks', account)
+  if (!one.hasVariables || variable === undefined || address === '') return [changed(one)]
+  const networks = [one.values.get(variable) ?? '', address].filter(text => text !== '')
+  return [
+    {
+      text: `Accept mail of ${account} from that address, whatever its country:`,
+      command: setting(variable, networks.join(',')),
+    },
+  ]
+}
+
+function ofLimit(one: Case): Remedy[] {
+  const { refusal, decider, place, isVariable } = one
+  const { account, recipients } = refusal
+  if (isTooManyOfMessage(refusal.action)) {
+    const variable = isVariable ? variableOfUser(RECIPIENTS_OF_MESSAGE, account) : undefined
+    if (variable === undefined) return [changed(one)]
+    const most = Math.max(recipients, 2 * (Number(one.values.get(place)) || 0))
+    const text = `Let a message of ${account} have more recipients:`
+    return [{ text, command: setting(variable, String(most)) }]
+  }
+  const enough = enoughFor(refusal)
+  if (enough === undefined) return [changed(one)]
+  if ((decider.per ?? 'user') === 'user' && account !== '') return ofAccount(one, enough)
+  if (!isVariable) return [changed(one)]
+  return [{ text: 'Raise the limit:', command: setting(place, String(enough)) }]
+}
+
+/** The limit of one account. `enough`: a number with which the mail would have passed. */
+function ofAccount({ refusal, decider, hasVariables }: Case, enough: number): Remedy[] {
+  const { account } = refusal
+  const window = decider.window === '1h' ? 'hour' : (decider.window ?? 'day')
+  const isShort = window === 'hour' || /^\d+m$/.test(window)
+  const [until, span] = isShort ? ['+2h', 'two hours'] : ['+1d', 'a day']
+  const operands = [account, String(enough)]
+  const options = window === 'day' ? [] : ['--window', window]
+  const forNow = toldOf('limit', operands, [...options, '--until', until])
+  const forGood = toldOf('limit', operands, options)
+  return [
+    { text: `Raise the limit of ${account} for ${span}:`, command: forNow },
+    ...(hasVariables ? [{ text: 'The same for good:', command: forGood }] : []),
+    {
+      text: `Let the count of ${account} begin anew:`,
+      command: toldOf('reset', [account], ['--window', window]),
+    },
+  ]
+}
+
+/** Twice the limit, or more if this mail alone needs it; undefined: it was not noted. */
+function enoughFor({ facts, recipients }: Refusal): number | undefined {
+  const { used, limit } = facts
+  if (typeof used !== 'number' || typeof limit !== 'number') return undefined
+  return Math.max(2 * limit, Math.ceil(used) + recipients)
+}
+
+/** The answer of `most_recipients`, whose enhanced status code no other answer of a limit has. */
+function isTooManyOfMessage(action: string): boolean {
+  return /^reject 5\.5\.3 /.test(action)
+}
+
+/** Where nothing but the administrator's editor helps. */
+function changed({ refusal, place, isVariable }: Case): Remedy {
+  if (isVariable)
+    return { text: 'See what the setting means:', command: `mtpolicyctl info ${place}` }
+  return {
+    text: `Change <Plugin ${refusal.by}>${place === '' ? '' : ` at ${place}`}, then put it in force:`,
+    command: 'mtpolicyctl reload',
+  }
+}
+
+function setting(variable: string, value: string): string {
+  return `mtpolicyctl set ${shellQuote(`${variable}=${value}`)}`
+}
+
+/** A name that begins with a hyphen would be taken for an option. */
+function toldOf(
+  command: string,
+  operands: readonly string[],
+  options: readonly string[] = [],
+): string {
+  const isOption = operands.some(operand => operand.startsWith('-'))
+  const words = isOption ? [...options, '--', ...operands] : [...operands, ...options]
+  return ['mtpolicyctl', command, ...words].map(shellQuote).join(' ')
+}
