@@ -60,6 +60,7 @@ export type ParsedValues = Readonly<
 /** The headings under which commands are listed. */
 export const groups = {
   daemon: 'The daemon',
+  accounts: 'Accounts',
   variables: 'The host variables',
   postfix: 'Postfix',
   package: 'The package (its installation runs these by itself)',

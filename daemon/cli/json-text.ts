@@ -1,7 +1,10 @@
-/** What --json prints of one value: indented, and with nothing in it that a terminal obeys. */
+/** What `--json` prints: also for somebody who looks at it on a terminal. */
 
-export function jsonText(value: unknown): string {
-  // JSON leaves some of the characters as they are that a terminal obeys.
-  const escaped = (one: string): string => `\\u00${one.charCodeAt(0).toString(16)}`
-  return `${JSON.stringify(value, undefined, 2).replace(/[\x7f-\x9f]/g, escaped)}\n`
+/** With the characters escaped that JSON leaves as they are and a terminal obeys. */
+export function jsonText(value: unknown, indent = 2): string {
+  const escaped = (one: string): string => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return `${JSON.stringify(value, undefined, indent).replace(/[\x7f-\x9f\u2028\u2029]/g, escaped)}\n`
 }
+
+/** ISO 8601, UTC. */
+export const isoTime = (at: number): string => new Date(at).toISOString()

@@ -4,8 +4,8 @@
  */
 
 import type { Refusal, SeenStep } from '../policy/ports/history.ts'
-import { oneLine } from '../policy/verdict.ts'
 import type { Why } from '../policy/verdict-record.ts'
+import { cutOff, printable } from '../text/columns.ts'
 import { wrap } from '../text/wrap.ts'
 import type { Remedy, Ruling } from './remedies.ts'
 import { momentText } from './when.ts'
@@ -77,7 +77,7 @@ function remedyLines(remedies: readonly Remedy[]): string[] {
   return [
     '',
     'What would let such mail pass',
-    ...remedies.flatMap(({ text, command }) => [...lines(text, 2), `      ${oneLine(command)}`]),
+    ...remedies.flatMap(({ text, command }) => [...lines(text, 2), `      ${printable(command)}`]),
   ]
 }
 
@@ -136,25 +136,20 @@ function othersOf(others: readonly Refusal[]): string[] {
     ...others.map(({ code, at, action, attributes }) => {
       const { recipient = '' } = attributes
       const whom = recipient === '' ? '' : ` to ${recipient}:`
-      return cut(`  ${code}  ${momentText(at)} ${whom} ${action}`)
+      return cutOff(printable(`  ${code}  ${momentText(at)} ${whom} ${action}`), COLUMNS)
     }),
     '',
   ]
 }
 
-function cut(text: string): string {
-  const line = oneLine(text)
-  return line.length <= COLUMNS ? line : `${line.slice(0, COLUMNS - 3)}...`
-}
-
 function row(label: string, text: string): string[] {
-  const [first = '', ...rest] = wrap(oneLine(text), COLUMNS - LABEL)
+  const [first = '', ...rest] = wrap(printable(text), COLUMNS - LABEL)
   return [`${label.padEnd(LABEL)}${first}`, ...rest.map(line => ' '.repeat(LABEL) + line)]
 }
 
 /** What comes from elsewhere must not control the terminal. */
 function lines(text: string, indent = 0): string[] {
-  return wrap(oneLine(text), COLUMNS - Math.max(indent, INDENT)).map((line, at) =>
+  return wrap(printable(text), COLUMNS - Math.max(indent, INDENT)).map((line, at) =>
     ' '.repeat(at === 0 ? indent : Math.max(indent, INDENT)).concat(line),
   )
 }

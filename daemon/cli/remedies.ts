@@ -74,7 +74,15 @@ export function rulingOf(
 /** Where the configuration in force has no such plugin any more. */
 function stepOf({ by, steps = [] }: Refusal): Decider | undefined {
   const step = steps.find(({ plugin }) => plugin === by)
-  return step && { module: step.module, place: step.place, per: undefined, window: undefined }
+  return (
+    step && {
+      module: step.module,
+      place: step.place,
+      per: undefined,
+      window: undefined,
+      unit: undefined,
+    }
+  )
 }
 
 /** The variable whose value the rule was for this account; undefined: the place is none. */
@@ -138,15 +146,23 @@ function ofLimit(one: Case): Remedy[] {
     const text = `Let a message of ${account} have more recipients:`
     return [{ text, command: setting(variable, String(most)) }]
   }
-  const enough = enoughFor(refusal)
-  if (enough === undefined) return [changed(one)]
-  if ((decider.per ?? 'user') === 'user' && account !== '') return ofAccount(one, enough)
+  const { used, limit } = refusal.facts
+  if (typeof used !== 'number' || typeof limit !== 'number') return [changed(one)]
+  const amount = amountOf(refusal, decider)
+  // Twice the limit, or more if this mail alone needs it.
+  const enough = Math.max(2 * limit, Math.ceil(used) + amount)
+  if ((decider.per ?? 'user') === 'user' && account !== '')
+    return ofAccount(one, enough, amount <= limit)
   if (!isVariable) return [changed(one)]
   return [{ text: 'Raise the limit:', command: setting(place, String(enough)) }]
 }
 
-/** The limit of one account. `enough`: a number with which the mail would have passed. */
-function ofAccount({ refusal, decider, hasVariables }: Case, enough: number): Remedy[] {
+/** `enough`: a limit with which the mail would have passed. `fits`: it would have if nothing had been used. */
+function ofAccount(
+  { refusal, decider, hasVariables }: Case,
+  enough: number,
+  fits: boolean,
+): Remedy[] {
   const { account } = refusal
   const window = decider.window === '1h' ? 'hour' : (decider.window ?? 'day')
   const isShort = window === 'hour' || /^\d+m$/.test(window)
@@ -155,21 +171,18 @@ function ofAccount({ refusal, decider, hasVariables }: Case, enough: number): Re
   const options = window === 'day' ? [] : ['--window', window]
   const forNow = toldOf('limit', operands, [...options, '--until', until])
   const forGood = toldOf('limit', operands, options)
+  const anew = toldOf('reset', [account], ['--window', window])
   return [
     { text: `Raise the limit of ${account} for ${span}:`, command: forNow },
     ...(hasVariables ? [{ text: 'The same for good:', command: forGood }] : []),
-    {
-      text: `Let the count of ${account} begin anew:`,
-      command: toldOf('reset', [account], ['--window', window]),
-    },
+    ...(fits ? [{ text: `Let the count of ${account} begin anew:`, command: anew }] : []),
   ]
 }
 
-/** Twice the limit, or more if this mail alone needs it; undefined: it was not noted. */
-function enoughFor({ facts, recipients }: Refusal): number | undefined {
-  const { used, limit } = facts
-  if (typeof used !== 'number' || typeof limit !== 'number') return undefined
-  return Math.max(2 * limit, Math.ceil(used) + recipients)
+/** What a mail takes of its limit, in the limit's unit. */
+function amountOf({ recipients, bytes }: Refusal, { unit = 'recipients' }: Decider): number {
+  if (unit === 'messages') return 1
+  return unit === 'megabytes' ? Math.ceil(bytes / 1_000_000) : recipients
 }
 
 /** The answer of `most_recipients`, whose enhanced status code no other answer of a limit has. */

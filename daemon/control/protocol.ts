@@ -156,6 +156,7 @@ export interface Decider {
   /** Options of a limit as they are written; undefined: its default. */
   readonly per: string | undefined
   readonly window: string | undefined
+  readonly unit: string | undefined
 }
 
 /** No request is longer. */

@@ -4,6 +4,7 @@
  * compares this with the template.
  */
 
+import { accountName } from '../policy/account.ts'
 import { domainOf } from '../policy/mail-address.ts'
 import { domainName } from './domain-name.ts'
 import { nameKey, userNameProblem } from './name-key.ts'
@@ -44,8 +45,9 @@ export function variablesFor(variable: string, account: string, defaultDomain: s
   const ofDomain = (pattern: string): string[] =>
     isDeclared(pattern) && domain !== undefined ? [pattern.replace('.*', () => domain)] : []
   if (variable.includes('.*')) return ofDomain(variable)
+  const spellings = new Set([account, accountName(account, defaultDomain)])
   return [
-    ...[variableOfUser(variable, account) ?? []].flat(),
+    ...[...spellings].flatMap(name => variableOfUser(variable, name) ?? []),
     ...ofDomain(variable.replace(/^mtpolicyd\//, 'mtpolicyd/domain/.*/user/')),
     variable,
   ]

@@ -34,7 +34,7 @@ export interface ConversationOptions {
   readonly retiredKeys: ReadonlySet<string>
   readonly log: () => Log
   /** Where the verdicts of a configuration are kept; undefined: nowhere. */
-  readonly history: (generation: Generation) => History | undefined
+  readonly historyOf: (generation: Generation) => History | undefined
 }
 
 export interface RunningConversation extends Conversation {
@@ -55,7 +55,7 @@ export function makeConversation(options: ConversationOptions): RunningConversat
     const { loaded } = generation.assembly
     const logged = to.debug >= 1 ? [to.verdict] : []
     const sinks = [meters.sink, ...logged, ...options.sinks]
-    const history = options.history(generation)
+    const history = options.historyOf(generation)
     if (!history) return makeEngine({ loaded, clock, log: to, sinks, retiredKeys })
     const next = (): string => history.nextCode()
     return makeEngine({

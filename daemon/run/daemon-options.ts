@@ -4,7 +4,6 @@ import type { Source } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
 import type { History } from '../policy/ports/history.ts'
 import type { Clock } from '../system/clock.ts'
-import type { Generation } from './generation.ts'
 import type { Supervisor } from './supervisor.ts'
 
 export interface DaemonOptions {
@@ -21,8 +20,8 @@ export interface DaemonOptions {
   readonly clock?: Clock
   /** Where the log goes while no configuration names a file: a descriptor. */
   readonly stderr?: number
-  /** Where the verdicts of a configuration are kept; by default nowhere. */
-  readonly history?: (generation: Generation) => History | undefined
+  /** Where verdicts are kept; by default nowhere. */
+  readonly history?: () => History | undefined
   /** Called after each step of a start or reload; what it throws is that step's failure. */
   reached?(step: Step): void | Promise<void>
 }

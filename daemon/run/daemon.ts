@@ -72,7 +72,7 @@ export class Daemon {
     },
     why: async given => {
       await this.#started.promise
-      return why(this.#inForce, this.#parts.history(this.#inForce), given)
+      return why(this.#inForce, this.#parts.history(), given)
     },
   }
 

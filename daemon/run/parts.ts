@@ -41,8 +41,8 @@ export interface Parts {
   readonly verdicts: Broadcast<WatchedVerdict>
   readonly mailLog: MailLog
   readonly nearLimits: NearLimits
-  /** Where the verdicts of a configuration are kept; undefined: nowhere. */
-  readonly history: (generation: Generation) => History | undefined
+  /** Undefined: none is kept. */
+  readonly history: () => History | undefined
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -92,7 +92,7 @@ export function makeParts(
     sinks: [watch, nearLimits.note],
     retiredKeys,
     log: () => log.log,
-    history,
+    historyOf: () => history(),
   })
   const server = makeServer({
     clock,

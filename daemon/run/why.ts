@@ -4,6 +4,7 @@ import type { Decider, WhyAnswer } from '../control/protocol.ts'
 import type { History, Refusal, RefusalKey } from '../policy/ports/history.ts'
 import type { Section } from '../policy/setting.ts'
 import type { Generation } from './generation.ts'
+import { neededHistory } from './kept-history.ts'
 import { writtenAt } from './refusal-steps.ts'
 
 /** Rejects if no history is kept, or if it cannot be read. */
@@ -12,16 +13,12 @@ export async function why(
   history: History | undefined,
   key: RefusalKey,
 ): Promise<WhyAnswer> {
-  if (!history) {
-    throw new Error(
-      'no history is kept; to keep one: mtpolicyctl set mtpolicyd/history/days=90, or history_days in a file of your own',
-    )
-  }
-  const refusals = await history.refusals(key)
+  const kept = neededHistory(history)
+  const refusals = await kept.refusals(key)
   const [latest] = refusals
   return {
     refusals,
-    days: history.status().days,
+    days: kept.status().days,
     origin: generation.origin,
     decider: latest && deciderOf(latest, generation),
   }
@@ -37,6 +34,7 @@ function deciderOf({ host, by }: Refusal, generation: Generation): Decider | und
     place: writtenAt(link.place, link.name, generation),
     per: textOf(block, 'per'),
     window: textOf(block, 'window'),
+    unit: textOf(block, 'unit'),
   }
 }
 

@@ -41,6 +41,12 @@ t.test('the variable of one account comes before that of its domain and that of 
     'mtpolicyd/domain/example.org/user/threshold',
     'mtpolicyd/threshold',
   ])
+  t.strictSame(variablesFor('mtpolicyd/threshold', 'alice@example.org', 'example.org'), [
+    'mtpolicyd/user/alice@example.org/threshold',
+    'mtpolicyd/user/alice/threshold',
+    'mtpolicyd/domain/example.org/user/threshold',
+    'mtpolicyd/threshold',
+  ])
   t.strictSame(variablesFor('mtpolicyd/allowedcountries', 'alice', ''), [
     'mtpolicyd/user/alice/allowedcountries',
     'mtpolicyd/allowedcountries',

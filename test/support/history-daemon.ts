@@ -4,18 +4,19 @@
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { findConfiguration } from '../../daemon/assembly/configuration.ts'
 import { type Paths, pathsBelow } from '../../daemon/assembly/paths.ts'
 import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import { Daemon } from '../../daemon/run/daemon.ts'
+import { describeError } from '../../daemon/system/errors.ts'
 import { runCommand } from './command.ts'
 import { askPort, type Finished } from './daemon.ts'
 import { freePort } from './free-port.ts'
-import { type MemoryHistory, memoryHistory } from './memory-history.ts'
+import { type RefusalHistory, refusalHistory } from './refusal-history.ts'
 
 export interface HistoryDaemonOptions {
   /** Host variables from which the configuration is rendered. */
@@ -31,7 +32,7 @@ export interface HistoryDaemon {
   readonly daemon: Daemon
   readonly paths: Paths
   readonly port: number
-  readonly history: MemoryHistory
+  readonly history: RefusalHistory
   /** The action. */
   ask(attributes: Readonly<Record<string, string>>): Promise<string | undefined>
   ctl(...argv: string[]): Promise<Finished>
@@ -51,20 +52,29 @@ export async function historyDaemon(
   const ctl = async (...argv: string[]): Promise<Finished> => {
     let stdout = ''
     let stderr = ''
+    const err = (text: string): void => {
+      stderr += text
+    }
     const status = await runCommand(argv, {
       root,
       out: text => {
         stdout += text
       },
-      err: text => {
-        stderr += text
-      },
+      err,
       daemon: daemonClient(paths.control),
+    }).catch(error => {
+      // As cli/main.ts says it.
+      err(`mtpolicyctl: ${describeError(error)}\n`)
+      return 1
     })
     return { status, stdout, stderr }
   }
   if (plugins === undefined) {
-    const settings = Object.entries({ ...variables, 'mtpolicyd/port': String(port), 'mtpolicyd/maillog': 'none' })
+    const settings = Object.entries({
+      ...variables,
+      'mtpolicyd/port': String(port),
+      'mtpolicyd/maillog': 'none',
+    })
     const set = await ctl('set', ...settings.map(([name, value]) => `${name}=${value}`))
     if (set.status !== 0) throw new Error(set.stderr)
   } else {
@@ -72,7 +82,7 @@ export async function historyDaemon(
     const text = `port = "127.0.0.1:${port}"\nmaillog = none\n${globals}\n<VirtualHost ${port}>\nname = mine\n${plugins}\n</VirtualHost>\n`
     writeFileSync(paths.config, text)
   }
-  const history = memoryHistory()
+  const history = refusalHistory()
   const daemon = await Daemon.start({
     paths,
     source: () => findConfiguration(paths, undefined),

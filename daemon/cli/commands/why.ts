@@ -2,17 +2,18 @@
 
 import { readDecisionCode } from '../../policy/decision-code.ts'
 import type { Refusal, RefusalKey } from '../../policy/ports/history.ts'
+import { printable } from '../../text/columns.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
 import type { Host } from '../host.ts'
-import { jsonText } from '../json-text.ts'
+import { isoTime, jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { refusalText } from '../refusal-text.ts'
 import { rulingOf } from '../remedies.ts'
 
 export const why = defineCommand({
   name: 'why',
-  group: 'daemon',
+  group: 'accounts',
   operands: '[CODE]',
   summary: 'show why a mail was refused, and what would let it pass',
   more: `
@@ -30,7 +31,7 @@ export const why = defineCommand({
   `,
   json: `
     {code, at, account, country, recipients, bytes, host, action, by, why, facts, attributes, steps,
-    rule, place, remedies, others}: at is in milliseconds since 1970; a step has plugin, module, saw
+    rule, place, remedies, others}: a step has plugin, module, saw
     (what it has found out), outcome ("nothing", or "action: ", "failed: " or "skipped: " and a
     text) and place; steps is missing if they were not noted; place is a host variable or FILE:LINE;
     a remedy has text and command; others are the other refusals of the message: code, at,
@@ -58,14 +59,14 @@ export const why = defineCommand({
     const { refusals, days } = reply.result
     const [latest, ...others] = refusals
     if (!latest) {
-      host.err(`mtpolicyctl why: no refusal ${nameOf(key)} is known; ${keptFor(days)}\n`)
+      host.err(`mtpolicyctl why: no refusal ${nameOf(key)} is known\n${keptFor(days)}\n`)
       return 1
     }
     const values = host.registry.open().values()
     const ruling = rulingOf(latest, reply.result, values)
     host.out(
       json
-        ? jsonText({ ...latest, ...ruling, others: others.map(otherJson) })
+        ? jsonText({ ...latest, at: isoTime(latest.at), ...ruling, others: others.map(otherJson) })
         : refusalText(latest, ruling, others, variable => values.get(variable)),
     )
     return 0
@@ -89,22 +90,21 @@ function keyOf(
   if (read !== undefined) return { code: read }
   return wrong(
     host,
-    `expected a code such as K3F-9QT, which has no 0, 1, I, L and O; found ${JSON.stringify(code)}`,
+    `expected a code such as K3F-9QT, which has no 0, 1, I, L and O; found "${printable(code ?? '')}"`,
   )
 }
 
 function nameOf(key: RefusalKey): string {
   if ('code' in key) return key.code
-  const text = 'queueId' in key ? `of queue ID ${key.queueId}` : `of message ${key.instance}`
-  return JSON.stringify(text).slice(1, -1)
+  return printable('queueId' in key ? `of queue ID ${key.queueId}` : `of message ${key.instance}`)
 }
 
 function keptFor(days: number): string {
-  return `refusals are kept for ${days === 1 ? 'a day' : `${days} days`}, the last 200,000 at most`
+  return `Refusals are kept for ${days === 1 ? 'a day' : `${days} days`}, the last 200,000 at most.`
 }
 
 function otherJson({ code, at, action, attributes }: Refusal) {
-  return { code, at, recipient: attributes.recipient ?? '', action }
+  return { code, at: isoTime(at), recipient: attributes.recipient ?? '', action }
 }
 
 function wrong({ err }: Host, message: string): ExitStatus {

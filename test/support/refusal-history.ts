@@ -1,17 +1,17 @@
-/** A history in memory: what was refused, with its steps. It keeps nothing else, and answers at once. */
+/** A history that keeps refusals in memory, with their steps, and nothing else; it answers at once. */
 
 import { decisionCode } from '../../daemon/policy/decision-code.ts'
 import type { History, Refusal, RefusalKey, SeenStep } from '../../daemon/policy/ports/history.ts'
 import type { VerdictRecord } from '../../daemon/policy/verdict-record.ts'
 
-export interface MemoryHistory extends History {
+export interface RefusalHistory extends History {
   /** What was noted, whatever it was, in order. */
   readonly noted: readonly VerdictRecord[]
   /** The first one first; one per code. */
   readonly kept: readonly Refusal[]
 }
 
-export function memoryHistory(): MemoryHistory {
+export function refusalHistory(): RefusalHistory {
   const noted: VerdictRecord[] = []
   const refusals = new Map<string, Refusal>()
   let codes = 0
@@ -39,6 +39,7 @@ export function memoryHistory(): MemoryHistory {
     top: async () => [],
     account: async () => undefined,
     accounts: async () => [],
+    recentCodes: async () => [],
     async *hours() {},
     forget: async () => false,
     status: () => ({ state: 'ok', problem: undefined, days: 90, gaps: [] }),
