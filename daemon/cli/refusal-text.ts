@@ -1,5 +1,5 @@
 /**
- * A refusal for a terminal: what somebody who is asked about it wants to know first, comes first. Commands
+ * A refusal for a terminal. Who and why come first, then what to do about it, then the evidence. Commands
  * are not broken into lines, so that they can be pasted.
  */
 

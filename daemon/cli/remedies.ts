@@ -171,11 +171,11 @@ function ofAccount(
   const options = window === 'day' ? [] : ['--window', window]
   const forNow = toldOf('limit', operands, [...options, '--until', until])
   const forGood = toldOf('limit', operands, options)
-  const anew = toldOf('reset', [account], ['--window', window])
+  const again = toldOf('reset', [account], ['--window', window])
   return [
     { text: `Raise the limit of ${account} for ${span}:`, command: forNow },
     ...(hasVariables ? [{ text: 'The same for good:', command: forGood }] : []),
-    ...(fits ? [{ text: `Let the count of ${account} begin anew:`, command: anew }] : []),
+    ...(fits ? [{ text: `Start the count of ${account} again:`, command: again }] : []),
   ]
 }
 

@@ -10,9 +10,9 @@
 import { ownText } from '../memory/own-text.ts'
 import type { PolicyRequest } from './request.ts'
 
-/** Refusals that are remembered; beyond that the first one is forgotten. */
+/** Refusals that are remembered; beyond that the first one is deleted. */
 const MOST_REMEMBERED = 10_000
-/** Of instance, recipient and answer together; what is longer is not recognized when it is repeated. */
+/** The length of instance, recipient and answer together; a longer one is not recognized when it is repeated. */
 const MOST_CHARACTERS = 2048
 
 export class RefusalCodes {

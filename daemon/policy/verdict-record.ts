@@ -33,7 +33,7 @@ export class VerdictRecord {
   /** The action Postfix was told; undefined if there was no answer. */
   readonly sent: string | undefined
   readonly why: Why
-  /** Of a refusal that was sent: `sent` ends with it. Else empty. */
+  /** The code of a refusal that was sent: `sent` ends with it. Else empty. */
   readonly code: string
   readonly factNames: FactNames
   readonly #hearing: Hearing

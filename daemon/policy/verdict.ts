@@ -69,7 +69,7 @@ export function refusesMail(action: string): boolean {
 
 /**
  * An action that refuses mail, with the code of its decision at the end (`reject Not today (K3F-9QT)`). Still
- * one line; where it would become too long, its text is cut, never the code. Without the blanks before it,
+ * one line; where it would become too long, its text is cut, never the code. Without the spaces before it,
  * which keep Postfix from reading the text.
  */
 export function withCode(action: string, code: string): string {

@@ -6,7 +6,7 @@
  * A mail that is refused has counted nothing, so the rehearsal sees the counters as the decision saw
  * them; unless other mail of the account is decided between the two, which is a moment. A session begins
  * empty, and what would be written or sent is skipped. Where refusals come faster than this file takes
- * them, the others have no steps. It never holds up an answer, and what fails in it is no failure of mail.
+ * them, the others have no steps. It never holds up an answer, and its failures are not those of mail.
  */
 
 import type { History, SeenStep } from '../policy/ports/history.ts'

@@ -72,7 +72,7 @@ What would let such mail pass
       mtpolicyctl limit alice 10 --until +1d
   The same for good:
       mtpolicyctl limit alice 10
-  Let the count of alice begin anew:
+  Start the count of alice again:
       mtpolicyctl reset alice --window day
 
 The plugins, rehearsed right after the answer
@@ -140,7 +140,7 @@ The request of Postfix, without what is empty
       },
       { text: 'The same for good:', command: 'mtpolicyctl limit alice 10' },
       {
-        text: 'Let the count of alice begin anew:',
+        text: 'Start the count of alice again:',
         command: 'mtpolicyctl reset alice --window day',
       },
     ],
@@ -260,7 +260,7 @@ for (const [what, variables, place, commands] of [
     t.strictSame(
       shown.remedies.map(({ command }: { command: string }) => command),
       commands.map(command => `mtpolicyctl ${command}`),
-      'and none to begin anew: even then it would not fit',
+      'and none to start the count again: even then it would not fit',
     )
     t.strictSame(linesTooLong((await daemon.ctl('why', code)).stdout), [])
   })

@@ -280,9 +280,8 @@ t.test('every command of the manual and of the quick start works', async t => {
       env: environment,
       encoding: 'utf8',
     })
-    // There is no Postfix below this root, and status says so.
-    // Both say that there is no Postfix here.
-    const isBad = /^mtpolicyctl (?:status|doctor)\b/.test(line)
+    // Two say that there is no Postfix here, and nothing was refused.
+    const isBad = /^mtpolicyctl (?:status|doctor|why)\b/.test(line)
     t.equal(status, isBad ? 1 : 0, `${line}\n${stdout}${stderr}`)
     if (line.endsWith('policyd-client')) t.match(stdout, /^(dunno|reject .*)\n$/, line)
   }
@@ -345,12 +344,13 @@ t.test('the fields of a log line are those that the manual explains, in that ord
   const inManual = [...section.matchAll(/^: (.*)$/gm)].flatMap(([, terms = '']) =>
     [...terms.matchAll(/`(\w+)`/g)].map(match => match[1]),
   )
-  // Only where Postfix was told something else than what was decided: test/log/log.test.ts.
-  const unusual = ['why', 'decided']
+  // Only of a refusal with a history, and where Postfix was told something else than what was decided:
+  // test/policy/refusal-codes.test.ts.
+  const unusual = ['code', 'why', 'decided']
   const verdict = inManual.indexOf('verdict')
-  t.same(inManual.slice(verdict + 1, verdict + 3), unusual)
+  t.same(inManual.slice(verdict + 1, verdict + 4), unusual)
   // Only with `warn_at`, which the host variables do not set: test/plugins/limits-manual.test.ts.
-  const always = inManual.toSpliced(verdict + 1, 2).filter(name => name !== 'near')
+  const always = inManual.toSpliced(verdict + 1, 3).filter(name => name !== 'near')
   t.same(always, fields)
   const list = /^Reading the log\n([\s\S]*?)^A field/m.exec(quickStart)?.[1] ?? ''
   t.same(

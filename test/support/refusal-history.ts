@@ -41,7 +41,7 @@ export function refusalHistory(): RefusalHistory {
     accounts: async () => [],
     recentCodes: async () => [],
     async *hours() {},
-    forget: async () => false,
+    forget: () => Promise.reject(new Error('it has nothing to forget')),
     status: () => ({ state: 'ok', problem: undefined, days: 90, gaps: [] }),
   }
 }
