@@ -108,15 +108,16 @@ function stepLines(step: SeenStep, number: number, action: string): string[] {
     ? 'decides: this is the answer'
     : outcome.replace(/^action: /, 'answers: ')
   return [
-    ...lines(`${`${number}.`.padEnd(INDENT - 1)} ${plugin} (${module}), ${placeText(place)}`),
+    ...lines(`${`${number}.`.padEnd(INDENT - 1)} ${plugin} (${module})${placeText(place)}`),
     ...(facts.length === 0 ? [] : lines(`found: ${facts.join(', ')}`, INDENT)),
     ...lines(outcome === 'nothing' ? 'no objection' : become, INDENT),
   ]
 }
 
 function placeText(place: string): string {
-  if (place === '') return 'its place is not known'
-  return place.startsWith('mtpolicyd/') ? `generated from ${place.replace('.*', 'DOMAIN')}` : place
+  if (place === '') return ''
+  const isVariable = place.startsWith('mtpolicyd/')
+  return isVariable ? `, generated from ${place.replace('.*', 'DOMAIN')}` : `, ${place}`
 }
 
 function requestOf({ attributes }: Refusal): string[] {

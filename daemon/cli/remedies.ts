@@ -39,6 +39,16 @@ interface Case {
 }
 
 const RECIPIENTS_OF_MESSAGE = 'mtpolicyd/threshold/message'
+/** How a block by an administrator is named in a decision and its step. */
+const BLOCK = 'block'
+const MEASURE = 'measure'
+/** The windows of limits that have a word in commands and a variable for each account. */
+const WINDOWS: ReadonlyMap<string, string> = new Map([
+  ['day', 'day'],
+  ['1h', 'hour'],
+  ['1m', 'minute'],
+  ['24h', 'rolling'],
+])
 const DOCTOR: Remedy = {
   text: 'Something has failed, so the mail could not be judged. To find it:',
   command: 'mtpolicyctl doctor',
@@ -50,6 +60,7 @@ export function rulingOf(
   { decider, origin }: Pick<WhyAnswer, 'decider' | 'origin'>,
   values: Values,
 ): Ruling {
+  if (isBlock(refusal, decider)) return blockOf(refusal)
   const known = decider ?? stepOf(refusal)
   const hasFailed = refusal.why !== 'decided' || isFailureAnswer(refusal.action)
   if (refusal.by === '' || !known) {
@@ -69,6 +80,18 @@ export function rulingOf(
         values,
       })
   return { rule, place, remedies }
+}
+
+/** `mtpolicyctl block` has refused it, before any plugin was run. */
+function isBlock({ by, steps }: Refusal, decider: Decider | undefined): boolean {
+  if (by !== BLOCK) return false
+  return steps ? steps.some(({ module }) => module === MEASURE) : !decider
+}
+
+function blockOf({ account }: Refusal): Ruling {
+  const text = `Release ${account}, which ends all measures for it:`
+  const remedies = [{ text, command: toldOf('release', [account]) }]
+  return { rule: `${BLOCK} (${MEASURE})`, place: '', remedies }
 }
 
 /** Where the configuration in force has no such plugin any more. */
@@ -159,22 +182,24 @@ function ofLimit(one: Case): Remedy[] {
 
 /** `enough`: a limit with which the mail would have passed. `fits`: it would have if nothing had been used. */
 function ofAccount(
-  { refusal, decider, hasVariables }: Case,
+  { refusal, decider, isVariable }: Case,
   enough: number,
   fits: boolean,
 ): Remedy[] {
-  const { account } = refusal
-  const window = decider.window === '1h' ? 'hour' : (decider.window ?? 'day')
-  const isShort = window === 'hour' || /^\d+m$/.test(window)
-  const [until, span] = isShort ? ['+2h', 'two hours'] : ['+1d', 'a day']
+  const { account, by } = refusal
+  const { window = 'day', unit = 'recipients' } = decider
+  const word = WINDOWS.get(window)
+  // The window stands for limits of recipients; any other limit is called by its name.
+  const options = ['--window', unit === 'recipients' ? (word ?? window) : by]
+  const ofLimit = word === 'day' && unit === 'recipients' ? [] : options
+  const [until, span] = /^\d+m$|^1h$/.test(window) ? ['+2h', 'two hours'] : ['+1d', 'a day']
   const operands = [account, String(enough)]
-  const options = window === 'day' ? [] : ['--window', window]
-  const forNow = toldOf('limit', operands, [...options, '--until', until])
-  const forGood = toldOf('limit', operands, options)
-  const again = toldOf('reset', [account], ['--window', window])
+  const forNow = toldOf('limit', operands, [...ofLimit, '--until', until])
+  const forGood = toldOf('limit', operands, ofLimit)
+  const again = toldOf('reset', [account], options)
   return [
     { text: `Raise the limit of ${account} for ${span}:`, command: forNow },
-    ...(hasVariables ? [{ text: 'The same for good:', command: forGood }] : []),
+    ...(isVariable ? [{ text: 'The same for good:', command: forGood }] : []),
     ...(fits ? [{ text: `Start the count of ${account} again:`, command: again }] : []),
   ]
 }

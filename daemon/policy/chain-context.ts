@@ -7,6 +7,9 @@ import type { Context, MaybePromise, Outcome } from './plugin.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Decision } from './verdict.ts'
 
+/** A plugin of the chain, or what decided in its stead, which is not written anywhere. */
+export type Ran = Pick<Link, 'name' | 'module'> & Partial<Pick<Link, 'place'>>
+
 export interface ChainContext extends Context {
   /** The limit whose turn it is, those that came up, and whether nothing is let through any more. */
   limit: Source<ChainContext> | undefined
@@ -25,13 +28,7 @@ export interface ChainContext extends Context {
    * When a plugin began and ended, milliseconds of `Clock.elapsed`. `saw`: what it has found out, for its
    * step; undefined: the facts that were noted since the step before.
    */
-  ran(
-    link: Pick<Link, 'name' | 'module' | 'place'>,
-    outcome: Outcome,
-    began: number,
-    ended: number,
-    saw?: Facts,
-  ): void
+  ran(link: Ran, outcome: Outcome, began: number, ended: number, saw?: Facts): void
 }
 
 /** `began`: now, milliseconds of `elapsed`. */

@@ -2,12 +2,11 @@
 
 import type { Clock } from '../system/clock.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
-import type { ChainContext } from './chain-context.ts'
+import type { ChainContext, Ran } from './chain-context.ts'
 import { Counting, type Source } from './counting.ts'
 import { Deadline } from './deadline.ts'
 import type { Facts } from './facts.ts'
 import type { LedgerEvents } from './ledger-event.ts'
-import type { Link } from './link.ts'
 import type { Limit, Outcome } from './plugin.ts'
 import type { Claim, Ledger } from './ports/ledger.ts'
 import type { Log } from './ports/log.ts'
@@ -20,8 +19,8 @@ import type { Decision } from './verdict.ts'
 export interface Step {
   readonly plugin: string
   readonly module: string
-  /** Where its block is written. */
-  readonly place: Place
+  /** Where its block is written; undefined: it has none. */
+  readonly place: Place | undefined
   /** What it has found out about the mail. */
   readonly saw: Facts
   /** `skipped`: it would have an effect outside, and this is an observation or a rehearsal. */
@@ -128,7 +127,7 @@ export class Hearing implements ChainContext {
   }
 
   ran(
-    { name, module, place }: Pick<Link, 'name' | 'module' | 'place'>,
+    { name, module, place }: Ran,
     action: Outcome,
     began: number,
     ended: number,

@@ -7,6 +7,7 @@ import type { LedgerSlot } from '../ledger/slot.ts'
 import type { OpenLog } from '../log/logger.ts'
 import type { Answer } from '../policy/answer.ts'
 import type { AnswerMeters } from '../policy/answer-tally.ts'
+import type { CodeFor } from '../policy/judged.ts'
 import type { History } from '../policy/ports/history.ts'
 import type { Log } from '../policy/ports/log.ts'
 import { RefusalCodes } from '../policy/refusal-codes.ts'
@@ -56,20 +57,12 @@ export function makeConversation(options: ConversationOptions): RunningConversat
     const logged = to.debug >= 1 ? [to.verdict] : []
     const sinks = [meters.sink, ...logged, ...options.sinks]
     const history = options.historyOf(generation)
-    if (!history) return makeEngine({ loaded, clock, log: to, sinks, retiredKeys })
-    const next = (): string => history.nextCode()
-    return makeEngine({
-      loaded,
-      clock,
-      log: to,
-      sinks: [
-        ...sinks,
-        record => history.note(record),
-        record => steps.note(record, generation, history),
-      ],
-      codeFor: (request, action) => codes.of(request, action, next),
-      retiredKeys,
-    })
+    const kept: VerdictSink[] = history
+      ? [record => history.note(record), record => steps.note(record, generation, history)]
+      : []
+    const codeFor: CodeFor | undefined =
+      history && ((request, action) => codes.of(request, action, () => history.nextCode()))
+    return makeEngine({ loaded, clock, log: to, sinks: [...sinks, ...kept], codeFor, retiredKeys })
   }
 
   const turn = makeTurn(

@@ -84,10 +84,12 @@ export class RefusalSteps {
 
 /** As `SeenStep.place`: the host variable that a block of the rendered file comes from, else file and line. */
 export function writtenAt(
-  { file, line }: Place,
+  place: Place | undefined,
   block: string,
   { origin, assembly }: Pick<Generation, 'origin' | 'assembly'>,
 ): string {
+  if (!place) return ''
+  const { file, line } = place
   const isRendered = origin === 'variables' && file === assembly.file
   return (isRendered && variableOfBlock(block)) || `${file}:${line}`
 }

@@ -222,7 +222,7 @@ for (const [what, variables, place, commands] of [
     'any 24 hours, of a user',
     { 'mtpolicyd/user/alice/threshold/rolling': '1' },
     'mtpolicyd/user/alice/threshold/rolling',
-    ['limit alice 2 --window 24h --until +1d', 'limit alice 2 --window 24h'],
+    ['limit alice 2 --window rolling --until +1d', 'limit alice 2 --window rolling'],
   ],
   [
     'the users of a domain',
@@ -276,7 +276,7 @@ t.test('in a file of one’s own, a rule stands in a line of it', async t => {
   t.match(shown, { rule: 'most (SendingLimit)', place, steps: [{ place }] })
   t.strictSame(
     shown.remedies.map(({ command }: { command: string }) => command),
-    ['mtpolicyctl limit alice 1 --until +1d'],
+    ['mtpolicyctl limit alice 1 --window most --until +1d'],
     'a variable would have no effect',
   )
   t.match((await daemon.ctl('why', code)).stdout, `1.  most (SendingLimit),`)
@@ -435,6 +435,15 @@ t.test('a refusal whose plugin is gone, and one whose rehearsal came out otherwi
   const other = (await daemon.ctl('why', code)).stdout
   t.match(other, /^Rule {9}\/old\.conf:7$/m)
   t.match(other, /^ {2}Something had changed: /m)
+  const block = { plugin: 'block', module: 'measure', saw: { ordered_by: 'root' }, place: '' }
+  const outcome = `action: ${kept.action}`
+  for (const steps of [[{ ...block, outcome }], undefined]) {
+    daemon.history.refusals = async () => [{ ...kept, account: 'bob', by: 'block', steps }]
+    const blocked = (await daemon.ctl('why', code)).stdout
+    t.match(blocked, /^Decided by {3}block \(measure\)$/m)
+    t.match(blocked, /^ {6}mtpolicyctl release bob$/m)
+    if (steps) t.match(blocked, /^1\. {2}block \(measure\)\n {4}found: ordered_by root\n/m)
+  }
   daemon.history.refusals = async () => [{ ...kept, by: '', why: 'late', action: 'defer Later' }]
   const late = (await daemon.ctl('why', code)).stdout
   t.match(late, /^Reason {7}the time for the decision was up/m)
