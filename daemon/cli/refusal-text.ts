@@ -3,6 +3,7 @@
  * are not broken into lines, so that they can be pasted.
  */
 
+import type { OtherRefusal } from '../control/protocol.ts'
 import type { Refusal, SeenStep } from '../policy/ports/history.ts'
 import type { Why } from '../policy/verdict-record.ts'
 import { cutOff, printable } from '../text/columns.ts'
@@ -25,7 +26,7 @@ const REASONS: Partial<Readonly<Record<Why, string>>> = {
 export function refusalText(
   refusal: Refusal,
   ruling: Ruling,
-  others: readonly Refusal[],
+  others: readonly OtherRefusal[],
   valued: (variable: string) => string | undefined,
 ): string {
   return [
@@ -130,12 +131,11 @@ function requestOf({ attributes }: Refusal): string[] {
   ]
 }
 
-function othersOf(others: readonly Refusal[]): string[] {
+function othersOf(others: readonly OtherRefusal[]): string[] {
   if (others.length === 0) return []
   return [
     'Other refusals of this message',
-    ...others.map(({ code, at, action, attributes }) => {
-      const { recipient = '' } = attributes
+    ...others.map(({ code, at, action, recipient }) => {
       const whom = recipient === '' ? '' : ` to ${recipient}:`
       return cutOff(printable(`  ${code}  ${momentText(at)} ${whom} ${action}`), COLUMNS)
     }),

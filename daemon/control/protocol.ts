@@ -137,15 +137,26 @@ export interface ExplainedStep {
   readonly ms: number
 }
 
-/** Refusals that were asked for, and what decided the latest of them. */
+/** A refusal, and what decided it. */
 export interface WhyAnswer {
-  /** The latest first; empty: none is known. */
-  readonly refusals: readonly Refusal[]
+  /** The latest that was meant; undefined: none is known. */
+  readonly refusal: Refusal | undefined
+  /** Other refusals of the same message, if that was meant; the latest first. */
+  readonly others: readonly OtherRefusal[]
   /** How many days refusals are kept. */
   readonly days: number
   readonly origin: DaemonStatus['origin']
   /** Undefined: no plugin decided, or the configuration in force does not have it. */
   readonly decider: Decider | undefined
+}
+
+export interface OtherRefusal {
+  readonly code: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** At RCPT; else empty. */
+  readonly recipient: string
+  readonly action: string
 }
 
 /** The plugin that decided, in the configuration in force. */

@@ -14,13 +14,15 @@ export async function why(
   key: RefusalKey,
 ): Promise<WhyAnswer> {
   const kept = neededHistory(history)
-  const refusals = await kept.refusals(key)
-  const [latest] = refusals
+  const [refusal, ...others] = await kept.refusals(key)
   return {
-    refusals,
+    refusal,
+    others: others.map(({ code, at, action, attributes }) => {
+      return { code, at, recipient: attributes.recipient ?? '', action }
+    }),
     days: kept.status().days,
     origin: generation.origin,
-    decider: latest && deciderOf(latest, generation),
+    decider: refusal && deciderOf(refusal, generation),
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import { daemonClient } from '../../daemon/cli/daemon-client.ts'
-import type { DaemonStatus } from '../../daemon/control/protocol.ts'
+import type { DaemonStatus, WhyAnswer } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import { runCommand } from '../support/command.ts'
 
@@ -17,6 +17,14 @@ const QUIET: DaemonStatus['dns'] = {
   failures: 0,
   silent: [],
   refusing: [],
+}
+
+const NOTHING_REFUSED: WhyAnswer = {
+  refusal: undefined,
+  others: [],
+  days: 90,
+  origin: 'variables',
+  decider: undefined,
 }
 
 const WELL: Omit<DaemonStatus, 'dns'> = {
@@ -53,7 +61,7 @@ async function statusOf(
     status: () => ({ ...WELL, dns, ...(mailLog && { mailLog }) }),
     reload: () => [],
     explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
-    why: () => ({ refusals: [], days: 90, origin: 'variables', decider: undefined }),
+    why: () => NOTHING_REFUSED,
     async *watch() {},
   })
   t.teardown(() => {

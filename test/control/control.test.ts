@@ -8,7 +8,11 @@ import t, { type Test } from 'tap'
 import { Broadcast } from '../../daemon/control/broadcast.ts'
 import { callDaemon, followDaemon } from '../../daemon/control/client.ts'
 import type { Control, WatchedVerdict } from '../../daemon/control/control.ts'
-import { type DaemonStatus, readSocketBeside } from '../../daemon/control/protocol.ts'
+import {
+  type DaemonStatus,
+  readSocketBeside,
+  type WhyAnswer,
+} from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 
 /** A folder with a path short enough for a socket. */
@@ -18,6 +22,13 @@ function socketIn(t: Test): string {
   return join(folder, 'control.sock')
 }
 
+const NOTHING_REFUSED: WhyAnswer = {
+  refusal: undefined,
+  others: [],
+  days: 90,
+  origin: 'variables',
+  decider: undefined,
+}
 const STATUS = { version: '1' } as DaemonStatus
 
 async function serve(t: Test, more: Partial<Control> = {}): Promise<string> {
@@ -27,7 +38,7 @@ async function serve(t: Test, more: Partial<Control> = {}): Promise<string> {
     reload: () => ['a warning'],
     async *watch() {},
     explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
-    why: () => ({ refusals: [], days: 90, origin: 'variables', decider: undefined }),
+    why: () => NOTHING_REFUSED,
     ...more,
   })
   t.teardown(() => server.close())
@@ -89,6 +100,14 @@ for (const [what, line, message] of [
     '{"command":"explain","arguments":{"attributes":{"a":1}}}',
     'attribute "a" must be a string of one line',
   ],
+  ['nothing to ask why', '{"command":"why"}', 'one of the arguments "code", "queueId" and'],
+  [
+    'two questions why',
+    '{"command":"why","arguments":{"code":"K3F-9QT","instance":"a"}}',
+    'expected one of the arguments',
+  ],
+  ['no code', '{"command":"why","arguments":{"code":"K3F-9Q0"}}', 'a code such as K3F-9QT'],
+  ['a code that is no text', '{"command":"why","arguments":{"code":7}}', '"code" must be a string'],
   ['arguments for none', '{"command":"status","arguments":{"a":""}}', 'unknown argument "a"'],
 ] as const) {
   t.test(`${what} is refused in words`, async t => {
@@ -117,6 +136,8 @@ t.test('the socket for readers answers and changes nothing', async t => {
   t.match(await say(reading, '{"command":"status"}\n'), '"ok":true')
   const explain = '{"command":"explain","arguments":{"attributes":{"sasl_username":"alice"}}}\n'
   t.match(await say(reading, explain), '"action":"dunno"')
+  const why = '{"command":"why","arguments":{"code":"(k3f9qt)"}}\n'
+  t.match(await say(reading, why), '"days":90')
   const refusal: unknown = JSON.parse(await say(reading, '{"command":"reload"}\n'))
   t.match(refusal, { ok: false, message: /"reload" is for root only/ })
   t.equal(reloads, 0)

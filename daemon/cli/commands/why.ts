@@ -1,7 +1,7 @@
 /** why: a refusal or deferral that has happened, and the decision behind it. */
 
 import { readDecisionCode } from '../../policy/decision-code.ts'
-import type { Refusal, RefusalKey } from '../../policy/ports/history.ts'
+import type { RefusalKey } from '../../policy/ports/history.ts'
 import { printable } from '../../text/columns.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
@@ -56,18 +56,17 @@ export const why = defineCommand({
     const reply = await host.daemon.why(key)
     if (!reply) throw new Error(`the daemon is ${NOT_RUNNING}`)
     if (!reply.ok) throw new Error(reply.message)
-    const { refusals, days } = reply.result
-    const [latest, ...others] = refusals
-    if (!latest) {
+    const { refusal, others, days } = reply.result
+    if (!refusal) {
       host.err(`mtpolicyctl why: no refusal ${nameOf(key)} is known\n${keptFor(days)}\n`)
       return 1
     }
     const values = host.registry.open().values()
-    const ruling = rulingOf(latest, reply.result, values)
+    const ruling = rulingOf(refusal, reply.result, values)
     host.out(
       json
-        ? jsonText({ ...latest, at: isoTime(latest.at), ...ruling, others: others.map(otherJson) })
-        : refusalText(latest, ruling, others, variable => values.get(variable)),
+        ? jsonText({ ...timed(refusal), ...ruling, others: others.map(timed) })
+        : refusalText(refusal, ruling, others, variable => values.get(variable)),
     )
     return 0
   },
@@ -103,8 +102,8 @@ function keptFor(days: number): string {
   return `Refusals are kept for ${days === 1 ? 'a day' : `${days} days`}, the last 200,000 at most.`
 }
 
-function otherJson({ code, at, action, attributes }: Refusal) {
-  return { code, at: isoTime(at), recipient: attributes.recipient ?? '', action }
+function timed<T extends { readonly at: number }>(one: T) {
+  return { ...one, at: isoTime(one.at) }
 }
 
 function wrong({ err }: Host, message: string): ExitStatus {
