@@ -169,6 +169,21 @@ t.test('a code is found however it is typed, and a message by its names in the l
   }
 })
 
+t.test('a mail that is asked for again, also after a reload, gets the same answer', async t => {
+  const daemon = await historyDaemon(t, { variables: { 'mtpolicyd/threshold': '1' } })
+  const seen = daemon.daemon.control.watch({}, new AbortController().signal)[Symbol.asyncIterator]()
+  const next = seen.next()
+  const told = await daemon.ask(MAIL)
+  const code = /\((...-...)\)$/.exec(told ?? '')?.[1]
+  t.match((await next).value, { verdict: told, code }, 'watch shows it')
+  await seen.return?.()
+  t.equal(await daemon.ask(MAIL), told, 'on another connection')
+  await daemon.daemon.reload()
+  t.equal(await daemon.ask(MAIL), told)
+  t.match(daemon.history.noted, [{ code }, { code }, { code }])
+  t.equal(daemon.history.kept.length, 1)
+})
+
 t.test('mail from a refused country: the command that lets the country pass', async t => {
   const daemon = await historyDaemon(t, {
     variables: { 'mtpolicyd/user/alice/allowedcountries': 'DE,AT' },

@@ -18,6 +18,7 @@ import { Hearing } from '../../daemon/policy/hearing.ts'
 import { LedgerEvents } from '../../daemon/policy/ledger-event.ts'
 import type { Log } from '../../daemon/policy/ports/log.ts'
 import { PolicyRequest } from '../../daemon/policy/request.ts'
+import { withCode } from '../../daemon/policy/verdict.ts'
 import { VerdictRecord, verdictFields, type Why } from '../../daemon/policy/verdict-record.ts'
 import { systemClock } from '../../daemon/system/clock.ts'
 import { runs } from '../support/fuzz.ts'
@@ -82,6 +83,7 @@ interface Described {
   readonly facts: Readonly<Record<string, string | number>>
   readonly decided?: string | undefined
   readonly sent?: string | undefined
+  readonly code?: string
   readonly observed?: string | undefined
   readonly by: string
   readonly why: Why
@@ -92,7 +94,7 @@ const quiet = { debug: 0 } as Log
 
 /** A record as it is when its answer has left. */
 function recordOf(told: Described): VerdictRecord {
-  const { attributes, facts, decided, sent, observed, by, why, ms } = told
+  const { attributes, facts, decided, sent, code = '', observed, by, why, ms } = told
   const request = new PolicyRequest(new Map(Object.entries(attributes)), { id: 1, endpoint: '1' })
   const options = {
     log: quiet,
@@ -108,7 +110,9 @@ function recordOf(told: Described): VerdictRecord {
   if (observed !== undefined) hearing.object({ action: observed, by })
   const decision = decided === undefined ? undefined : { action: decided, by }
   const names = { client: [factName('country')], decision: [factName('used'), factName('limit')] }
-  return new VerdictRecord(systemClock, hearing, decision, sent, why, names)
+  // As it is when it is sent (policy/judged.ts).
+  const coded = code === '' ? sent : withCode(sent ?? '', code)
+  return new VerdictRecord(systemClock, hearing, decision, coded, why, names, code)
 }
 
 t.test('the line of a verdict says what any other line of its fields would', async t => {
@@ -128,6 +132,7 @@ t.test('the line of a verdict says what any other line of its fields would', asy
     ),
     decided: optional(nasty),
     sent: optional(nasty),
+    code: fc.constantFrom('', 'K3F-9QT'),
     observed: optional(nasty),
     by: nasty,
     why: fc.constantFrom<Why>('decided', 'observed', 'late', 'failed', 'uncounted', 'gone'),

@@ -164,6 +164,11 @@ for (const [what, text, begins] of [
     chain(plugin('Slow'), 'on_failure = defer\nrequest_timeout = 2'),
     'defer the mail could not be checked, try again later',
   ],
+  [
+    'a limit, after a plugin has taken all the time',
+    chain(plugin('Slow') + LIMIT, 'request_timeout = 2'),
+    /^reject 5\.7\.1 This message has 2 recipients, /,
+  ],
 ] as const) {
   t.test(`a refusal ends with its code: ${what}`, async t => {
     const { ask } = await answersOf(text)
@@ -295,6 +300,13 @@ t.test('a code that there is none of is none', async t => {
   })
   const request = new PolicyRequest(new Map(Object.entries(MAIL)), { id: 1, endpoint: PORT })
   t.equal((await answer(request)).verdict.action, 'reject No')
+})
+
+t.test('of a text without an end the code is not cut off', async t => {
+  const told = withCode(oneLine(`reject ${'x'.repeat(5000)}`), 'K3F-9QT')
+  t.equal(told, `reject ${'x'.repeat(4096 - 7 - 10)} (K3F-9QT)`)
+  const pair = withCode(oneLine(`reject ${'😀'.repeat(3000)}`), 'K3F-9QT')
+  t.ok(pair.length <= 4096 && pair.isWellFormed(), 'nor is a letter cut in two')
 })
 
 t.test('whatever the text, an answer is one line that ends with the code', async () => {
