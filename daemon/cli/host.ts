@@ -5,7 +5,17 @@
 
 import type { Verdict } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
-import type { ExplainArguments, WatchArguments, WatchedVerdict } from '../control/control.ts'
+import type {
+  AnswerName,
+  ExplainArguments,
+  OrderArguments,
+  PortionArguments,
+  ReleaseArguments,
+  ResetArguments,
+  ResultOf,
+  WatchArguments,
+  WatchedVerdict,
+} from '../control/control.ts'
 import type { ControlReply, DaemonStatus, Explanation } from '../control/protocol.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
@@ -31,6 +41,9 @@ export interface Host {
   postfix(status?: DaemonStatus | string): RegistrationOptions
 }
 
+/** Undefined if no daemon runs. */
+type Answered<Name extends AnswerName> = Promise<ControlReply<ResultOf<Name>> | undefined>
+
 /** The running daemon, by its control socket. */
 export interface DaemonClient {
   /** The status, or why there is none. */
@@ -39,6 +52,12 @@ export interface DaemonClient {
   reload(): Promise<ControlReply<readonly string[]> | undefined>
   /** How a request would be answered; undefined if no daemon runs. */
   explain(given: ExplainArguments): Promise<ControlReply<Explanation> | undefined>
+  /** What is ordered for single accounts. */
+  order(given: OrderArguments): Answered<'order'>
+  release(given: ReleaseArguments): Answered<'release'>
+  reset(given: ResetArguments): Answered<'reset'>
+  measures(given: PortionArguments): Answered<'measures'>
+  endedMeasures(given: PortionArguments): Answered<'endedMeasures'>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
 }

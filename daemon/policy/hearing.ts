@@ -11,6 +11,7 @@ import type { Link } from './link.ts'
 import type { Limit, Outcome } from './plugin.ts'
 import type { Claim, Ledger } from './ports/ledger.ts'
 import type { Log } from './ports/log.ts'
+import type { AccountMeasures } from './ports/measures.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Session } from './session.ts'
 import type { Decision } from './verdict.ts'
@@ -64,6 +65,8 @@ export class Hearing implements ChainContext {
   #takeBacks: (() => MaybePromise<void>)[] | undefined
   #isTakenBack = false
   #counting: Counting<ChainContext> | undefined
+  /** What is ordered for the account. */
+  measures: AccountMeasures | undefined
   /** For the chain: the limit whose turn it is. */
   limit: Source<ChainContext> | undefined
 

@@ -8,6 +8,7 @@ import type { OpenLog } from '../log/logger.ts'
 import type { Answer } from '../policy/answer.ts'
 import type { AnswerMeters } from '../policy/answer-tally.ts'
 import type { Log } from '../policy/ports/log.ts'
+import type { Measures } from '../policy/ports/measures.ts'
 import type { Connection, PolicyRequest } from '../policy/request.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
@@ -25,6 +26,7 @@ export interface ConversationOptions {
   readonly clock: Clock
   readonly slot: LedgerSlot
   readonly meters: AnswerMeters
+  readonly measures: Measures
   /** Told of each verdict besides the log and the meters. */
   readonly sinks: readonly VerdictSink[]
   /** Keys of endpoints that earlier configurations listened on. */
@@ -40,13 +42,13 @@ export interface RunningConversation extends Conversation {
 }
 
 export function makeConversation(options: ConversationOptions): RunningConversation {
-  const { clock, slot, meters, retiredKeys, log } = options
+  const { clock, slot, meters, measures, retiredKeys, log } = options
   let current: Generation
 
   function answerOf({ assembly: { loaded } }: Generation, to: OpenLog): Answer {
     const logged = to.debug >= 1 ? [to.verdict] : []
     const sinks = [meters.sink, ...logged, ...options.sinks]
-    return makeEngine({ loaded, clock, log: to, sinks, retiredKeys })
+    return makeEngine({ loaded, clock, log: to, measures, sinks, retiredKeys })
   }
 
   const turn = makeTurn(

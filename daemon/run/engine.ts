@@ -6,6 +6,7 @@
 import type { Loaded } from '../config/load.ts'
 import { type Answer, makeAnswer } from '../policy/answer.ts'
 import type { Log } from '../policy/ports/log.ts'
+import { type Measures, noMeasures } from '../policy/ports/measures.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 
@@ -16,6 +17,8 @@ export interface EngineOptions {
   readonly log: Log
   /** Each is told of every verdict, once it has left. */
   readonly sinks: readonly VerdictSink[]
+  /** The default: there are none. */
+  readonly measures?: Measures
   readonly retiredKeys?: ReadonlySet<string>
   /** Note every plugin's step. */
   readonly isTraced?: boolean
@@ -25,7 +28,8 @@ const NONE: ReadonlySet<string> = new Set()
 
 export function makeEngine(options: EngineOptions): Answer {
   const { loaded, clock, log, sinks, retiredKeys = NONE, isTraced = false } = options
-  const { globals, hosts, sessions, ledger, factNames } = loaded
+  const { measures = noMeasures } = options
+  const { globals, hosts, sessions, ledger, factNames, defaultDomain, language } = loaded
   return makeAnswer({
     hosts,
     retiredKeys,
@@ -35,6 +39,9 @@ export function makeEngine(options: EngineOptions): Answer {
     observe: globals.mode === 'observe',
     sessions,
     ledger,
+    measures,
+    defaultDomain,
+    language,
     factNames,
     log,
     clock,

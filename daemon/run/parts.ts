@@ -10,6 +10,7 @@ import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
 import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
+import { MeasureBook } from '../measures/book.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
@@ -40,6 +41,7 @@ export interface Parts {
   readonly verdicts: Broadcast<WatchedVerdict>
   readonly mailLog: MailLog
   readonly nearLimits: NearLimits
+  readonly measures: MeasureBook
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -81,11 +83,13 @@ export function makeParts(
     if (verdicts.isHeard) verdicts.publish(verdictFields(record))
   }
   const nearLimits = new NearLimits()
+  const measures = new MeasureBook(paths.measures, () => log.log)
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
     slot,
     meters: answers,
+    measures,
     sinks: [watch, nearLimits.note],
     retiredKeys,
     log: () => log.log,
@@ -127,6 +131,7 @@ export function makeParts(
     retiredKeys,
     verdicts,
     nearLimits,
+    measures,
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
 }
