@@ -34,7 +34,7 @@ export async function setVariable(
   host.out(
     isJson
       ? jsonText({ variable, value })
-      : `In effect until it is changed. To take it back: mtpolicyctl unset ${variable}\n`,
+      : `In effect for good. To take it back:\n  mtpolicyctl unset ${variable}\n`,
   )
   return 0
 }

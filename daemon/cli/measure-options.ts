@@ -28,7 +28,7 @@ export class WrongWords extends Error {}
 /** The account's name as it is counted. Throws WrongWords. */
 export function readAccount(name = ''): string {
   const account = accountName(name, '')
-  if (account === '') throw new WrongWords('expected the name of an account')
+  if (account.trim() === '') throw new WrongWords('expected the name of an account')
   return account
 }
 

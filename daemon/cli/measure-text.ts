@@ -23,7 +23,7 @@ export function lineOf(text: string, indent = 0): string {
   return lines.map(line => `${' '.repeat(indent)}${line}\n`).join('')
 }
 
-/** `alice is blocked until it is released`. */
+/** `alice is blocked until released`. */
 export function inForceText(measure: OrderedMeasure): string {
   return `${whatText(measure)} ${endText(measure)}`
 }
@@ -35,14 +35,16 @@ function whatText({ account, kind, value }: OrderedMeasure): string {
     case 'allow':
       return `${account} may also send from ${value.replaceAll(',', ', ')}`
     case 'limit':
-      return `${account} may send ${value}`
+      return value.startsWith('unlimited')
+        ? `${account} has no limit${value.slice('unlimited'.length)}`
+        : `${account} has a limit of ${value}`
     case 'reset':
-      return `${account} counts from 0 again: ${value.replaceAll(',', ', ')}`
+      return `${account}: count begins again at 0 (${value.replaceAll(',', ', ')})`
   }
 }
 
 function endText({ until }: OrderedMeasure): string {
-  return until === null ? 'until this is released' : `until ${momentOf(until)}`
+  return until === null ? 'until released' : `until ${momentOf(until)}`
 }
 
 const momentOf = (iso: string): string => momentText(Date.parse(iso))

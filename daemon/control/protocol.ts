@@ -104,7 +104,7 @@ export interface Portion<T> {
 
 /** A count that has begun again. */
 export interface ResetCount {
-  /** Of the limit. */
+  /** The limit's block. */
   readonly name: string
   readonly window: string
   readonly unit: 'recipients' | 'messages' | 'bytes'

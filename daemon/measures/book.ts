@@ -79,8 +79,8 @@ export class MeasureBook implements Measures {
   }
 
   /**
-   * Reads the file, if there is one. One that is damaged, or of a later version, is set aside; then there
-   * are no measures. Never throws.
+   * Reads the file, if there is one. One that is damaged, or of a later version, is set aside; then
+   * no measure is in force. Never throws.
    */
   open(now: number): void {
     try {

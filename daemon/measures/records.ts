@@ -13,7 +13,7 @@ export interface Reset {
   readonly at: number
   readonly by: string
   readonly why: string
-  /** Of the counts, as a configuration writes them. */
+  /** Those of the counts, as a configuration writes them. */
   readonly windows: readonly string[]
 }
 

@@ -42,7 +42,7 @@ export interface AnswerOptions extends VirtualHostsOptions {
   readonly measures: Measures
   /** Cut from the names of accounts that are looked up there. */
   readonly defaultDomain: string
-  /** Of our own refusals: en, de or fr. */
+  /** What our own refusals are written in: en, de or fr. */
   readonly language: string
   readonly log: Log
   readonly clock: Clock

@@ -1,6 +1,6 @@
 /**
  * The answer to mail of an account that an administrator has blocked (`mtpolicyctl block`): refused, before
- * any plugin is run and in observe mode as well. Nothing that could fail has been asked by then.
+ * any plugin is run and in observe mode as well. Nothing that could fail has been used by then.
  */
 
 import type { Facts } from './facts.ts'
@@ -21,7 +21,7 @@ const PLAIN = /^[!-~]{1,100}$/
 /** Who has decided, in the log line and in steps. */
 const BY = 'block'
 
-/** Refuses the mail, and notes that as a step. `language`: of the refusals; an unknown one is English. */
+/** Refuses the mail, and notes that as a step. `language`: en, de or fr; any other is English. */
 export function blocked(hearing: Hearing, block: Block, language: string): Decision {
   const { account, by, until, why } = block
   const text = TEXTS[language] ?? TEXTS.en

@@ -54,7 +54,7 @@ export class Judged {
   uncounted(): Verdict {
     const { silent, action } = this.#verdict
     // Held back already, for a reason that comes first.
-    if (silent || isFailureAnswer(action)) return this.#verdict
+    if (silent || isFailureAnswer(action) || this.hearing.measures?.block) return this.#verdict
     const answer = failureAnswer(this.#docket.onFailure, 'counting')
     if (answer.kind === 'pass') return this.#verdict
     this.hearing.takeBack()

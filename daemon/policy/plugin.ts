@@ -86,9 +86,9 @@ export interface Limit {
   saw?(standing: Standing, claim: Claim): Facts
 }
 
-/** One limit of a configuration, for those who ask of an account where it stands, or change that. */
+/** One limit of a configuration, for commands that show or change where an account stands. */
 export interface DeclaredLimit {
-  /** Of its <Plugin> block. */
+  /** The name of its <Plugin> block. */
   readonly name: string
   /** As in Claim. */
   readonly counter: string

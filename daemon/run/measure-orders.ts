@@ -130,7 +130,7 @@ export class MeasureOrders {
 
 function readHead({ account: given = '', by = '', why = '' }: ReleaseArguments & ResetArguments) {
   const account = accountName(given, '')
-  if (account === '') throw new Error('expected the name of an account')
+  if (account.trim() === '') throw new Error('expected the name of an account')
   if (why.length > LONGEST_WHY) {
     throw new Error(`the reason has ${why.length} characters; expected ${LONGEST_WHY} at most`)
   }

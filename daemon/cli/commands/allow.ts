@@ -28,7 +28,8 @@ export const allow = defineCommand({
     AllowedCountries accepts mail of the account from these countries in addition to those that
     it is allowed. With --until this is a measure that ends by itself; until then a later one
     replaces it, and mtpolicyctl release NAME ends it. Without --until the host variable
-    mtpolicyd/user/NAME/allowedcountries is set, for good.
+    mtpolicyd/user/NAME/allowedcountries is set, for good: to these countries and those that
+    the account was allowed before.
   `,
   json: `
     With --until {measure, replaced} as mtpolicyctl block has it; otherwise {variable, value}.

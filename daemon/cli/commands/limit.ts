@@ -46,6 +46,7 @@ export const limit = defineCommand({
 
     Without --until a host variable is set, for good: mtpolicyd/user/NAME/threshold, or
     threshold/hour, /minute, /rolling (any 24 hours) or /message (recipients of one message).
+    A measure that is in force comes before it.
   `,
   json: `
     With --until {measure, replaced} as mtpolicyctl block has it; otherwise {variable, value}.
