@@ -17,6 +17,7 @@ const ROOMS = [
   'log',
   'lookup',
   'maillog',
+  'measures',
   'plugins',
   'postfix',
   'registry',

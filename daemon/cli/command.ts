@@ -70,7 +70,7 @@ interface Declaration {
   /** One word, or two: `postfix register`. */
   readonly name: string
   readonly group: keyof typeof groups
-  /** `[FILE]`, `NAME ...`: brackets mean that there may be none, dots that there may be several. */
+  /** `[FILE]`, `NAME ...`, `NAME NUMBER`: brackets mean that there may be none, dots that there may be several. */
   readonly operands?: string
   readonly offers?: Offer
   /** One line for --help. */
@@ -120,6 +120,7 @@ export function operandCount({ operands }: Pick<Command, 'operands'>): {
   readonly most: number
 } {
   if (operands === '') return { least: 0, most: 0 }
-  const least = operands.startsWith('[') ? 0 : 1
-  return { least, most: operands.includes('...') ? Number.POSITIVE_INFINITY : 1 }
+  const words = operands.replace(/ ?\.\.\./, '').split(' ')
+  const least = words.filter(word => !word.startsWith('[')).length
+  return { least, most: operands.includes('...') ? Number.POSITIVE_INFINITY : words.length }
 }

@@ -4,6 +4,8 @@
  */
 
 import type { Command } from './command.ts'
+import { allow } from './commands/allow.ts'
+import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
 import { commit } from './commands/commit.ts'
 import { doctor } from './commands/doctor.ts'
@@ -12,12 +14,16 @@ import { explain } from './commands/explain.ts'
 import { geoipUpdate } from './commands/geoip-update.ts'
 import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
+import { limit } from './commands/limit.ts'
+import { measures } from './commands/measures.ts'
 import { postfixFollow } from './commands/postfix-follow.ts'
 import { postfixRegister } from './commands/postfix-register.ts'
 import { postfixStatus } from './commands/postfix-status.ts'
 import { postfixUnregister } from './commands/postfix-unregister.ts'
 import { ready } from './commands/ready.ts'
+import { release } from './commands/release.ts'
 import { reload } from './commands/reload.ts'
+import { reset } from './commands/reset.ts'
 import { search } from './commands/search.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
@@ -36,6 +42,12 @@ export const commands: readonly Command[] = [
   watch,
   why,
   explain,
+  block,
+  release,
+  allow,
+  limit,
+  reset,
+  measures,
   check,
   reload,
   set,

@@ -1,6 +1,7 @@
 /** mtpolicyctl's view of the running daemon. */
 
 import { callDaemon, followDaemon } from '../control/client.ts'
+import type { ControlReply } from '../control/protocol.ts'
 import { describeError } from '../system/errors.ts'
 import type { DaemonClient } from './host.ts'
 
@@ -10,6 +11,13 @@ const STATUS_MILLISECONDS = 3000
 const EXPLAIN_MILLISECONDS = 65_000
 
 export const NOT_RUNNING = 'not running'
+
+/** What the daemon has answered. Throws if it does not run, or has refused. */
+export function resultOf<T>(reply: ControlReply<T> | undefined): T {
+  if (!reply) throw new Error(`the daemon is ${NOT_RUNNING}`)
+  if (!reply.ok) throw new Error(reply.message)
+  return reply.result
+}
 
 export function daemonClient(controlSocket: string): DaemonClient {
   return {
@@ -25,6 +33,11 @@ export function daemonClient(controlSocket: string): DaemonClient {
     watch: given => followDaemon(controlSocket, 'watch', given, new AbortController().signal),
     reload: () => callDaemon(controlSocket, 'reload', {}),
     why: given => callDaemon(controlSocket, 'why', given),
+    order: given => callDaemon(controlSocket, 'order', given),
+    release: given => callDaemon(controlSocket, 'release', given),
+    reset: given => callDaemon(controlSocket, 'reset', given),
+    measures: given => callDaemon(controlSocket, 'measures', given),
+    endedMeasures: given => callDaemon(controlSocket, 'endedMeasures', given),
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

@@ -5,7 +5,17 @@
 
 import type { Verdict } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
-import type { ExplainArguments, WatchArguments, WatchedVerdict } from '../control/control.ts'
+import type {
+  AnswerName,
+  ExplainArguments,
+  OrderArguments,
+  PortionArguments,
+  ReleaseArguments,
+  ResetArguments,
+  ResultOf,
+  WatchArguments,
+  WatchedVerdict,
+} from '../control/control.ts'
 import type { ControlReply, DaemonStatus, Explanation, WhyAnswer } from '../control/protocol.ts'
 import type { RefusalKey } from '../policy/ports/history.ts'
 import type { Problem } from '../policy/problem.ts'
@@ -32,6 +42,9 @@ export interface Host {
   postfix(status?: DaemonStatus | string): RegistrationOptions
 }
 
+/** Undefined if no daemon runs. */
+type Answered<Name extends AnswerName> = Promise<ControlReply<ResultOf<Name>> | undefined>
+
 /** The running daemon, by its control socket. */
 export interface DaemonClient {
   /** The status, or why there is none. */
@@ -42,6 +55,12 @@ export interface DaemonClient {
   explain(given: ExplainArguments): Promise<ControlReply<Explanation> | undefined>
   /** Refusals that a key names; undefined if no daemon runs. */
   why(given: RefusalKey): Promise<ControlReply<WhyAnswer> | undefined>
+  /** What is ordered for single accounts. */
+  order(given: OrderArguments): Answered<'order'>
+  release(given: ReleaseArguments): Answered<'release'>
+  reset(given: ResetArguments): Answered<'reset'>
+  measures(given: PortionArguments): Answered<'measures'>
+  endedMeasures(given: PortionArguments): Answered<'endedMeasures'>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
 }

@@ -11,7 +11,7 @@ import type { Chain, ChainContext } from '../policy/chain-context.ts'
 import { type FactNames, factNames } from '../policy/facts.ts'
 import { type Link, newTally } from '../policy/link.ts'
 import { observing } from '../policy/observing-ledger.ts'
-import type { Check, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
+import type { Check, DeclaredLimit, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
 import type { Ledger } from '../policy/ports/ledger.ts'
 import type { Connections, Outside } from '../policy/ports/outside.ts'
 import { error, fatal, nearestName, type Place, type Problem, warning } from '../policy/problem.ts'
@@ -66,6 +66,12 @@ export interface Loaded {
   readonly factNames: FactNames
   /** Where plugins count; undefined: none does. */
   readonly ledger: Ledger | undefined
+  /** In the order of the file. */
+  readonly limits: readonly DeclaredLimit[]
+  /** The first `default_domain` of a block: accounts are written with or without it. Empty: there is none. */
+  readonly defaultDomain: string
+  /** The first `language` of a block; empty: none has one. */
+  readonly language: string
 }
 
 const TOP_BLOCKS = ['VirtualHost', 'Connection', 'SessionCache']
@@ -103,6 +109,9 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     sessions: readSessions(root, connections, options, problems),
     factNames: factNames(options.plugins),
     ledger: loader.usesLedger ? options.ledger : undefined,
+    limits: loader.limits,
+    defaultDomain: loader.firstOf('default_domain'),
+    language: loader.firstOf('language'),
   }
 }
 
@@ -110,6 +119,7 @@ class Loader {
   readonly links: LoadedLink[] = []
   readonly starts: Work[] = []
   readonly tasks: (Work & { readonly task: string })[] = []
+  readonly limits: DeclaredLimit[] = []
   usesLedger = false
   /** All of them, in the order of the file. */
   readonly used: UsedPlugin[] = []
@@ -138,6 +148,15 @@ class Loader {
       elapsed: options.clock.elapsed,
       report: options.report,
     }
+  }
+
+  /** The value of this option in the first block that has it, if its plugin knows the option. */
+  firstOf(name: string): string {
+    for (const { plugin, block } of this.used) {
+      const option = block.options.find(one => one.name === name)
+      if (option?.value && name in plugin.settings) return option.value
+    }
+    return ''
   }
 
   host(block: Section): VirtualHost[] {
@@ -322,6 +341,7 @@ class Loader {
             : decision?.action
         }),
       timezone: this.#timezone,
+      declareLimit: limit => this.limits.push(limit),
       note: message => options.note(noteLevel, () => `${path}: ${message()}`),
       atStart: run => this.starts.push({ path, run }),
       atTask: (task, run) => this.tasks.push({ task, path, run }),

@@ -9,7 +9,15 @@ import { readDecisionCode } from '../policy/decision-code.ts'
 import type { RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
-import type { DaemonStatus, Explanation, WhyAnswer } from './protocol.ts'
+import type {
+  DaemonStatus,
+  EndedMeasure,
+  Explanation,
+  OrderedMeasure,
+  Portion,
+  ResetCount,
+  WhyAnswer,
+} from './protocol.ts'
 
 export interface Control {
   status(given: NoArguments): MaybePromise<DaemonStatus>
@@ -21,6 +29,18 @@ export interface Control {
   explain(given: ExplainArguments): MaybePromise<Explanation>
   /** What was refused, and by which decision. */
   why(given: RefusalKey): MaybePromise<WhyAnswer>
+  /** In force with the next request. `replaced`: those of its kind that it has ended. */
+  order(given: OrderArguments): MaybePromise<{
+    readonly measure: OrderedMeasure
+    readonly replaced: readonly OrderedMeasure[]
+  }>
+  /** Ends all measures of an account: which. */
+  release(given: ReleaseArguments): MaybePromise<readonly OrderedMeasure[]>
+  /** The counts of an account begin again: which. */
+  reset(given: ResetArguments): MaybePromise<readonly ResetCount[]>
+  measures(given: PortionArguments): MaybePromise<Portion<OrderedMeasure>>
+  /** The last ones first. */
+  endedMeasures(given: PortionArguments): MaybePromise<Portion<EndedMeasure>>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -38,6 +58,20 @@ export interface ExplainArguments {
   /** The port, or the path of the socket, it would come in on; undefined: the first of the configuration. */
   readonly port?: string | undefined
 }
+
+type Texts<Name extends string> = { readonly [N in Name]?: string | undefined }
+
+/** Who has ordered it, and why. mtpolicyctl says so: only root can open the socket. */
+const ORDERED = ['account', 'by', 'why'] as const
+const ORDER = ['kind', 'until', 'countries', 'window', 'threshold', ...ORDERED] as const
+
+/** `kind`: block, allow or limit; `until`: ISO 8601; `threshold`: a whole number, or unlimited. */
+export type OrderArguments = Texts<(typeof ORDER)[number]>
+export type ReleaseArguments = Texts<'account' | 'by'>
+/** Without a window: all counts. */
+export type ResetArguments = Texts<(typeof ORDERED)[number] | 'window'>
+/** `from`: how many are left out at the beginning. */
+export type PortionArguments = Texts<'from'>
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
@@ -67,6 +101,23 @@ export const commands: {
   },
   explain: { level: 'read', kind: 'answer', readArguments: readExplain },
   why: { level: 'read', kind: 'answer', readArguments: readRefusalKey },
+  order: { level: 'change', kind: 'answer', readArguments: given => readTexts(given, ORDER) },
+  release: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['account', 'by']),
+  },
+  reset: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, [...ORDERED, 'window']),
+  },
+  measures: { level: 'read', kind: 'answer', readArguments: given => readTexts(given, ['from']) },
+  endedMeasures: {
+    level: 'read',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['from']),
+  },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -126,10 +177,7 @@ function objectOf(given: unknown, what: string): Readonly<Record<string, unknown
 }
 
 /** Optional texts by name. Another name is an error: the caller would believe that it has an effect. */
-function readTexts<Name extends string>(
-  given: unknown,
-  names: readonly Name[],
-): { readonly [N in Name]?: string | undefined } {
+function readTexts<Name extends string>(given: unknown, names: readonly Name[]): Texts<Name> {
   if (given === undefined) return {}
   const texts: { [N in Name]?: string } = {}
   for (const [name, value] of Object.entries(objectOf(given, 'arguments'))) {

@@ -72,6 +72,47 @@ export interface NearLimitStatus {
   readonly at: number
 }
 
+/** What an administrator has ordered for an account. */
+export interface OrderedMeasure {
+  readonly account: string
+  /** `reset` has ended as soon as it was ordered. */
+  readonly kind: 'block' | 'allow' | 'limit' | 'reset'
+  /** `ES,PT`, `5000 per day`; empty for a block. */
+  readonly value: string
+  /** When it was ordered; ISO 8601. */
+  readonly at: string
+  /** ISO 8601; null: until it is released. */
+  readonly until: string | null
+  readonly by: string
+  /** Empty: not told. */
+  readonly why: string
+}
+
+export interface EndedMeasure extends OrderedMeasure {
+  /** `done`: a reset. */
+  readonly how: 'released' | 'replaced' | 'expired' | 'done'
+  /** ISO 8601. */
+  readonly ended: string
+  /** Empty: nobody, it expired. */
+  readonly endedBy: string
+}
+
+/** Some of a list, in its order. */
+export interface Portion<T> {
+  readonly items: readonly T[]
+  readonly hasMore: boolean
+}
+
+/** A count that has begun again. */
+export interface ResetCount {
+  /** The limit's block. */
+  readonly name: string
+  readonly window: string
+  readonly unit: 'recipients' | 'messages' | 'bytes'
+  /** What was counted until then. */
+  readonly used: number
+}
+
 export interface DaemonStatus {
   readonly version: string
   readonly pid: number
@@ -107,6 +148,8 @@ export interface DaemonStatus {
   readonly recipientOnlyServices: readonly string[]
   /** Absent from daemons older than 0.2. */
   readonly mailLog?: MailLogStatus
+  /** What is ordered for single accounts; absent from daemons older than 0.2. */
+  readonly measures?: { readonly inForce: number; readonly problem: string | undefined }
   /** The newest first; absent from daemons older than 0.2. */
   readonly nearLimits?: readonly NearLimitStatus[]
   readonly plugins: readonly PluginStatus[]

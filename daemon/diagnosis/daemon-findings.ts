@@ -17,6 +17,7 @@ export function daemonFindings(running: DaemonStatus): Finding[] {
     ...requestFindings(running),
     ...countFindings(running),
     ...limitFindings(running),
+    ...measureFindings(running),
     ...geoipFindings(running),
     ...dnsFindings(running),
     ...pluginFindings(running),
@@ -253,6 +254,30 @@ function limitFindings({ nearLimits = [] }: DaemonStatus): Finding[] {
       remedy: {
         en: 'what they send: mtpolicyctl watch --user NAME',
         de: 'was sie verschicken: mtpolicyctl watch --user NAME',
+      },
+    },
+  ]
+}
+
+/** An account that was blocked may send again. */
+function measureFindings({ measures }: DaemonStatus): Finding[] {
+  const problem = measures?.problem
+  if (problem === undefined) return []
+  return [
+    {
+      id: 'measures-lost',
+      subject: 'measures',
+      severity: 'warning',
+      where: 'measures.json',
+      service: '',
+      what: { en: problem, de: `Anordnungen für einzelne Konten gelten nicht (${problem})` },
+      why: {
+        en: 'an account that an administrator has blocked may be able to send again',
+        de: 'ein Konto, das gesperrt wurde, kann womöglich wieder senden',
+      },
+      remedy: {
+        en: 'look into that file, order again what is missing (mtpolicyctl block), and restart the daemon: systemctl restart univention-mtpolicyd',
+        de: 'in die Datei sehen, was fehlt erneut anordnen (mtpolicyctl block) und den Dienst neu starten: systemctl restart univention-mtpolicyd',
       },
     },
   ]

@@ -10,9 +10,9 @@
 
 import { Name } from '../memory/name.ts'
 import { NameTable } from '../memory/name-table.ts'
-import { accountOf, type Decided } from './decided.ts'
+import { accountOf, type Decided, type Entry } from './decided.ts'
 import { PackedEntries } from './packed-entries.ts'
-import type { Periods } from './period.ts'
+import type { CountingPeriod, Periods } from './period.ts'
 
 /** Messages that are known at least, also after a restart. */
 export const REMEMBERED = 50_000
@@ -191,6 +191,35 @@ export class DecidedMessages {
   *all(): Iterable<readonly [message: string, decided: Decided]> {
     // Both at once: what is decided meanwhile may exchange them.
     for (const generation of [this.#older, this.#younger]) yield* generation?.all() ?? []
+  }
+
+  /**
+   * Whatever messages have counted for a subject in a period counts as nothing from now on. Passes on each
+   * message that is changed, and how it is known now.
+   */
+  *withoutAmounts(
+    period: CountingPeriod,
+    subject: string,
+  ): Iterable<readonly [message: string, decided: Decided]> {
+    const counted = (entry: Entry): boolean =>
+      entry.period === period && entry.subject === subject && entry.amount > 0
+    for (const generation of [this.#younger, this.#older]) {
+      for (const [message, decided] of generation?.all() ?? []) {
+        if (!decided.entries.some(counted)) continue
+        this.#named = message
+        const name = this.#name.of(message)
+        // What it was before is still in the older generation.
+        if (generation !== this.#younger && this.#younger.find(name, message)) continue
+        const entries = decided.entries.map(entry =>
+          counted(entry) ? { ...entry, amount: 0 } : entry,
+        )
+        // Told again, it must not be taken for the newest with its queue id.
+        const queue = this.findQueued(decided.queue) === message ? decided.queue : ''
+        const changed = { ...decided, queue, entries }
+        generation?.set(name, changed, accountOf(message))
+        yield [message, changed]
+      }
+    }
   }
 
   /** From now on, entries are in these periods. */

@@ -181,6 +181,19 @@ export class LocalLedger implements Ledger {
     return this.#store.used(this.#store.periods.of(counter, window), subject, now)
   }
 
+  reset(counter: string, subject: string, window: Period | Rolling, now: number): number {
+    this.#now = now
+    const store = this.#store
+    const period = store.periods.of(counter, window)
+    const used = store.used(period, subject, now)
+    store.clear(period, subject, now)
+    // What a message has counted there is gone: it must not be given back from what comes after.
+    for (const [message, decided] of this.#decided.withoutAmounts(period, subject)) {
+      store.remember(message, decided, false)
+    }
+    return used
+  }
+
   recipientOnlyServices(): readonly string[] {
     return this.#services.recipientOnly()
   }

@@ -45,6 +45,8 @@ export class LedgerSlot {
       expire: now => this.#ledger && this.#guard(ledger => ledger.expire(now)),
       used: (counter, subject, window, now) =>
         this.#guard(ledger => ledger.used(counter, subject, window, now)),
+      reset: (counter, subject, window, now) =>
+        this.#guard(ledger => ledger.reset(counter, subject, window, now)),
       recipientOnlyServices: () => this.#ledger?.recipientOnlyServices() ?? [],
     }
   }

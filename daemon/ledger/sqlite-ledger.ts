@@ -16,7 +16,7 @@ import { REMEMBERED } from './decided-messages.ts'
 import { type LedgerFile, openLedgerFile } from './file.ts'
 import { Folding } from './folding.ts'
 import { Journal } from './journal.ts'
-import { type CountingPeriod, Periods } from './period.ts'
+import { BUCKETS, bucketAt, type CountingPeriod, Periods } from './period.ts'
 import { DamagedLedger, type Durability } from './schema.ts'
 import type { LedgerStore } from './store.ts'
 
@@ -147,6 +147,16 @@ export class SqliteLedger implements LedgerStore {
     this.#now = now
     const name = this.#nameOf(subject)
     return this.#pages.addWithin(period, name, bucket, count, limit, now, this.#tell)
+  }
+
+  clear(period: CountingPeriod, subject: string, now: number): void {
+    if (this.used(period, subject, now) === 0) return
+    const current = bucketAt(period, now)
+    const around = period.bucketMilliseconds === 0 ? 0 : BUCKETS
+    // No bucket goes below 0, and none is further ahead than a window.
+    for (let bucket = current - around; bucket <= current + around; bucket++) {
+      this.addWithin(period, subject, bucket, -Number.MAX_SAFE_INTEGER, Infinity, now)
+    }
   }
 
   changeAll(changes: readonly Change[], now: number): number {

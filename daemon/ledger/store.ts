@@ -25,6 +25,8 @@ export interface LedgerStore {
     limit: number,
     now: number,
   ): number | undefined
+  /** Nothing is used in the period any more, nor in the window of a rolling one that ends at `now` or later. */
+  clear(period: CountingPeriod, subject: string, now: number): void
   /**
    * Makes all changes, or none: the number of the first that its limit does not allow, or -1. Throws with
    * nothing changed. What is passed to `remember` next may be the same array.

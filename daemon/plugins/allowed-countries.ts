@@ -25,6 +25,8 @@
  * <User> block, `countries` replaces the list for one account; `networks` are added to those that
  * everybody has.
  *
+ * `mtpolicyctl allow` accepts an account from other countries for a time.
+ *
  * The text for the mail user is in the `language` en, de or fr; `message` replaces it. Replies of SMTP
  * are ASCII, so the German text has no umlauts and the French one no accents.
  *
@@ -112,7 +114,10 @@ export const allowedCountries = definePlugin({
   name: 'AllowedCountries',
   summary: 'Accept authenticated mail only from listed countries.',
   blocks: ['User'],
-  facts: { country: fact<string>('client', 'Country of the client’s address.') },
+  facts: {
+    country: fact<string>('client', 'Country of the client’s address.'),
+    measure: fact<string>('decision', 'The measure of an administrator’s that was applied.'),
+  },
   settings: {
     countries,
     networks,
@@ -135,7 +140,7 @@ export const allowedCountries = definePlugin({
     reportEmpty(section, problems)
     const message = settings.message ?? MESSAGES[settings.language]
 
-    return (request, { facts }) => {
+    return (request, { facts, measures }) => {
       const account = request.account(settings.default_domain)
       if (account === '') return undefined
       const own = ofUser(account)
@@ -148,6 +153,10 @@ export const allowedCountries = definePlugin({
       if (allowed === undefined) return undefined
       if (country !== undefined && allowed.has(country)) return undefined
       if (isListed(address, settings.networks, own?.networks)) return undefined
+      if (country !== undefined && measures?.allow?.countries.includes(country)) {
+        facts.measure = 'allow'
+        return undefined
+      }
       if (country === undefined || !countryCodes.has(country)) {
         note(() => `${address} has no known country (${country ?? 'none'})`)
         if (settings.unknown_country === 'pass') return undefined

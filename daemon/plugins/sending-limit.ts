@@ -70,16 +70,18 @@
  * group are names and @domains, separated by commas, or a table of Postfix that has them as keys, such
  * as hash:/etc/postfix/newsletter. With `per = domain` there are <Domain> blocks only, with any other
  * `per` than these two none. A threshold that LDAP or SQL has put into the session, under the key that
- * `uc_threshold` names, comes before all of them.
+ * `uc_threshold` names, comes before all of them. So does, while it lasts, what `mtpolicyctl limit` has
+ * ordered for an account.
  *
  * `counter` names the count; by default it has the name of the block. Blocks with the same name, for
  * example in several virtual hosts, share a count, and must have the same `window`, `unit` and `per`.
  * If two blocks that share one judge the same mail, the first one decides.
  */
 
+import { accountName } from '../policy/account.ts'
 import { fact } from '../policy/facts.ts'
 import { type Context, definePlugin, type Limit, type Surroundings } from '../policy/plugin.ts'
-import type { Unit } from '../policy/ports/ledger.ts'
+import type { AccountMeasures } from '../policy/ports/measures.ts'
 import { fatal } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { Session } from '../policy/session.ts'
@@ -95,13 +97,14 @@ import {
 } from './limit/amount.ts'
 import { compareCounters } from './limit/counters.ts'
 import { excess, REJECT } from './limit/excess.ts'
+import { otherLimit } from './limit/other-limit.ts'
 import { OVERRIDES, readOverrides } from './limit/overrides.ts'
-import { ownText, timeText } from './limit/own-text.ts'
-import { limitOf, tooBig, tooManyRecipients, type Voice } from './limit/reaction.ts'
+import { ownText } from './limit/own-text.ts'
+import { beyondCap, limitOf, voiceOf } from './limit/reaction.ts'
 import { changed, type Rule, ruleOf, type Terms, withThreshold } from './limit/rule.ts'
 import { SUBJECTS, subjectOf } from './limit/subject.ts'
-import { LANGUAGES, wordings } from './limit/texts.ts'
-import { window, windowAt } from './limit/window.ts'
+import { LANGUAGES } from './limit/texts.ts'
+import { window, windowAt, writtenWindow } from './limit/window.ts'
 
 /** Longest name of a counter. */
 const MOST_CHARACTERS = 512
@@ -147,6 +150,7 @@ export const sendingLimit = definePlugin({
       'What is used of the limit that is closest to its end, this message included.',
     ),
     limit: fact<number | string>('decision', 'That limit.'),
+    measure: fact<string>('decision', 'The measure of an administrator’s that was applied.'),
     near: fact<string>('decision', 'Limits that this message has brought to their `warn_at`.'),
   },
   settings,
@@ -170,12 +174,35 @@ export const sendingLimit = definePlugin({
     const subjectFor = subjectOf(per, default_domain)
     const rolling = typeof values.window === 'string' ? undefined : values.window
     const windowOf = windowAt(values.window, timezone)
+    const windowText = writtenWindow(values.window)
+    surroundings.declareLimit({
+      ...{ name, unit, per, window: windowText },
+      counter: counterOf(written, unit),
+      windowAt: now => rolling ?? windowOf(now),
+      fold: account => accountName(account, default_domain),
+    })
+    const ordered = otherLimit(name, windowText, unit)
     const takesUsers = applies_to !== 'unauthenticated'
     const takesOthers = applies_to !== 'authenticated'
     let hasNoted = false
 
+    /** A measure's number comes before every other; the rest of the rule stays. */
+    function asOrdered(configured: Applied, measures: AccountMeasures, context: Context): Applied {
+      const number = ordered(measures)
+      if (number === undefined) return configured
+      context.facts.measure = 'limit'
+      const { rule, limit } = applied(withThreshold(configured.rule.terms, number))
+      return {
+        rule,
+        limit: { ...limit, saw: (...of) => ({ ...limit.saw?.(...of), measure: 'limit' }) },
+      }
+    }
+
     function count(ruled: Applied, subject: string, request: PolicyRequest, context: Context) {
-      const { rule, limit } = perMailRule?.(ruled, context.session) ?? ruled
+      const configured = perMailRule?.(ruled, context.session) ?? ruled
+      const { measures } = context
+      const { rule, limit } =
+        measures && per === 'user' ? asOrdered(configured, measures, context) : configured
       const { stage } = request
       const refusal = rule.isCapped ? beyondCap(rule, request, voice) : undefined
       if (unit === 'bytes' && stage !== 'END-OF-MESSAGE') {
@@ -206,36 +233,6 @@ export const sendingLimit = definePlugin({
 interface Applied {
   readonly rule: Rule
   readonly limit: Limit
-}
-
-function voiceOf(values: Values, counter: string, unit: Unit, surroundings: Surroundings): Voice {
-  const { name, ledger, timezone, note } = surroundings
-  return {
-    name,
-    ledger,
-    counter,
-    unit,
-    kind: values.per,
-    window: values.window,
-    wording: wordings[values.language],
-    text: values.text,
-    timeText: timeText(timezone),
-    note,
-  }
-}
-
-/** The refusal of a message that is too large by itself; undefined: it is not. */
-function beyondCap(rule: Rule, request: PolicyRequest, voice: Voice): string | undefined {
-  const { mostBytes, mostRecipients } = rule
-  if (mostBytes < Number.POSITIVE_INFINITY) {
-    // At RCPT the size is what the client has announced.
-    const size = request.count('size')
-    if (size > mostBytes) return tooBig(rule, size, voice)
-  }
-  // At RCPT it is 0, and the ledger knows how many there are.
-  if (mostRecipients === Number.POSITIVE_INFINITY) return undefined
-  const isOver = request.count('recipient_count') > mostRecipients
-  return isOver ? tooManyRecipients(rule, voice) : undefined
 }
 
 /** What the block says by itself, and what is wrong with it. */

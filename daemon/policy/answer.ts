@@ -10,6 +10,7 @@ import type { Clock } from '../system/clock.ts'
 import { describeError, LookupError } from '../system/errors.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import { rateLimited } from '../system/rate-limited.ts'
+import { blocked } from './blocked.ts'
 import { RequestFailure } from './chain.ts'
 import { LATE } from './deadline.ts'
 import type { FactNames } from './facts.ts'
@@ -19,6 +20,7 @@ import { LedgerEvents } from './ledger-event.ts'
 import { failureAnswer, type OnFailure } from './on-failure.ts'
 import type { Ledger } from './ports/ledger.ts'
 import type { Log } from './ports/log.ts'
+import type { Measures } from './ports/measures.ts'
 import type { PolicyRequest } from './request.ts'
 import { Session, type SessionCache } from './session.ts'
 import { SessionLoan } from './session-loan.ts'
@@ -36,6 +38,12 @@ export interface AnswerOptions extends VirtualHostsOptions {
   readonly sessions: SessionCache | undefined
   /** Where limits count; undefined: there is none. */
   readonly ledger: Ledger | undefined
+  /** What is ordered for single accounts; it comes before everything else. */
+  readonly measures: Measures
+  /** Cut from the names of accounts that are looked up there. */
+  readonly defaultDomain: string
+  /** What our own refusals are written in: en, de or fr. */
+  readonly language: string
   readonly log: Log
   readonly clock: Clock
   readonly factNames: FactNames
@@ -57,7 +65,7 @@ const PASSED: Verdict = { action: dunno, by: '' }
 const GRACE = 25
 
 export function makeAnswer(options: AnswerOptions): Answer {
-  const { log, clock, sessions, deadlineMilliseconds } = options
+  const { log, clock, sessions, measures, deadlineMilliseconds } = options
   const onFailure = options.observe ? 'dunno' : options.onFailure
   const hostOf = virtualHosts(options)
   const logRarely = rateLimited(clock, log.error)
@@ -130,6 +138,12 @@ export function makeAnswer(options: AnswerOptions): Answer {
     }
     if (log.debug >= 4)
       log.trace(`request for ${host.name}`, Object.fromEntries(request.attributes))
+    if (!measures.isEmpty) {
+      const account = request.account(options.defaultDomain)
+      if (account !== '') hearing.measures = measures.of(account, hearing.now)
+      const block = hearing.measures?.block
+      if (block) return concluded(hearing, blocked(hearing, block, options.language))
+    }
     try {
       const outcome = loan
         ? // A session may have been waited for.

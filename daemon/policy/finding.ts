@@ -15,6 +15,7 @@ export type Subject =
   | 'requests'
   | 'counts'
   | 'limits'
+  | 'measures'
   | 'GeoIP'
   | 'policy'
   | 'DNS'

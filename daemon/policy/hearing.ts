@@ -10,6 +10,7 @@ import type { LedgerEvents } from './ledger-event.ts'
 import type { Limit, Outcome } from './plugin.ts'
 import type { Claim, Ledger } from './ports/ledger.ts'
 import type { Log } from './ports/log.ts'
+import type { AccountMeasures } from './ports/measures.ts'
 import type { Place } from './problem.ts'
 import type { PolicyRequest } from './request.ts'
 import type { Session } from './session.ts'
@@ -66,6 +67,8 @@ export class Hearing implements ChainContext {
   #takeBacks: (() => MaybePromise<void>)[] | undefined
   #isTakenBack = false
   #counting: Counting<ChainContext> | undefined
+  /** What is ordered for the account. */
+  measures: AccountMeasures | undefined
   /** For the chain: the limit whose turn it is. */
   limit: Source<ChainContext> | undefined
 

@@ -65,7 +65,7 @@ export class Judged {
   uncounted(): Verdict {
     const { silent, action } = this.#verdict
     // Held back already, for a reason that comes first.
-    if (silent || isFailureAnswer(action)) return this.#told
+    if (silent || isFailureAnswer(action) || this.hearing.measures?.block) return this.#told
     const answer = failureAnswer(this.#docket.onFailure, 'counting')
     if (answer.kind === 'pass') return this.#told
     this.hearing.takeBack()

@@ -20,6 +20,7 @@ export function observing(ledger: Ledger): Ledger {
     disconnect: connection => ledger.disconnect(connection),
     expire: now => ledger.expire(now),
     used: (counter, subject, window, now) => ledger.used(counter, subject, window, now),
+    reset: (counter, subject, window, now) => ledger.reset(counter, subject, window, now),
     recipientOnlyServices: () => ledger.recipientOnlyServices(),
   }
 }

@@ -30,6 +30,7 @@ export function previewing(ledger: Ledger): Ledger {
     disconnect: () => undefined,
     expire: () => undefined,
     used: (counter, subject, window, now) => ledger.used(counter, subject, window, now),
+    reset: () => 0,
     recipientOnlyServices: () => ledger.recipientOnlyServices(),
   }
 }

@@ -10,6 +10,7 @@ import type { AnswerMeters } from '../policy/answer-tally.ts'
 import type { CodeFor } from '../policy/judged.ts'
 import type { History } from '../policy/ports/history.ts'
 import type { Log } from '../policy/ports/log.ts'
+import type { Measures } from '../policy/ports/measures.ts'
 import { RefusalCodes } from '../policy/refusal-codes.ts'
 import type { Connection, PolicyRequest } from '../policy/request.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
@@ -29,6 +30,7 @@ export interface ConversationOptions {
   readonly clock: Clock
   readonly slot: LedgerSlot
   readonly meters: AnswerMeters
+  readonly measures: Measures
   /** Told of each verdict besides the log and the meters. */
   readonly sinks: readonly VerdictSink[]
   /** Keys of endpoints that earlier configurations listened on. */
@@ -46,7 +48,7 @@ export interface RunningConversation extends Conversation {
 }
 
 export function makeConversation(options: ConversationOptions): RunningConversation {
-  const { clock, slot, meters, retiredKeys, log } = options
+  const { clock, slot, meters, measures, retiredKeys, log } = options
   let current: Generation
 
   const codes = new RefusalCodes()
@@ -62,7 +64,15 @@ export function makeConversation(options: ConversationOptions): RunningConversat
       : []
     const codeFor: CodeFor | undefined =
       history && ((request, action) => codes.of(request, action, () => history.nextCode()))
-    return makeEngine({ loaded, clock, log: to, sinks: [...sinks, ...kept], codeFor, retiredKeys })
+    return makeEngine({
+      loaded,
+      clock,
+      log: to,
+      measures,
+      sinks: [...sinks, ...kept],
+      codeFor,
+      retiredKeys,
+    })
   }
 
   const turn = makeTurn(

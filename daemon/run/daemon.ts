@@ -24,6 +24,7 @@ import { explain } from './explain.ts'
 import { Generation } from './generation.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { LogSwitch, type OpenedLog } from './log-switch.ts'
+import { MeasureOrders } from './measure-orders.ts'
 import { openMeters } from './meters.ts'
 import { makeParts, type Parts } from './parts.ts'
 import { type PidFile, pidFileFor } from './pid-file.ts'
@@ -74,6 +75,11 @@ export class Daemon {
       await this.#started.promise
       return why(this.#inForce, this.#parts.history(), given)
     },
+    order: given => this.#measured(orders => orders.order(given)),
+    release: given => this.#measured(orders => orders.release(given)),
+    reset: given => this.#measured(orders => orders.reset(given)),
+    measures: given => this.#measured(orders => orders.list(given)),
+    endedMeasures: given => this.#measured(orders => orders.listEnded(given)),
   }
 
   /** Resolves when the daemon answers; rejects with nothing left open. */
@@ -105,8 +111,17 @@ export class Daemon {
     })
   }
 
+  async #measured<T>(work: (orders: MeasureOrders) => T): Promise<Awaited<T>> {
+    await this.#started.promise
+    const { clock, measures, slot } = this.#parts
+    const { loaded } = this.#inForce.assembly
+    return await work(new MeasureOrders({ clock, book: measures, ledger: slot.ledger, loaded }))
+  }
+
   async #start(): Promise<void> {
     const undo = new UndoStack()
+    // Those of the host are for the daemon of the host's configuration.
+    if (this.#options.control) this.#parts.measures.open(this.#parts.clock.now())
     undo.push(() => this.#parts.destination.flush())
     undo.push(() => this.#parts.dns.close())
     undo.push(() => this.#parts.server.stop(0))
@@ -124,6 +139,7 @@ export class Daemon {
     }
     this.#housekeeping = startHousekeeping({
       slot: this.#parts.slot,
+      measures: this.#parts.measures,
       clock: this.#parts.clock,
       log: () => this.#log,
       timezone: () => this.#inForce.globals.timezone || undefined,
@@ -176,6 +192,7 @@ export class Daemon {
         paths: this.#options.paths,
         clock: this.#parts.clock,
         ledger: this.#parts.slot.ledger,
+        measures: this.#parts.measures,
         dns: this.#parts.dns,
         countries: this.#parts.countries,
         log: () => this.#log,
@@ -261,6 +278,7 @@ export class Daemon {
     this.#generation = next
     this.#parts.log.use(log)
     this.#parts.dns.setDeadline(dnsMilliseconds(next.globals))
+    this.#parts.measures.foldWith(next.assembly.loaded.defaultDomain)
     this.#parts.conversation.putInForce(next)
     this.#parts.mailLog.use(next.assembly.loaded.ledger ? next.globals.maillog : 'none')
     this.#notices.push(...next.notices)

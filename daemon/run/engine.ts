@@ -7,6 +7,7 @@ import type { Loaded } from '../config/load.ts'
 import { type Answer, makeAnswer } from '../policy/answer.ts'
 import type { CodeFor } from '../policy/judged.ts'
 import type { Log } from '../policy/ports/log.ts'
+import { type Measures, noMeasures } from '../policy/ports/measures.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 
@@ -19,6 +20,8 @@ export interface EngineOptions {
   readonly sinks: readonly VerdictSink[]
   /** Gives refusals their codes; undefined: they have none. */
   readonly codeFor?: CodeFor | undefined
+  /** The default: there are none. */
+  readonly measures?: Measures
   readonly retiredKeys?: ReadonlySet<string>
   /** Note every plugin's step. */
   readonly isTraced?: boolean
@@ -28,7 +31,8 @@ const NONE: ReadonlySet<string> = new Set()
 
 export function makeEngine(options: EngineOptions): Answer {
   const { loaded, clock, log, sinks, codeFor, retiredKeys = NONE, isTraced = false } = options
-  const { globals, hosts, sessions, ledger, factNames } = loaded
+  const { measures = noMeasures } = options
+  const { globals, hosts, sessions, ledger, factNames, defaultDomain, language } = loaded
   return makeAnswer({
     hosts,
     retiredKeys,
@@ -38,6 +42,9 @@ export function makeEngine(options: EngineOptions): Answer {
     observe: globals.mode === 'observe',
     sessions,
     ledger,
+    measures,
+    defaultDomain,
+    language,
     factNames,
     log,
     clock,

@@ -12,6 +12,7 @@ import { configFiles } from '../config/files.ts'
 import type { Globals } from '../config/globals.ts'
 import { rememberedFiles } from '../config/remembered-files.ts'
 import type { Answer } from '../policy/answer.ts'
+import type { Measures } from '../policy/ports/measures.ts'
 import { formatProblem, type Notice, type Problem } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { Cancel, Clock } from '../system/clock.ts'
@@ -29,7 +30,9 @@ export class UnusableConfiguration extends Error {
 }
 
 /** What the requests of all generations share. */
-export type Shared = Omit<AssemblyOptions, 'file' | 'text' | 'files' | 'isRehearsal'>
+export type Shared = Omit<AssemblyOptions, 'file' | 'text' | 'files' | 'isRehearsal'> & {
+  readonly measures: Measures
+}
 
 /**
  * After the last request has been answered or has timed out: what it began without waiting for it, such
@@ -43,6 +46,7 @@ export class Generation {
   readonly #clock: Clock
   readonly #notices: readonly Notice[]
   readonly #options: AssemblyOptions
+  readonly #measures: Measures
   /** Made when it is first used. */
   #rehearsal: Promise<Rehearsal> | undefined
   #phase: 'serving' | 'retired' | 'closed' = 'serving'
@@ -52,21 +56,27 @@ export class Generation {
   #cancelClose: Cancel | undefined
 
   /** Reads and assembles; starts nothing. Rejects with UnusableConfiguration. */
-  static async prepare(source: Source, shared: Shared): Promise<Generation> {
+  static async prepare(source: Source, { measures, ...shared }: Shared): Promise<Generation> {
     const { file, text } = source
     const options = { ...shared, file, text, files: rememberedFiles(configFiles) }
     const assembly = await assemble(options)
-    if (assembly.isUsable) return new Generation(assembly, source, options)
+    if (assembly.isUsable) return new Generation(assembly, source, options, measures)
     assembly.close()
     throw new UnusableConfiguration(assembly.problems)
   }
 
-  private constructor(assembly: Assembly, { origin, notices }: Source, options: AssemblyOptions) {
+  private constructor(
+    assembly: Assembly,
+    { origin, notices }: Source,
+    options: AssemblyOptions,
+    measures: Measures,
+  ) {
     this.assembly = assembly
     this.origin = origin
     this.#notices = notices
     this.#clock = options.clock
     this.#options = options
+    this.#measures = measures
   }
 
   get globals(): Globals {
@@ -107,7 +117,7 @@ export class Generation {
   rehearse(request: PolicyRequest): Promise<Rehearsed> {
     if (this.#phase === 'closed') return Promise.reject(new Error('the daemon is stopping'))
     if (!this.#rehearsal) {
-      const rehearsal = rehearsalOf(this.#options)
+      const rehearsal = rehearsalOf(this.#options, this.#measures)
       // What has failed is tried again.
       rehearsal.catch(() => {
         this.#rehearsal = undefined

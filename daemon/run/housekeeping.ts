@@ -1,6 +1,6 @@
 /**
  * What the ledger needs now and then: counts are written to its file, old days are deleted, a file that
- * is damaged or was deleted is repaired, a backup is made.
+ * is damaged or was deleted is repaired, a backup is made. And measures whose time has passed are ended.
  *
  * One after the other: during a backup the disk is busy, and folding waits for the disk. In small
  * steps: no request waits for them.
@@ -26,6 +26,8 @@ const PROBES_ARE_ONE_IN = 100
 
 export interface HousekeepingOptions {
   readonly slot: LedgerSlot
+  /** Ends measures; may throw. */
+  readonly measures?: { endExpired(now: number): void }
   /** The default is the system's. */
   readonly clock?: Clock
   readonly log: () => Log
@@ -40,6 +42,7 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
 
 export class Housekeeping {
   readonly #slot: LedgerSlot
+  readonly #measures: HousekeepingOptions['measures']
   readonly #clock: Clock
   readonly #log: () => Log
   readonly #timezone: () => string | undefined
@@ -49,13 +52,16 @@ export class Housekeeping {
   #backedUpAt: number
   /** No recovery is tried before. */
   #nextProbeAt: number
+  /** No measure is ended before. */
+  #nextEndAt: number
   readonly #reportUnfolded: (message: string) => void
   /** Undefined while it is at work. */
   #cancel: (() => void) | undefined
   #isStopped = false
 
-  constructor({ slot, clock = systemClock, log, timezone }: HousekeepingOptions) {
+  constructor({ slot, measures, clock = systemClock, log, timezone }: HousekeepingOptions) {
     this.#slot = slot
+    this.#measures = measures
     this.#clock = clock
     this.#log = log
     this.#timezone = timezone
@@ -64,6 +70,7 @@ export class Housekeeping {
     // The first one is made a minute after the start.
     this.#backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + FOLD_MILLISECONDS
     this.#nextProbeAt = clock.elapsed()
+    this.#nextEndAt = clock.elapsed()
     this.#reportUnfolded = rateLimited(clock, message => log().error(message))
     this.#wait()
   }
@@ -85,6 +92,7 @@ export class Housekeeping {
   }
 
   async #keepHouse(): Promise<void> {
+    if (this.#clock.elapsed() >= this.#nextEndAt) this.#endMeasures()
     if (this.#clock.elapsed() >= this.#nextProbeAt) await this.#recover()
     if (!this.#slot.isOpen) return
     const now = this.#clock.elapsed()
@@ -94,6 +102,16 @@ export class Housekeeping {
     } else if (this.#slot.shouldFoldNow || now - this.#foldedAt >= FOLD_MILLISECONDS) {
       this.#foldedAt = now
       await this.#foldAndForget()
+    }
+  }
+
+  #endMeasures(): void {
+    try {
+      this.#measures?.endExpired(this.#clock.now())
+    } catch (error) {
+      // None of them is in force any more: this is for the records.
+      this.#nextEndAt = this.#clock.elapsed() + FOLD_MILLISECONDS
+      this.#log().error(`could not record the end of measures: ${describeError(error)}`)
     }
   }
 

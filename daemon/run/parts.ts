@@ -10,6 +10,7 @@ import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
 import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
+import { MeasureBook } from '../measures/book.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { History } from '../policy/ports/history.ts'
 import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
@@ -43,6 +44,7 @@ export interface Parts {
   readonly nearLimits: NearLimits
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
+  readonly measures: MeasureBook
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -84,11 +86,13 @@ export function makeParts(
     if (verdicts.isHeard) verdicts.publish(verdictFields(record))
   }
   const nearLimits = new NearLimits()
+  const measures = new MeasureBook(paths.measures, () => log.log)
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
     slot,
     meters: answers,
+    measures,
     sinks: [watch, nearLimits.note],
     retiredKeys,
     log: () => log.log,
@@ -132,6 +136,7 @@ export function makeParts(
     verdicts,
     nearLimits,
     history,
+    measures,
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
 }

@@ -10,6 +10,7 @@ import { silentLog } from '../assembly/configuration.ts'
 import type { Loaded } from '../config/load.ts'
 import type { FactValue } from '../policy/facts.ts'
 import type { Step } from '../policy/hearing.ts'
+import { type Measures, noMeasures } from '../policy/ports/measures.ts'
 import { formatProblem } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { Decision, Verdict } from '../policy/verdict.ts'
@@ -31,10 +32,13 @@ export interface Rehearsal {
 }
 
 /** A configuration's second assembly. Rejects if it cannot be used: something it names has gone. */
-export async function rehearsalOf(options: AssemblyOptions): Promise<Rehearsal> {
+export async function rehearsalOf(
+  options: AssemblyOptions,
+  measures: Measures,
+): Promise<Rehearsal> {
   const assembly = await assemble({ ...options, log: () => silentLog, isRehearsal: true })
   const { loaded, isUsable, problems, close } = assembly
-  if (isUsable) return { rehearse: rehearser(loaded, options.clock), close }
+  if (isUsable) return { rehearse: rehearser(loaded, options.clock, measures), close }
   close()
   throw new Error(problems.map(formatProblem).join('\n'))
 }
@@ -43,11 +47,13 @@ export async function rehearsalOf(options: AssemblyOptions): Promise<Rehearsal> 
 export function rehearser(
   loaded: Loaded,
   clock: Clock,
+  measures: Measures = noMeasures,
 ): (request: PolicyRequest) => Promise<Rehearsed> {
   const answer = makeEngine({
     loaded: { ...loaded, sessions: undefined },
     clock,
     log: silentLog,
+    measures,
     sinks: [],
     isTraced: true,
   })

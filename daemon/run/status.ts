@@ -40,6 +40,10 @@ export async function statusOf(
     dns: parts.dns.status(),
     recipientOnlyServices: await slot.ledger.recipientOnlyServices(),
     mailLog: parts.mailLog.status(),
+    measures: {
+      inForce: parts.measures.inForce(parts.clock.now()).length,
+      problem: parts.measures.problem,
+    },
     nearLimits: parts.nearLimits.list(parts.clock.now()),
     plugins: loaded.links.map(({ host, path, link }) => ({
       host,

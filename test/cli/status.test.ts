@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import { daemonClient } from '../../daemon/cli/daemon-client.ts'
-import type { DaemonStatus, WhyAnswer } from '../../daemon/control/protocol.ts'
+import type { DaemonStatus } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import { runCommand } from '../support/command.ts'
+import { idleControl } from '../support/idle-control.ts'
 
 const QUIET: DaemonStatus['dns'] = {
   servers: ['192.0.2.53'],
@@ -17,14 +18,6 @@ const QUIET: DaemonStatus['dns'] = {
   failures: 0,
   silent: [],
   refusing: [],
-}
-
-const NOTHING_REFUSED: WhyAnswer = {
-  refusal: undefined,
-  others: [],
-  days: 90,
-  origin: 'variables',
-  decider: undefined,
 }
 
 const WELL: Omit<DaemonStatus, 'dns'> = {
@@ -58,11 +51,8 @@ async function statusOf(
   const root = mkdtempSync(join(tmpdir(), 'status-'))
   const paths = pathsBelow(root)
   const server = await serveControl(paths.control, {
+    ...idleControl,
     status: () => ({ ...WELL, dns, ...(mailLog && { mailLog }) }),
-    reload: () => [],
-    explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
-    why: () => NOTHING_REFUSED,
-    async *watch() {},
   })
   t.teardown(() => {
     server.close()

@@ -8,12 +8,9 @@ import t, { type Test } from 'tap'
 import { Broadcast } from '../../daemon/control/broadcast.ts'
 import { callDaemon, followDaemon } from '../../daemon/control/client.ts'
 import type { Control, WatchedVerdict } from '../../daemon/control/control.ts'
-import {
-  type DaemonStatus,
-  readSocketBeside,
-  type WhyAnswer,
-} from '../../daemon/control/protocol.ts'
+import { type DaemonStatus, readSocketBeside } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
+import { idleControl } from '../support/idle-control.ts'
 
 /** A folder with a path short enough for a socket. */
 function socketIn(t: Test): string {
@@ -22,23 +19,14 @@ function socketIn(t: Test): string {
   return join(folder, 'control.sock')
 }
 
-const NOTHING_REFUSED: WhyAnswer = {
-  refusal: undefined,
-  others: [],
-  days: 90,
-  origin: 'variables',
-  decider: undefined,
-}
 const STATUS = { version: '1' } as DaemonStatus
 
 async function serve(t: Test, more: Partial<Control> = {}): Promise<string> {
   const path = socketIn(t)
   const server = await serveControl(path, {
+    ...idleControl,
     status: () => STATUS,
     reload: () => ['a warning'],
-    async *watch() {},
-    explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
-    why: () => NOTHING_REFUSED,
     ...more,
   })
   t.teardown(() => server.close())

@@ -62,6 +62,12 @@ t.test('the running daemon, by what it reports of itself', async t => {
       ['warning counts-not-durable (counts)'],
     ],
     ['counts not needed', { store: { ...WELL.store, state: 'not used' } }, []],
+    ['measures in force', { measures: { inForce: 3, problem: undefined } }, []],
+    [
+      'measures that are lost',
+      { measures: { inForce: 0, problem: '/state/measures.json could not be used' } },
+      ['warning measures-lost (measures)'],
+    ],
     ['old countries', { geoip: { ...WELL.geoip, ageDays: 365 } }, ['warning geoip-old (GeoIP)']],
     ['almost old countries', { geoip: { ...WELL.geoip, ageDays: 364.9 } }, []],
     [

@@ -116,6 +116,13 @@ function remote(host: Ledger) {
           third as Claim['window'],
           fourth as number,
         )
+      case 'reset':
+        return await host.reset(
+          first as string,
+          second as string,
+          third as Claim['window'],
+          fourth as number,
+        )
       case 'disconnect':
         return await host.disconnect(first as number)
       case 'expire':
@@ -139,6 +146,7 @@ function remote(host: Ledger) {
     disconnect: connection => call('disconnect', connection),
     expire: now => call('expire', now),
     used: (...what) => call('used', ...what),
+    reset: (...what) => call('reset', ...what),
     recipientOnlyServices: () => call('recipientOnlyServices'),
   }
   return { ledger, trips: () => trips }

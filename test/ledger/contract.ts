@@ -124,6 +124,7 @@ export function ledgerContract(name: string, make: (t: Test) => Subject | Promis
   manyLimitStories(story)
   windowStories(story)
   giveBackStories(story)
+  resetStories(story)
 }
 
 type Story = (title: string, work: (t: Test, desk: Desk) => Promise<void>) => void
@@ -694,6 +695,83 @@ function windowStories(story: Story): void {
     await desk.judge({ ...message, claims: [desk.hourly({ counter: 'default' })] })
     t.equal(await desk.used(), 0)
     t.equal(await desk.usedFor(desk.hourly({ counter: 'default' })), 2)
+  })
+}
+
+function resetStories(story: Story): void {
+  const end = { stage: 'END-OF-MESSAGE', instance: 'a', recipients: 3 } as const
+  const queueId = '4ZxGkq0Lz1z9rxJ'
+  const both = (desk: Desk): Claim[] => [desk.claim(), desk.hourly()]
+  const reset = async (desk: Desk, { counter, subject, window }: Claim): Promise<number> =>
+    await desk.ledger.reset(counter, subject, window, desk.now)
+
+  story(
+    'a count that was reset begins again, for this account and window alone, also after a restart',
+    async (t, desk) => {
+      const [day, hour] = [desk.claim(), desk.hourly()]
+      const bobs = desk.claim({ subject: 'bob' })
+      await desk.judge({ ...end, claims: both(desk) })
+      await desk.judge({ ...end, account: 'bob', claims: [bobs] })
+      t.equal(await reset(desk, day), 3)
+      const counts = async () => [
+        await desk.usedFor(day),
+        await desk.usedFor(hour),
+        await desk.usedFor(bobs),
+      ]
+      t.same(await counts(), [0, 3, 3])
+      await desk.restart()
+      if (await desk.restart()) t.same(await counts(), [0, 3, 3])
+      t.match(await desk.judge({ ...end, instance: 'b', recipients: 5 }), { used: 5 }, 'all of it')
+      t.equal(await reset(desk, hour), 3)
+      t.equal(await desk.usedFor(hour), 0)
+      t.equal(await reset(desk, hour), 0)
+    },
+  )
+
+  story('every part of a rolling window begins again', async (t, desk) => {
+    desk.limit = 100
+    for (let minute = 0; minute < 60; minute++) {
+      await desk.judge({ ...end, instance: `m${minute}`, recipients: 1, claims: [desk.hourly()] })
+      desk.now += MINUTE
+    }
+    t.equal(await reset(desk, desk.hourly()), 60)
+    t.equal(await desk.usedFor(desk.hourly()), 0)
+    desk.now -= HOUR
+    t.equal(await desk.usedFor(desk.hourly()), 0, 'also where the clock is set back')
+  })
+
+  story('mail from before a reset gives nothing back of the mail after it', async (t, desk) => {
+    await desk.judge({ ...end, recipients: 2, queueId, claims: both(desk) })
+    await reset(desk, desk.claim())
+    await desk.judge({ ...end, instance: 'b', recipients: 3, claims: both(desk) })
+    t.same(await desk.ledger.giveBack({ queueId }, desk.now), {
+      account: 'alice',
+      amounts: [{ counter: 'hourly', subject: 'alice', amount: 2 }],
+    })
+    t.equal(await desk.used(), 3)
+    t.equal(await desk.usedFor(desk.hourly()), 3)
+    if (await desk.restart()) t.equal(await desk.used(), 3)
+  })
+
+  story('nor does it after a restart', async (t, desk) => {
+    await desk.judge({ ...end, queueId })
+    await reset(desk, desk.claim())
+    await desk.restart()
+    await desk.judge({ ...end, instance: 'b', recipients: 1 })
+    await desk.ledger.giveBack({ queueId }, desk.now)
+    await desk.ledger.takeBack({ ...end, account: 'alice', service: '192.0.2.1:587' }, desk.now)
+    t.equal(await desk.used(), 1)
+  })
+
+  story('a message that is open at a reset counts once, at its end', async (t, desk) => {
+    const recipient = { stage: 'RCPT', instance: 'a', recipient: 'x' } as const
+    t.match(await desk.judge(recipient), { used: 1 })
+    t.equal(await reset(desk, desk.claim()), 0, 'it was not counted yet')
+    t.match(await desk.judge({ ...recipient, recipient: 'y' }), { used: 2 }, 'still reserved')
+    await desk.judge({ ...end, stage: 'DATA', recipients: 2 })
+    t.equal(await reset(desk, desk.claim()), 2)
+    t.match(await desk.judge({ ...end, recipients: 2 }), { accepted: true, used: 2 })
+    t.match(await desk.judge({ ...end, recipients: 2 }), { repeated: true, used: 2 })
   })
 }
 

@@ -268,6 +268,23 @@ export class LedgerModel {
     this.now = Math.max(0, ...[...this.decided.values()].map(({ at }) => at))
   }
 
+  /** What was counted, which counts no more. */
+  reset(claim: Claim, now: number): number {
+    const used = this.used(claim, now)
+    const { counter, subject, window } = placeOf(claim, now)
+    const isThere = (one: Place): boolean =>
+      one.counter === counter && one.subject === subject && one.window === window
+    this.now = now
+    this.counted = this.counted.filter(one => !isThere(one))
+    for (const [message, verdict] of this.decided) {
+      if (!verdict.entries.some(one => isThere(one) && one.amount > 0)) continue
+      const entries = verdict.entries.map(one => (isThere(one) ? { ...one, amount: 0 } : one))
+      const queue = this.queued.get(verdict.queue) === message ? verdict.queue : ''
+      this.decided.set(message, { ...verdict, queue, entries })
+    }
+    return used
+  }
+
   used(claim: Claim, now: number): number {
     return this.#usedAt(placeOf(claim, now), now)
   }

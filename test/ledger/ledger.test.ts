@@ -207,7 +207,7 @@ const event = fc.record({
 const change = fc.record({
   what: fc.constantFrom(
     ...(['disconnect', 'restart', 'kill', 'next day', 'an hour later', 'limit'] as const),
-    ...(['take back', 'give back', 'give back', 'an hour back', 'a month later'] as const),
+    ...(['take back', 'give back', 'give back', 'an hour back', 'a month later', 'reset'] as const),
   ),
   connection: fc.integer({ min: 1, max: 3 }),
   limit: fc.constantFrom(0, 2, 5, 9, Number.POSITIVE_INFINITY),
@@ -348,7 +348,18 @@ class Comparison {
         break
       case 'give back':
         this.#giveBack(queueIdOf(step.message), world.now + step.loggedAfter)
+        break
+      case 'reset':
+        this.#reset(accounts[step.message % 2] ?? '', COUNTERS[step.connection * 2 - 1] ?? '')
     }
+  }
+
+  #reset(account: string, counter: string): void {
+    const { ledger, now } = this.world
+    const claim = limitsOf(account, now, 0).find(one => one.counter === counter)
+    if (!claim) throw new Error(`no counter ${counter}`)
+    const used = ledger.reset(counter, claim.subject, claim.window, now)
+    same('reset', used, this.#model.reset(claim, now))
   }
 
   #giveBack(queueId: string, at: number): void {

@@ -312,6 +312,7 @@ t.test('a ledger that does not work costs the count, not the mail', async t => {
     disconnect: () => undefined,
     expire: () => undefined,
     used: fail,
+    reset: () => 0,
     recipientOnlyServices: () => [],
   }
   const world = await makeWorld(chain(plugin('SendingLimit', 'threshold = 1')), { ledger: broken })

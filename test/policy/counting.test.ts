@@ -47,6 +47,10 @@ class Book implements Ledger {
   used(counter: string): number {
     return this.#used(counter)
   }
+  reset(): number {
+    return 0
+  }
+
   recipientOnlyServices(): string[] {
     return []
   }

@@ -72,6 +72,11 @@ export class MemoryStore implements LedgerStore {
     return this.#usedAt(period, subject, now)
   }
 
+  clear(period: CountingPeriod, subject: string): void {
+    const place = this.#placeOf(period, subject)
+    this.#change(contents => void contents.sums.delete(place))
+  }
+
   changeAll(changes: readonly Change[], now: number): number {
     return changeOneByOne(this, changes, now)
   }

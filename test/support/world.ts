@@ -25,6 +25,7 @@ import type { Resolver } from '../../daemon/policy/ports/dns.ts'
 import type { KeyValueStore } from '../../daemon/policy/ports/key-value.ts'
 import type { Ledger } from '../../daemon/policy/ports/ledger.ts'
 import type { Fields, Log } from '../../daemon/policy/ports/log.ts'
+import type { Measures } from '../../daemon/policy/ports/measures.ts'
 import type { Outside } from '../../daemon/policy/ports/outside.ts'
 import { formatProblem, type Problem } from '../../daemon/policy/problem.ts'
 import { previewing, readingOnly } from '../../daemon/policy/rehearsal.ts'
@@ -70,6 +71,7 @@ export interface WorldOptions {
   readonly ledger?: Ledger
   /** Rehearse with the counts and databases of this one (`daemon/policy/rehearsal.ts`). */
   readonly rehearses?: World
+  readonly measures?: Measures
   readonly dns?: Resolver
   /** Told of each verdict. */
   readonly sinks?: readonly VerdictSink[]
@@ -210,6 +212,7 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
   const answer = makeEngine({
     loaded: { ...loaded, globals: { ...loaded.globals, request_timeout } },
     clock,
+    ...(options.measures && { measures: options.measures }),
     log: recordingLog(errors),
     sinks: [record => void verdicts.push(verdictFields(record)), ...(options.sinks ?? [])],
   })

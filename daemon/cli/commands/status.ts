@@ -127,6 +127,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     requestLine(daemon),
     ...about('counts', `${store.state} (${store.path})`),
     ...about('limits'),
+    ...about('measures', measuresText(daemon.measures?.inForce ?? 0)),
     ...about('GeoIP', countryText(geoip)),
     ...about('policy', policy),
     ...about('DNS', dns.questions === 0 ? undefined : dnsText(dns)),
@@ -156,6 +157,12 @@ function timeText(since: string): string {
 function countryText({ builtAt, ageDays }: DaemonStatus['geoip']): string {
   const days = ageDays === undefined ? '?' : Math.floor(ageDays)
   return `data of ${builtAt?.slice(0, 10) ?? 'unknown date'}, ${days} days old`
+}
+
+/** Undefined, as a rule: there is nothing to say. */
+function measuresText(inForce: number): string | undefined {
+  if (inForce === 0) return undefined
+  return `${inForce} in force for single accounts; see mtpolicyctl measures`
 }
 
 function mailLogText({ source, givenBack }: MailLogStatus): string {

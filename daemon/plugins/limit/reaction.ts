@@ -1,15 +1,16 @@
 /** What a limit answers once the ledger has told it where a mail stands. */
 
 import { fillTemplate } from '../../policy/fields.ts'
-import type { Context, Limit, MaybePromise, Outcome } from '../../policy/plugin.ts'
+import type { Context, Limit, MaybePromise, Outcome, Surroundings } from '../../policy/plugin.ts'
 import type { Claim, Ledger, LedgerEvent, Standing, Unit } from '../../policy/ports/ledger.ts'
+import type { PolicyRequest } from '../../policy/request.ts'
 import { reject } from '../../policy/verdict.ts'
 import { whenReady } from '../../system/maybe-promise.ts'
 import { amountOf, scaleOf } from './amount.ts'
-import type { Placeholder } from './own-text.ts'
+import { type Placeholder, timeText } from './own-text.ts'
 import type { Rule } from './rule.ts'
 import { NULL_SENDER, type SubjectKind } from './subject.ts'
-import { wordings } from './texts.ts'
+import { type LANGUAGES, wordings } from './texts.ts'
 import type { LimitWindow } from './window.ts'
 import type { Wording } from './wording.ts'
 
@@ -28,6 +29,33 @@ export interface Voice {
   /** A moment, as people read it. */
   timeText(at: number): string
   note(message: () => string): void
+}
+
+/** @param values of the block's options */
+export function voiceOf(
+  values: {
+    readonly per: SubjectKind
+    readonly window: LimitWindow
+    readonly language: (typeof LANGUAGES)[number]
+    readonly text: string | undefined
+  },
+  counter: string,
+  unit: Unit,
+  surroundings: Surroundings,
+): Voice {
+  const { name, ledger, timezone, note } = surroundings
+  return {
+    name,
+    ledger,
+    counter,
+    unit,
+    kind: values.per,
+    window: values.window,
+    wording: wordings[values.language],
+    text: values.text,
+    timeText: timeText(timezone),
+    note,
+  }
 }
 
 /** A refusal without a text of its own: it gets the limit's. */
@@ -74,13 +102,27 @@ function beforeIt({ accepted, used }: Standing, amount: number): number {
   return accepted ? Math.max(0, used - amount) : used
 }
 
-export function tooManyRecipients({ mostRecipients }: Rule, { wording }: Voice): string {
+function tooManyRecipients({ mostRecipients }: Rule, { wording }: Voice): string {
   return reject(`5.5.3 ${wording.tooManyRecipients(mostRecipients)}`)
 }
 
 /** `size`: bytes. */
-export function tooBig({ mostBytes }: Rule, size: number, { wording }: Voice): string {
+function tooBig({ mostBytes }: Rule, size: number, { wording }: Voice): string {
   return reject(`5.3.4 ${wording.tooBig(mostBytes, size)}`)
+}
+
+/** The refusal of a message that is too large by itself; undefined: it is not. */
+export function beyondCap(rule: Rule, request: PolicyRequest, voice: Voice): string | undefined {
+  const { mostBytes, mostRecipients } = rule
+  if (mostBytes < Number.POSITIVE_INFINITY) {
+    // At RCPT the size is what the client has announced.
+    const size = request.count('size')
+    if (size > mostBytes) return tooBig(rule, size, voice)
+  }
+  // At RCPT it is 0, and the ledger knows how many there are.
+  if (mostRecipients === Number.POSITIVE_INFINITY) return undefined
+  const isOver = request.count('recipient_count') > mostRecipients
+  return isOver ? tooManyRecipients(rule, voice) : undefined
 }
 
 /** Notes that this mail has brought what is used to the rule's `warn_at`. */

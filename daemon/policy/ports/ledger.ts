@@ -150,6 +150,18 @@ export interface Ledger {
     window: Period | Rolling,
     now: number,
   ): MaybePromise<number>
+  /**
+   * The count of a subject begins again: nothing that was counted until now is in this window any more, and
+   * a message that was counted gives nothing back. What is reserved stays reserved; where a request about
+   * such a message comes again, it counts as if for the first time. What was counted, in the unit. It is
+   * durable once `settle` has returned.
+   */
+  reset(
+    counter: string,
+    subject: string,
+    window: Period | Rolling,
+    now: number,
+  ): MaybePromise<number>
   /** SMTP services that send requests at RCPT only; there, aborted messages are counted too. */
   recipientOnlyServices(): MaybePromise<readonly string[]>
 }

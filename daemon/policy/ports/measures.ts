@@ -4,7 +4,7 @@
  */
 
 interface Ordered {
-  /** Whom it is for, folded as for counting. */
+  /** Whom it is for, folded as for counting; the configuration's default domain may be part of it. */
   readonly account: string
   /** When it ends by itself; undefined: when it is released. */
   readonly until: number | undefined
@@ -29,9 +29,9 @@ export interface Allowance extends Ordered {
 /** Another number for the account's limits of that window. */
 export interface OtherLimit extends Ordered {
   readonly kind: 'limit'
-  /** As SendingLimit's `window`: `day`, `1h`. */
+  /** As SendingLimit's `window`, `day` or `1h`, for limits of recipients; or the name of a limit's block. */
   readonly window: string
-  /** Infinity: unlimited. */
+  /** In the limit's unit; Infinity: unlimited. */
   readonly threshold: number
 }
 
@@ -45,12 +45,14 @@ export interface AccountMeasures {
 }
 
 export interface Measures {
+  /** True, and so for nearly all mail: there is nothing to ask `of`. */
+  readonly isEmpty: boolean
   /**
-   * What is in force for an account, folded as for counting; undefined, and for nearly all mail at once:
+   * What is in force for an account, folded as for counting, with or without its default domain; undefined:
    * nothing is.
    */
   of(account: string, now: number): AccountMeasures | undefined
 }
 
 /** Where none can be ordered: a check of a file, a test. */
-export const noMeasures: Measures = { of: () => undefined }
+export const noMeasures: Measures = { isEmpty: true, of: () => undefined }

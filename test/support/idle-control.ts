@@ -1,0 +1,20 @@
+/** A daemon at the other end of the control socket that has nothing to say; tests replace what they need. */
+
+import type { Control } from '../../daemon/control/control.ts'
+
+const unexpected = (): never => {
+  throw new Error('not expected in this test')
+}
+
+export const idleControl: Control = {
+  status: unexpected,
+  reload: () => [],
+  async *watch() {},
+  explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
+  why: unexpected,
+  order: unexpected,
+  release: unexpected,
+  reset: unexpected,
+  measures: () => ({ items: [], hasMore: false }),
+  endedMeasures: () => ({ items: [], hasMore: false }),
+}
