@@ -9,7 +9,14 @@ import { filled } from '../text/wrap.ts'
 import type { Host } from './host.ts'
 
 /** What the shell offers in a place. */
-export type Offer = 'files' | 'directories' | 'variables' | 'assignments' | readonly string[]
+export type Offer =
+  | 'files'
+  | 'directories'
+  | 'variables'
+  | 'assignments'
+  | 'accounts'
+  | 'codes'
+  | readonly string[]
 
 export interface OptionDeclaration {
   /** number: a whole number of at most four digits. */
@@ -60,6 +67,7 @@ export type ParsedValues = Readonly<
 /** The headings under which commands are listed. */
 export const groups = {
   daemon: 'The daemon',
+  accounts: 'Accounts',
   variables: 'The host variables',
   postfix: 'Postfix',
   package: 'The package (its installation runs these by itself)',

@@ -5,14 +5,28 @@
 
 import type { Verdict } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
-import type { ExplainArguments, WatchArguments, WatchedVerdict } from '../control/control.ts'
-import type { ControlReply, DaemonStatus, Explanation } from '../control/protocol.ts'
+import type {
+  ExplainArguments,
+  PrefixArguments,
+  TopArguments,
+  UserArguments,
+  WatchArguments,
+  WatchedVerdict,
+} from '../control/control.ts'
+import type {
+  AccountReport,
+  ControlReply,
+  DaemonStatus,
+  Explanation,
+  TopSenders,
+} from '../control/protocol.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
 import type { CommitOptions } from '../registry/commit.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Clock } from '../system/clock.ts'
 import type { Run } from '../system/external-program.ts'
+import type { Screen } from './screen.ts'
 
 export interface Host {
   readonly paths: Paths
@@ -20,6 +34,8 @@ export interface Host {
   readonly clock: Pick<Clock, 'now'>
   out(text: string): void
   err(text: string): void
+  /** Undefined: the output is not a terminal. */
+  readonly screen: Screen | undefined
   /** The text of a file; `-`: of standard input. Throws if it cannot be read. */
   read(file: string): string
   /** Runs another program. */
@@ -39,6 +55,13 @@ export interface DaemonClient {
   reload(): Promise<ControlReply<readonly string[]> | undefined>
   /** How a request would be answered; undefined if no daemon runs. */
   explain(given: ExplainArguments): Promise<ControlReply<Explanation> | undefined>
+  /** Who sends most; undefined if no daemon runs. */
+  top(given: TopArguments): Promise<ControlReply<TopSenders> | undefined>
+  /** What is known of an account; undefined if no daemon runs. */
+  user(given: UserArguments): Promise<ControlReply<AccountReport> | undefined>
+  /** What the shell offers: at once, and nothing if there is any difficulty. */
+  accounts(given: PrefixArguments): Promise<readonly string[]>
+  codes(given: PrefixArguments): Promise<readonly string[]>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
 }

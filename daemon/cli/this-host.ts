@@ -21,6 +21,7 @@ import type { DaemonClient, Host, RegistryAccess } from './host.ts'
 import { wantsRegistration } from './registration-wish.ts'
 import { reloadIfRunning } from './reload-if-running.ts'
 import type { Streams } from './run-words.ts'
+import { liveScreen } from './screen.ts'
 import { checkDropIn, takeEffect } from './take-effect.ts'
 
 export function thisHost(paths: Paths, { out, err }: Streams): Host {
@@ -31,6 +32,7 @@ export function thisHost(paths: Paths, { out, err }: Streams): Host {
     clock: systemClock,
     out,
     err,
+    screen: process.stdout.isTTY ? liveScreen(process.stdin, process.stdout) : undefined,
     read: file => readFileSync(file === '-' ? 0 : file, 'utf8'),
     run: runProgram,
     daemon,

@@ -6,6 +6,7 @@
  * as failed. Knows no plugin and no technology: both are passed in.
  */
 
+import type { AccountLimit } from '../policy/account-limit.ts'
 import { type ChainOptions, type Enclosure, makeChain } from '../policy/chain.ts'
 import type { Chain, ChainContext } from '../policy/chain-context.ts'
 import { type FactNames, factNames } from '../policy/facts.ts'
@@ -46,6 +47,12 @@ export interface Work {
   run(): MaybePromise<void>
 }
 
+/** A limit that can tell where an account stands, by the name of its block. */
+export interface NamedLimit {
+  readonly name: string
+  readonly limit: AccountLimit
+}
+
 export interface Loaded {
   readonly globals: Globals
   readonly hosts: readonly VirtualHost[]
@@ -55,6 +62,8 @@ export interface Loaded {
   readonly starts: readonly Work[]
   /** What plugins do on request, by the name of the task: `hourly`. */
   readonly tasks: readonly (Work & { readonly task: string })[]
+  /** In the order of the file. */
+  readonly accountLimits: readonly NamedLimit[]
   /** The facts a log line may have, of all plugins there are. */
   readonly factNames: FactNames
   /** Where plugins count; undefined: none does. */
@@ -93,6 +102,7 @@ export function loadConfig(root: Section, options: LoadOptions, problems: Proble
     links: loader.links,
     starts: loader.starts,
     tasks: loader.tasks,
+    accountLimits: loader.accountLimits,
     sessions: readSessions(root, connections, options, problems),
     factNames: factNames(options.plugins),
     ledger: loader.usesLedger ? options.ledger : undefined,
@@ -103,6 +113,7 @@ class Loader {
   readonly links: { host: string; path: string; link: Link }[] = []
   readonly starts: Work[] = []
   readonly tasks: (Work & { readonly task: string })[] = []
+  readonly accountLimits: NamedLimit[] = []
   usesLedger = false
   /** All of them, in the order of the file. */
   readonly used: UsedPlugin[] = []
@@ -317,6 +328,7 @@ class Loader {
       note: message => options.note(noteLevel, () => `${path}: ${message()}`),
       atStart: run => this.starts.push({ path, run }),
       atTask: (task, run) => this.tasks.push({ task, path, run }),
+      standing: limit => this.accountLimits.push({ name, limit }),
       problems,
       warn: (message, option) => problems.push(warning(placeOf(option), text(message, option))),
       fail: (message, option) => problems.push(error(placeOf(option), text(message, option))),

@@ -84,6 +84,7 @@ import { fatal } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { Session } from '../policy/session.ts'
 import { choice, custom, optional, perMail, type SettingValues, text } from '../policy/setting.ts'
+import { type MaybePromise, whenReady } from '../system/maybe-promise.ts'
 import {
   counterOf,
   most_megabytes,
@@ -99,7 +100,8 @@ import { OVERRIDES, readOverrides } from './limit/overrides.ts'
 import { ownText, timeText } from './limit/own-text.ts'
 import { limitOf, tooBig, tooManyRecipients, type Voice } from './limit/reaction.ts'
 import { changed, type Rule, ruleOf, type Terms, withThreshold } from './limit/rule.ts'
-import { SUBJECTS, subjectOf } from './limit/subject.ts'
+import { accountLimit } from './limit/standing.ts'
+import { SUBJECTS, subjectOf, subjectOfAccount } from './limit/subject.ts'
 import { LANGUAGES, wordings } from './limit/texts.ts'
 import { window, windowAt } from './limit/window.ts'
 
@@ -174,6 +176,12 @@ export const sendingLimit = definePlugin({
     const takesOthers = applies_to !== 'authenticated'
     let hasNoted = false
 
+    /** By its own block, or by the limit's usual rule. */
+    function appliedTo(subject: string): MaybePromise<Applied> {
+      const own = override?.(subject)
+      return own instanceof Promise ? own.then(found => found ?? usual) : (own ?? usual)
+    }
+
     function count(ruled: Applied, subject: string, request: PolicyRequest, context: Context) {
       const { rule, limit } = perMailRule?.(ruled, context.session) ?? ruled
       const { stage } = request
@@ -188,16 +196,27 @@ export const sendingLimit = definePlugin({
       return refusal
     }
 
+    const accountSubject = takesUsers ? subjectOfAccount(per, default_domain) : undefined
+    if (accountSubject) {
+      surroundings.standing(
+        accountLimit(voice, values.unit, default_domain, {
+          subjectOf: accountSubject,
+          ruleOf: subject => whenReady(appliedTo(subject), ({ rule }) => rule),
+          windowAt: windowOf,
+        }),
+      )
+    }
+
     return (request, context) => {
       if (request.stage === undefined) return undefined
       const account = request.account(default_domain)
       if (!(account === '' ? takesOthers : takesUsers)) return undefined
       const subject = subjectFor(request, account)
       if (subject === undefined) return undefined
-      const own = override?.(subject)
-      return own instanceof Promise
-        ? own.then(found => count(found ?? usual, subject, request, context))
-        : count(own ?? usual, subject, request, context)
+      const ruled = appliedTo(subject)
+      return ruled instanceof Promise
+        ? ruled.then(one => count(one, subject, request, context))
+        : count(ruled, subject, request, context)
     }
   },
 })

@@ -9,6 +9,7 @@
 
 import type { Clock } from '../system/clock.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
+import type { AccountLimit } from './account-limit.ts'
 import type { FactDeclarations, Facts } from './facts.ts'
 import type { Claim, Ledger, LedgerEvent, Standing, Unit } from './ports/ledger.ts'
 import type { Connections, Outside } from './ports/outside.ts'
@@ -106,6 +107,8 @@ export interface Surroundings extends Outside, Connections {
    * that several lists are queried at the same time. The check repeats the lookup and finds the result.
    */
   ahead(ask: (request: PolicyRequest, context: Context) => void): void
+  /** For a limit: how it tells where an account stands, apart from any mail. */
+  standing(limit: AccountLimit): void
   /** A message at the plugin's own log level; it costs nothing when that level is not logged. */
   note(message: () => string): void
   /** Where mistakes are collected; `warn`, `fail` and `refuse` add to it. */

@@ -18,7 +18,7 @@ import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import { readMmdbAtOnce } from '../../daemon/lookup/geoip-mmdb.ts'
 import { writeMmdb } from '../../daemon/lookup/mmdb-writer.ts'
-import { runCommand } from '../support/command.ts'
+import { noDaemon, runCommand } from '../support/command.ts'
 import { freePort } from '../support/daemon.ts'
 
 const DE = { first: '192.0.2.0', last: '192.0.2.255', code: 'DE' }
@@ -54,14 +54,10 @@ function host(t: Test, builtIn: string) {
         err: text => said.push(text),
         paths,
         daemon: {
-          status: async () => 'not running',
+          ...noDaemon,
           async reload() {
             reloads++
             return undefined
-          },
-          explain: async () => undefined,
-          watch() {
-            throw new Error('not running')
           },
         },
       }),

@@ -9,6 +9,7 @@ import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import type { DaemonStatus } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import { runCommand } from '../support/command.ts'
+import { idleControl } from '../support/fake-control.ts'
 
 const QUIET: DaemonStatus['dns'] = {
   servers: ['192.0.2.53'],
@@ -50,10 +51,8 @@ async function statusOf(
   const root = mkdtempSync(join(tmpdir(), 'status-'))
   const paths = pathsBelow(root)
   const server = await serveControl(paths.control, {
+    ...idleControl,
     status: () => ({ ...WELL, dns, ...(mailLog && { mailLog }) }),
-    reload: () => [],
-    explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
-    async *watch() {},
   })
   t.teardown(() => {
     server.close()

@@ -10,6 +10,7 @@ import { callDaemon, followDaemon } from '../../daemon/control/client.ts'
 import type { Control, WatchedVerdict } from '../../daemon/control/control.ts'
 import { type DaemonStatus, readSocketBeside } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
+import { idleControl } from '../support/fake-control.ts'
 
 /** A folder with a path short enough for a socket. */
 function socketIn(t: Test): string {
@@ -23,10 +24,9 @@ const STATUS = { version: '1' } as DaemonStatus
 async function serve(t: Test, more: Partial<Control> = {}): Promise<string> {
   const path = socketIn(t)
   const server = await serveControl(path, {
+    ...idleControl,
     status: () => STATUS,
     reload: () => ['a warning'],
-    async *watch() {},
-    explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
     ...more,
   })
   t.teardown(() => server.close())

@@ -3,7 +3,7 @@
 import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import type { Command } from '../../daemon/cli/command.ts'
 import { commands } from '../../daemon/cli/commands.ts'
-import type { Host } from '../../daemon/cli/host.ts'
+import type { DaemonClient, Host } from '../../daemon/cli/host.ts'
 import { controlOptions } from '../../daemon/cli/options.ts'
 import { runWords } from '../../daemon/cli/run-words.ts'
 import type { CommitOptions } from '../../daemon/registry/commit.ts'
@@ -12,6 +12,20 @@ import { systemClock } from '../../daemon/system/clock.ts'
 import { NOT_FOUND } from '../../daemon/system/external-program.ts'
 
 export type FakeHost = Partial<Host> & { readonly root: string }
+
+/** No daemon runs. */
+export const noDaemon: DaemonClient = {
+  status: async () => 'not running',
+  reload: async () => undefined,
+  explain: async () => undefined,
+  top: async () => undefined,
+  user: async () => undefined,
+  accounts: async () => [],
+  codes: async () => [],
+  watch() {
+    throw new Error('not running')
+  },
+}
 
 /** A host below a root, without a daemon, without Postfix, without other programs. */
 export function fakeHost({ root, ...given }: FakeHost): Host {
@@ -23,16 +37,10 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     clock: systemClock,
     out: () => undefined,
     err: () => undefined,
+    screen: undefined,
     read: () => '',
     run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),
-    daemon: {
-      status: async () => 'not running',
-      reload: async () => undefined,
-      explain: async () => undefined,
-      watch() {
-        throw new Error('not running')
-      },
-    },
+    daemon: noDaemon,
     registry: {
       open: () => openRegistry({ root: paths.root, env }),
       templates: paths.templates,

@@ -1,0 +1,10 @@
+/** What `--json` prints: also for somebody who looks at it on a terminal. */
+
+/** With the characters escaped that JSON leaves as they are and a terminal obeys. */
+export function jsonText(value: unknown, indent = 2): string {
+  const escaped = (one: string): string => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return `${JSON.stringify(value, undefined, indent).replace(/[\x7f-\x9f\u2028\u2029]/g, escaped)}\n`
+}
+
+/** ISO 8601, UTC. */
+export const isoTime = (at: number): string => new Date(at).toISOString()

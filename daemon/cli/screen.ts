@@ -1,0 +1,76 @@
+/**
+ * A terminal that shows one text, again and again, until the user ends it with q or Ctrl-C. What was on
+ * it before comes back, whatever ends the program but SIGKILL.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ReadStream, WriteStream } from 'node:tty'
+import { cutOff } from '../text/columns.ts'
+
+export interface Size {
+  readonly columns: number
+  readonly rows: number
+}
+
+export interface Screen {
+  /** Resolves when the user has ended it, or when `draw` has failed the first time: then it rejects. */
+  show(draw: (size: Size) => Promise<readonly string[]>, milliseconds: number): Promise<void>
+}
+
+const ENTER = '\x1b[?1049h\x1b[?25l'
+const LEAVE = '\x1b[?25h\x1b[?1049l'
+const HOME = '\x1b[H'
+const CLEAR_LINE = '\x1b[K'
+const CLEAR_REST = '\x1b[J'
+
+/** Ctrl-C and Ctrl-D among them: in raw mode they are keys like others. */
+const ENDING_KEYS = ['q', 'Q', '\x03', '\x04']
+const ESCAPE = '\x1b'
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** `input`: where keys come from; if that is not a terminal, only signals end it. */
+export function liveScreen(input: ReadStream, output: WriteStream): Screen {
+  return {
+    async show(draw, milliseconds) {
+      const size = (): Size => ({ columns: output.columns || 80, rows: output.rows || 24 })
+      const first = await draw(size())
+      const ended = new AbortController()
+      let wake = new AbortController()
+      const end = (): void => {
+        ended.abort()
+        wake.abort()
+      }
+      const resized = (): void => wake.abort()
+      const key = (bytes: Buffer): void => {
+        const keys = bytes.toString('latin1')
+        // Some of the keys for functions send letters, too.
+        if (!keys.startsWith(ESCAPE) && ENDING_KEYS.some(one => keys.includes(one))) end()
+      }
+      for (const signal of SIGNALS) process.once(signal, end)
+      output.on('resize', resized)
+      if (input.isTTY) input.setRawMode(true).on('data', key)
+      output.write(ENTER)
+      try {
+        let lines = first
+        for (;;) {
+          output.write(frame(lines, size()))
+          wake = new AbortController()
+          if (ended.signal.aborted) break
+          await sleep(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined)
+          if (ended.signal.aborted) break
+          lines = await draw(size()).catch((error: unknown) => [String(error)])
+        }
+      } finally {
+        output.write(LEAVE)
+        output.off('resize', resized)
+        for (const signal of SIGNALS) process.off(signal, end)
+        if (input.isTTY) input.setRawMode(false).off('data', key).pause()
+      }
+    },
+  }
+}
+
+function frame(lines: readonly string[], { columns, rows }: Size): string {
+  const shown = lines.slice(0, rows).map(line => cutOff(line, columns) + CLEAR_LINE)
+  return HOME + shown.join('\r\n') + CLEAR_REST
+}

@@ -1,0 +1,39 @@
+/**
+ * Where an account stands in a limit, whatever it sends next: for `mtpolicyctl user`. Nothing is counted
+ * for it.
+ */
+
+import type { MaybePromise } from '../system/maybe-promise.ts'
+
+/** A limit that can tell it: whose count a mail belongs to is known from its account alone. */
+export interface AccountLimit {
+  /** Its name in the ledger: blocks that have the same one are one limit. */
+  readonly counter: string
+  /** As a configuration writes them. */
+  readonly per: string
+  readonly unit: string
+  readonly window: string
+  /** The domain that is removed from account names; empty: none is. */
+  readonly defaultDomain: string
+  /**
+   * Undefined: it does not apply to the account. `name`: as in sasl_username. `now`: milliseconds since
+   * 1970. Throws or rejects with LookupError where a table or the counts cannot be read.
+   */
+  standing(name: string, now: number): MaybePromise<AccountStanding | undefined>
+}
+
+/** Amounts are in the unit of the configuration. */
+export interface AccountStanding {
+  /** Whose count it is: the account, its domain; empty for one that all share. */
+  readonly subject: string
+  readonly used: number
+  /** Infinity: unlimited. */
+  readonly limit: number
+  /**
+   * When a calendar window ends, or a rolling one has room for one more: milliseconds since 1970.
+   * Undefined: it has room now, or never will have.
+   */
+  readonly again: number | undefined
+  /** The verb of access(5) that one more would get, such as `reject` or `hold`; undefined: it passes. */
+  readonly next: string | undefined
+}
