@@ -1,27 +1,34 @@
-/** Where an account stands in its limits, in words: `53 of 1000 recipients today, until 12-02 00:00`. */
+/** Where an account stands in its limits, in words: `53 of 1000 recipients used today`. */
 
 import type { AccountReport, LimitStanding } from '../control/protocol.ts'
 import { refusesMail } from '../policy/verdict.ts'
 import { printable } from '../text/columns.ts'
 import { momentText } from './when.ts'
 
-const BAR_COLUMNS = 10
+const BAR_COLUMNS = 8
 
 /** Without the year. */
 export const shortMoment = (at: number): string => momentText(at).slice('2026-'.length)
 
-/** One sentence: can it send now? */
+/** Can it send now? Without the full stop. */
 export function sentenceOf({ limits, observes }: AccountReport, name: string): string {
   const known = limits.filter(({ used }) => used !== null)
   const refusing = known.filter(({ next }) => next !== undefined && refusesMail(next))
-  const worst = refusing.toSorted((a, b) => endOf(b) - endOf(a))[0]
-  if (worst && observes)
-    return `${name} can send, as nothing is refused in observe mode: ${usage(worst)}`
-  if (worst) return `${name} cannot send: ${usage(worst)}${againText(worst)}`
-  const held = known.find(({ next }) => next !== undefined)
-  if (held) return `${name} can send, but is answered ${held.next}: ${usage(held)}`
-  const [fullest] = known.toSorted((a, b) => shareOf(b) - shareOf(a))
-  return fullest ? `${name} can send: ${usage(fullest)}` : `${name} can send: it has no limit`
+  const [last] = refusing.toSorted((a, b) => endOf(b) - endOf(a))
+  if (last) {
+    return observes
+      ? `${name} can send, because nothing is refused in observe mode: ${usage(last)}`
+      : `${name} cannot send: ${usage(last)}${againText(last)}`
+  }
+  const marked = known.find(({ next }) => next !== undefined)
+  if (marked) {
+    const { next = '' } = marked
+    const what = next === 'hold' ? 'its mail is held' : `its mail gets ${printable(next)}`
+    return `${name} can send, but ${what}: ${usage(marked)}`
+  }
+  const own = known.filter(({ per }) => per === 'user')
+  const [fullest] = (own.length > 0 ? own : known).toSorted((a, b) => shareOf(b) - shareOf(a))
+  return `${name} can send: ${fullest ? usage(fullest) : 'no limit applies to it'}`
 }
 
 const endOf = ({ again }: LimitStanding): number => again ?? Number.POSITIVE_INFINITY
@@ -30,29 +37,36 @@ function againText({ again }: LimitStanding): string {
   return again === null ? '' : `; again from ${momentText(again)}`
 }
 
-/** One limit in a sentence: `53 of 1000 recipients used today`. */
 function usage(standing: LimitStanding): string {
-  return `${amount(standing)} used${whose(standing)} ${inWindow(standing.window)}`
+  const { unit, window } = standing
+  const amount =
+    standing.limit === 'unlimited' ? `${usedText(standing)} ${unit}` : `${ofText(standing)} ${unit}`
+  return `${amount} used${whose(standing)} ${inWindow(window)}`
 }
 
-/** A row of the list. */
+/** A row of the list, what matters least at its end. Recipients are what is usually meant. */
 export function limitRow(standing: LimitStanding): string {
-  const { problem, window, again } = standing
+  const { problem, window, again, unit } = standing
   if (problem !== undefined) return `not known: ${printable(problem)}`
-  const turn =
-    again === null ? '' : `, ${isRolling(window) ? 'again' : 'until'} ${shortMoment(again)}`
-  return `${bar(shareOf(standing))}  ${amount(standing)}${whose(standing)} ${inWindow(window)}${turn}`
+  const what = unit === 'recipients' ? '' : ` ${unit}`
+  const turn = isRolling(window) ? 'again' : 'until'
+  const end = again === null ? '' : `, ${turn} ${shortMoment(again)}`
+  const amount = `${ofText(standing)}${what} ${inWindow(window)}`
+  return `${bar(shareOf(standing))}  ${amount}${end}${sharedBy(standing)}`
 }
 
-function amount({ used, limit, unit }: LimitStanding): string {
-  const rounded = Math.floor((used ?? 0) * 10) / 10
-  if (limit === 'unlimited') return `${rounded} ${unit} (unlimited)`
-  return `${rounded} of ${limit} ${unit}`
-}
+const usedText = ({ used }: LimitStanding): string => String(Math.floor((used ?? 0) * 10) / 10)
+
+const ofText = (standing: LimitStanding): string => `${usedText(standing)} of ${standing.limit}`
 
 function whose({ per, subject }: LimitStanding): string {
-  if (per === 'server') return ' by everybody'
-  return per === 'domain' ? ` by ${printable(subject)}` : ''
+  if (per === 'server') return ' by all accounts'
+  return per === 'domain' ? ` by all of ${printable(subject)}` : ''
+}
+
+function sharedBy({ per, subject }: LimitStanding): string {
+  if (per === 'server') return ' (all)'
+  return per === 'domain' ? ` (${printable(subject)})` : ''
 }
 
 const isRolling = (window: string): boolean => /^\d/.test(window)

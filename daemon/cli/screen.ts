@@ -5,7 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReadStream, WriteStream } from 'node:tty'
-import { cutOff } from '../text/columns.ts'
+import { describeError } from '../system/errors.ts'
+import { cutOff, printable } from '../text/columns.ts'
 
 export interface Size {
   readonly columns: number
@@ -58,7 +59,9 @@ export function liveScreen(input: ReadStream, output: WriteStream): Screen {
           if (ended.signal.aborted) break
           await sleep(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined)
           if (ended.signal.aborted) break
-          lines = await draw(size()).catch((error: unknown) => [String(error)])
+          lines = await draw(size()).catch((error: unknown) => [
+            `mtpolicyctl: ${describeError(error)}`,
+          ])
         }
       } finally {
         output.write(LEAVE)
@@ -71,6 +74,6 @@ export function liveScreen(input: ReadStream, output: WriteStream): Screen {
 }
 
 function frame(lines: readonly string[], { columns, rows }: Size): string {
-  const shown = lines.slice(0, rows).map(line => cutOff(line, columns) + CLEAR_LINE)
+  const shown = lines.slice(0, rows).map(line => cutOff(printable(line), columns) + CLEAR_LINE)
   return HOME + shown.join('\r\n') + CLEAR_REST
 }

@@ -27,7 +27,14 @@ interface Section {
 export function userText(report: AccountReport, isWhole: boolean): string {
   const sections = sectionsOf(report)
   const lines = sections.flatMap(section => sectionLines(section, isWhole))
-  return [...wrap(headline(report), COLUMNS), '', ...lines, ''].join('\n')
+  return [...headLines(headline(report), isWhole), '', ...lines, ''].join('\n')
+}
+
+/** At most two, if they are to fit a screen. */
+function headLines(text: string, isWhole: boolean): string[] {
+  const [first = '', ...rest] = wrap(text, COLUMNS)
+  const lines = isWhole || rest.length < 2 ? [first, ...rest] : [first, rest.join(' ')]
+  return lines.map(line => cutOff(line, COLUMNS))
 }
 
 function headline(report: AccountReport): string {
@@ -60,7 +67,7 @@ function sectionLines({ label, rows, most }: Section, isWhole: boolean): string[
   const shown = isWhole || rows.length <= most ? rows : rows.slice(0, most - 1)
   const hidden = rows.length - shown.length
   const lines = isWhole
-    ? shown.flatMap(row => wrap(row, ROW_COLUMNS))
+    ? shown.flatMap(row => wrap(row, ROW_COLUMNS).map(line => cutOff(line, ROW_COLUMNS)))
     : shown.map(row => cutOff(row, ROW_COLUMNS))
   const more = hidden > 0 ? [`and ${hidden} more (--all)`] : []
   return [...lines, ...more].map(
@@ -82,8 +89,12 @@ function whyText({ why }: ShownMeasure): string {
   return why === '' ? '' : `: ${printable(why)}`
 }
 
+/** A refusal's verb and code say nothing that the heading does not say. */
+const PLAIN_REFUSAL = /^(?:reject|5\d\d)\s+(?:5\.\d+\.\d+\s+)?(?=\S)/i
+
 function refusalRow({ at, code, by, action }: Refusal): string {
-  return `${shortMoment(at)}  ${printable(code)}  ${printable(by)}: ${printable(action)}`
+  const text = printable(action.replace(PLAIN_REFUSAL, ''))
+  return `${shortMoment(at)}  ${printable(code)}  ${printable(by)}: ${text}`
 }
 
 function seenRow({ name, first, last, messages }: Seen): string {
@@ -97,13 +108,13 @@ function messageRow(message: SeenMessage): string {
     .filter(one => one !== '')
     .map(printable)
     .join(' ')
-  return `${shortMoment(at)}  ${countText(recipients, 'recipient')} from ${from}: ${outcome(message)}`
+  return `${shortMoment(at)}  ${outcome(message)}, ${countText(recipients, 'recipient')}, ${from}`
 }
 
 function outcome({ action, by, code }: SeenMessage): string {
   if (/^dunno$/i.test(action)) return 'accepted'
   if (!refusesMail(action)) return printable(action)
-  return `refused by ${printable(by)}${code === '' ? '' : `, ${printable(code)}`}`
+  return `refused ${code === '' ? `by ${printable(by)}` : printable(code)}`
 }
 
 function historyRows({ history, ...lists }: AccountReport): string[] {
