@@ -14,6 +14,7 @@
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
 import type { Refusal, Seen, SeenMessage, SenderSums } from '../policy/ports/history.ts'
+import type { Measure } from '../policy/ports/measures.ts'
 import type { Reading } from '../policy/ports/meters.ts'
 
 export interface ControlRequest {
@@ -171,7 +172,7 @@ export interface LimitStanding {
 /** A measure in force. */
 export interface ShownMeasure {
   readonly account: string
-  readonly kind: 'block' | 'allow' | 'limit'
+  readonly kind: Measure['kind']
   readonly value: string
   /** ISO 8601; null: until it is released. */
   readonly until: string | null

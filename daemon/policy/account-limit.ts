@@ -4,6 +4,7 @@
  */
 
 import type { MaybePromise } from '../system/maybe-promise.ts'
+import type { AccountMeasures } from './ports/measures.ts'
 
 /** A limit that can tell it: whose count a mail belongs to is known from its account alone. */
 export interface AccountLimit {
@@ -17,9 +18,13 @@ export interface AccountLimit {
   readonly defaultDomain: string
   /**
    * Undefined: it does not apply to the account. `name`: as in sasl_username. `now`: milliseconds since
-   * 1970. Throws or rejects with LookupError where a table or the counts cannot be read.
+   * 1970. `measures`: what is ordered for it. Throws or rejects with LookupError where a table or the counts cannot be read.
    */
-  standing(name: string, now: number): MaybePromise<AccountStanding | undefined>
+  standing(
+    name: string,
+    now: number,
+    measures: AccountMeasures | undefined,
+  ): MaybePromise<AccountStanding | undefined>
 }
 
 /** Amounts are in the unit of the configuration. */

@@ -7,6 +7,7 @@ import { describeError } from '../system/errors.ts'
 import type { Generation } from './generation.ts'
 import { keptHistory } from './kept-history.ts'
 import type { Parts } from './parts.ts'
+import { shownMeasures } from './shown-measures.ts'
 
 /** Entries of each list: an answer of some hundred KiB, which takes a few milliseconds to write. */
 const MOST_LISTED = 100
@@ -18,20 +19,23 @@ const NOTHING: Listed = { countries: [], networks: [], messages: [], refusals: [
 /** `name`: as in sasl_username. An account that nobody has ever used has its limits, too. */
 export async function accountReport(
   generation: Generation,
-  { history, measuresOf, clock }: Pick<Parts, 'history' | 'measuresOf' | 'clock'>,
+  { history, measures, clock }: Pick<Parts, 'history' | 'measures' | 'clock'>,
   name: string,
 ): Promise<AccountReport> {
   const domains = generation.assembly.loaded.accountLimits.map(({ limit }) => limit.defaultDomain)
   const spellings = [...new Set(['', ...domains].flatMap(domain => accountSpellings(name, domain)))]
+  const account = accountName(name, domains[0] ?? '')
+  const now = clock.now()
+  const inForce = measures.of(account, now)
   const [limits, known] = await Promise.all([
-    generation.standings(name, clock.now()),
+    generation.standings(name, now, inForce),
     historyOf(keptHistory(history()), spellings),
   ])
   return {
-    account: accountName(name, domains[0] ?? ''),
+    account,
     observes: generation.globals.mode === 'observe',
     limits,
-    measures: spellings.flatMap(measuresOf),
+    measures: shownMeasures(inForce),
     ...known,
   }
 }

@@ -13,6 +13,7 @@ import type { Globals } from '../config/globals.ts'
 import { rememberedFiles } from '../config/remembered-files.ts'
 import type { LimitStanding } from '../control/protocol.ts'
 import type { Answer } from '../policy/answer.ts'
+import type { AccountMeasures } from '../policy/ports/measures.ts'
 import { formatProblem, type Notice, type Problem } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { Cancel, Clock } from '../system/clock.ts'
@@ -122,9 +123,13 @@ export class Generation {
   }
 
   /** Where an account, named as in sasl_username, stands in each limit at that moment. */
-  standings(name: string, now: number): Promise<readonly LimitStanding[]> {
+  standings(
+    name: string,
+    now: number,
+    measures: AccountMeasures | undefined,
+  ): Promise<readonly LimitStanding[]> {
     if (this.#phase === 'closed') return Promise.reject(new Error('the daemon is stopping'))
-    const found = standingsOf(this.assembly.loaded.accountLimits, name, now)
+    const found = standingsOf(this.assembly.loaded.accountLimits, name, now, measures)
     this.#waitFor(found)
     return found
   }

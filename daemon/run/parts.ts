@@ -6,13 +6,13 @@
 import { join } from 'node:path'
 import { Broadcast } from '../control/broadcast.ts'
 import type { WatchedVerdict } from '../control/control.ts'
-import type { ShownMeasure } from '../control/protocol.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
 import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { History } from '../policy/ports/history.ts'
+import { type Measures, noMeasures } from '../policy/ports/measures.ts'
 import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
@@ -44,8 +44,7 @@ export interface Parts {
   readonly nearLimits: NearLimits
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
-  /** What is in force for an account, folded as for counting. */
-  readonly measuresOf: (account: string) => readonly ShownMeasure[]
+  readonly measures: Measures
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -134,7 +133,7 @@ export function makeParts(
     verdicts,
     nearLimits,
     history: () => undefined,
-    measuresOf: () => [],
+    measures: noMeasures,
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
 }

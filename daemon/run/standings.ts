@@ -5,6 +5,7 @@
 
 import type { NamedLimit } from '../config/load.ts'
 import type { LimitStanding } from '../control/protocol.ts'
+import type { AccountMeasures } from '../policy/ports/measures.ts'
 import { describeError } from '../system/errors.ts'
 
 /** `name`: as in sasl_username. `now`: milliseconds since 1970. In the order of the file, each count once. */
@@ -12,8 +13,11 @@ export async function standingsOf(
   limits: readonly NamedLimit[],
   name: string,
   now: number,
+  measures: AccountMeasures | undefined,
 ): Promise<LimitStanding[]> {
-  const found = await Promise.all(limits.map(one => standingIn(one, name, now)))
+  const found = await Promise.all(
+    limits.map(one => standingIn(one, () => one.limit.standing(name, now, measures))),
+  )
   const byCount = new Map<string, LimitStanding>()
   for (const one of found) {
     if (!one) continue
@@ -27,13 +31,12 @@ export async function standingsOf(
 
 async function standingIn(
   { name, limit }: NamedLimit,
-  account: string,
-  now: number,
+  ask: () => ReturnType<NamedLimit['limit']['standing']>,
 ): Promise<{ readonly counter: string; readonly standing: LimitStanding } | undefined> {
   const { counter, per, unit, window } = limit
   const block = { name, per, unit, window }
   try {
-    const found = await limit.standing(account, now)
+    const found = await ask()
     if (!found) return undefined
     const { subject, used, again = null, next } = found
     const most = Number.isFinite(found.limit) ? found.limit : 'unlimited'

@@ -1,6 +1,7 @@
 /** `top --watch` in a real terminal: it is live, ends as people end it, and gives the terminal back. */
 
 import { execFile, spawn, spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { accountHost } from '../support/account-host.ts'
@@ -123,7 +124,8 @@ t.test('what fails meanwhile is told, and tried again', { skip }, async t => {
 })
 
 t.test('without a daemon the terminal is not touched', { skip }, async t => {
-  const { shown, status, isRestored } = await inTerminal(t.testdir(), [], ['top', '--watch'])
+  const nowhere = join(tmpdir(), 'no-such-root')
+  const { shown, status, isRestored } = await inTerminal(nowhere, [], ['top', '--watch'])
   t.equal(status, 1)
   t.ok(isRestored)
   t.equal(shown[0], '\r\nmtpolicyctl: the daemon is not running\r\n')

@@ -9,7 +9,7 @@ import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import type { DaemonStatus } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import { runCommand } from '../support/command.ts'
-import { idleControl } from '../support/fake-control.ts'
+import { idleControl } from '../support/idle-control.ts'
 
 const QUIET: DaemonStatus['dns'] = {
   servers: ['192.0.2.53'],

@@ -1,8 +1,8 @@
 /** mtpolicyctl user: what it says of an account, as text of a screen and as JSON. */
 
 import t from 'tap'
-import type { ShownMeasure } from '../../daemon/control/protocol.ts'
 import type { Seen } from '../../daemon/policy/ports/history.ts'
+import type { AccountMeasures, Block } from '../../daemon/policy/ports/measures.ts'
 import { columnsOf } from '../../daemon/text/columns.ts'
 import { accountHost } from '../support/account-host.ts'
 import { runCommand } from '../support/command.ts'
@@ -18,13 +18,10 @@ const ONE = chain(limit('threshold = 1000'), UTC)
 const seen = (name: string, hours: number): Seen => {
   return { name, first: NOON - 2 * hours * HOUR, last: NOON - hours * HOUR, messages: hours }
 }
-const block: ShownMeasure = {
-  account: 'alice',
-  kind: 'block',
-  value: '',
-  until: null,
-  by: 'root',
-  why: 'hacked',
+const ordered = { account: 'alice', until: undefined, at: NOON, by: 'root', why: 'hacked' }
+const block: Block = { kind: 'block', ...ordered }
+const blocking = (one: Block): Readonly<Record<string, AccountMeasures>> => {
+  return { alice: { block: one, allow: undefined, limits: [] } }
 }
 
 t.test('an account at work, on one screen', async t => {
@@ -48,12 +45,15 @@ t.test('an account at work, on one screen', async t => {
       }),
     ],
   })
-  const allow: ShownMeasure = {
-    ...{ account: 'alice', kind: 'allow', value: 'ES,PT' },
-    ...{ until: new Date(NOON + 26 * HOUR).toISOString(), by: 'root', why: 'holiday' },
+  const until = NOON + 26 * HOUR
+  const why = 'holiday'
+  const measures: AccountMeasures = {
+    block: undefined,
+    allow: { ...ordered, kind: 'allow', countries: ['ES', 'PT'], until, why },
+    limits: [{ ...ordered, kind: 'limit', window: 'day', threshold: 5000, why: '' }],
   }
   const blocks = limit('threshold = 1000') + limit('threshold = 60\nwindow = 1h', 'hour')
-  const host = await accountHost(t, chain(blocks, UTC), { history, measures: [allow] })
+  const host = await accountHost(t, chain(blocks, UTC), { history, measures: { alice: measures } })
   await host.send('alice', 30, 23)
   t.strictSame(await host.say('user', 'alice'), {
     status: 0,
@@ -61,6 +61,7 @@ t.test('an account at work, on one screen', async t => {
     out: `alice can send: 53 of 60 recipients used in the last hour.
 
 measures   allow ES,PT until 11-21 14:00, by root: holiday
+           limit 5000 per day until it is released, by root
 limits     limit  #.......  53 of 1000 today, until 11-21 00:00
            hour   #######.  53 of 60 in the last hour
 refusals   11-20 11:00  K3F-9QT  countries: Mail from this country is not ac...
@@ -88,7 +89,7 @@ t.test('the same as JSON', async t => {
     ],
   })
   const blocks = limit('threshold = 5') + limit('threshold = unlimited\nwindow = 1h', 'hour')
-  const host = await accountHost(t, chain(blocks, UTC), { history, measures: [block] })
+  const host = await accountHost(t, chain(blocks, UTC), { history, measures: blocking(block) })
   await host.send('alice', 2)
   const { status, out, err } = await host.say('user', 'ALICE', '--json')
   t.strictSame({ status, err }, { status: 0, err: '' })
@@ -112,7 +113,9 @@ t.test('the same as JSON', async t => {
       // JSON has no member for steps that were not noted.
       JSON.parse(JSON.stringify({ ...refusal(0, 'K3F-9QT'), at: '2026-11-20T11:00:00.000Z' })),
     ],
-    measures: [block],
+    measures: [
+      { account: 'alice', kind: 'block', value: '', until: null, by: 'root', why: 'hacked' },
+    ],
   })
 })
 
@@ -154,13 +157,13 @@ t.test('the first line says whether it can send, and when again', async t => {
 })
 
 t.test('a block comes before everything else', async t => {
-  const until = '2026-11-22T12:00:00.000Z'
-  const blocked = await accountHost(t, ONE, { measures: [{ ...block, until }] })
+  const until = NOON + 48 * HOUR
+  const blocked = await accountHost(t, ONE, { measures: blocking({ ...block, until }) })
   t.match(
     (await blocked.say('user', 'Alice')).out,
     /^alice cannot send: blocked by root until 11-22 12:00: hacked\.\n\nmeasures +block until /,
   )
-  const released = await accountHost(t, ONE, { measures: [{ ...block, why: '' }] })
+  const released = await accountHost(t, ONE, { measures: blocking({ ...block, why: '' }) })
   t.match((await released.say('user', 'alice')).out, /by root until it is released\.\n/)
   t.match((await released.say('user', 'bob')).out, /^bob can send/)
 })
@@ -231,8 +234,7 @@ t.test('with a default domain, mail under both names is the account’s', async 
     ],
   })
   const text = chain(limit('threshold = 9\ndefault_domain = Example.org'), UTC)
-  const byFull = { ...block, account: 'alice@example.org' }
-  const host = await accountHost(t, text, { history, measures: [byFull] })
+  const host = await accountHost(t, text, { history, measures: blocking(block) })
   await host.send('alice@example.org', 2)
   await host.send('ALICE', 1)
   const said = new Set<string>()
@@ -274,10 +276,15 @@ t.test('whatever is known, it fits a screen, and --all shows the rest', async t 
   const blocks = ['day', 'week', 'month', '1h', '10m', '30d'].map(window =>
     limit(`threshold = 1000\nwindow = ${window}`, `a-long-name-for-${window}`),
   )
-  const measures = Array.from({ length: 5 }, () => ({ ...block, why: HOSTILE, by: HOSTILE }))
+  const hostile = { ...ordered, why: HOSTILE, by: HOSTILE }
+  const measures: AccountMeasures = {
+    block: { ...hostile, kind: 'block' },
+    allow: { ...hostile, kind: 'allow', countries: [HOSTILE] },
+    limits: [{ ...hostile, kind: 'limit', window: HOSTILE, threshold: 5 }],
+  }
   const host = await accountHost(t, chain(blocks.join('')), {
     history: memoryHistory({ accounts: [full] }),
-    measures,
+    measures: { alice: measures },
   })
   const { out } = await host.say('user', 'alice')
   const lines = out.split('\n')

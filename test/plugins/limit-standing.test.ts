@@ -47,7 +47,7 @@ function send(
 }
 
 const standings = (world: World, name = 'alice'): Promise<LimitStanding[]> =>
-  standingsOf(world.loaded.accountLimits, name, world.now)
+  standingsOf(world.loaded.accountLimits, name, world.now, undefined)
 
 const limit = (lines: string, name = 'limit'): string => plugin('SendingLimit', lines, name)
 

@@ -11,12 +11,12 @@ import { silentLog } from '../../daemon/assembly/configuration.ts'
 import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import { daemonClient } from '../../daemon/cli/daemon-client.ts'
 import type { Host } from '../../daemon/cli/host.ts'
-import type { ShownMeasure } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import { openLedger } from '../../daemon/ledger/ledger.ts'
 import { openSqliteLedger } from '../../daemon/ledger/sqlite-ledger.ts'
 import { countryPool } from '../../daemon/lookup/country-pool.ts'
 import type { History } from '../../daemon/policy/ports/history.ts'
+import type { AccountMeasures, Measures } from '../../daemon/policy/ports/measures.ts'
 import { PolicyRequest } from '../../daemon/policy/request.ts'
 import { accountReport } from '../../daemon/run/account-report.ts'
 import { makeEngine } from '../../daemon/run/engine.ts'
@@ -25,7 +25,7 @@ import { accountsOffered, codesOffered } from '../../daemon/run/offered.ts'
 import { topSenders } from '../../daemon/run/top.ts'
 import { systemClock } from '../../daemon/system/clock.ts'
 import { runCommand } from './command.ts'
-import { idleControl } from './fake-control.ts'
+import { idleControl } from './idle-control.ts'
 import { NOON, PORT } from './world.ts'
 
 export interface Said {
@@ -44,7 +44,8 @@ export interface AccountHost {
 
 export interface AccountHostOptions {
   readonly history?: History | undefined
-  readonly measures?: readonly ShownMeasure[]
+  /** What is in force, by account. */
+  readonly measures?: Readonly<Record<string, AccountMeasures>>
   readonly screen?: Host['screen']
   readonly env?: NodeJS.ProcessEnv
 }
@@ -76,15 +77,11 @@ export async function accountHost(
   const { loaded } = generation.assembly
   const answer = makeEngine({ loaded, clock, log: silentLog, sinks: [] })
   const history = (): History | undefined => options.history
-  const measuresOf = (account: string) =>
-    (options.measures ?? []).filter(one => one.account === account)
+  const measures: Measures = { of: account => options.measures?.[account] }
   const server = await serveControl(paths.control, {
     ...idleControl,
-    status: () => {
-      throw new Error('not in this test')
-    },
     top: given => topSenders(history(), given, clock.now()),
-    user: ({ name }) => accountReport(generation, { history, measuresOf, clock }, name),
+    user: ({ name }) => accountReport(generation, { history, measures, clock }, name),
     accounts: ({ prefix }) => accountsOffered(history(), prefix),
     codes: ({ prefix }) => codesOffered(history(), prefix),
   })

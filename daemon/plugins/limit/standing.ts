@@ -4,6 +4,7 @@ import { accountName } from '../../policy/account.ts'
 import type { AccountLimit } from '../../policy/account-limit.ts'
 import type { Period } from '../../policy/calendar.ts'
 import type { Claim, LedgerEvent, Rolling } from '../../policy/ports/ledger.ts'
+import type { AccountMeasures } from '../../policy/ports/measures.ts'
 import { type MaybePromise, whenReady } from '../../system/maybe-promise.ts'
 import { scaleOf, type UnitName } from './amount.ts'
 import type { Voice } from './reaction.ts'
@@ -16,8 +17,8 @@ const NO_INSTANCE = '\n'
 export interface Judging {
   /** Undefined: the account's mail is not counted. */
   subjectOf(account: string): string | undefined
-  /** The rule of a subject's mail. */
-  ruleOf(subject: string): MaybePromise<Rule>
+  /** The rule of a subject's mail, if that is ordered for the account. */
+  ruleOf(subject: string, measures: AccountMeasures | undefined): MaybePromise<Rule>
   windowAt(now: number): Period | Rolling
 }
 
@@ -41,12 +42,12 @@ export function accountLimit(
     unit: written,
     window: writtenWindow(window),
     defaultDomain,
-    standing(name, now) {
+    standing(name, now, measures) {
       const account = accountName(name, defaultDomain)
       const subject = subjectOf(account)
       if (subject === undefined) return undefined
       const current = windowAt(now)
-      return whenReady(ruleOf(subject), rule =>
+      return whenReady(ruleOf(subject, measures), rule =>
         whenReady(ledger.used(counter, subject, current, now), used => {
           const claim = { counter, subject, window: current, unit, limit: rule.limit }
           return whenReady(again(account, claim, now), again => ({

@@ -1,8 +1,11 @@
-/** What a daemon without history, limits and mail would answer: for tests of something else. */
+/** A daemon at the other end of the control socket that has nothing to say; tests replace what they need. */
 
 import type { Control } from '../../daemon/control/control.ts'
 
-export const idleControl: Omit<Control, 'status'> = {
+export const idleControl: Control = {
+  status: () => {
+    throw new Error('not expected in this test')
+  },
   reload: () => [],
   async *watch() {},
   explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
