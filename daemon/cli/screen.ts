@@ -29,47 +29,51 @@ const ENDING_KEYS = ['q', 'Q', '\x03', '\x04']
 const ESCAPE = '\x1b'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** `input`: where keys come from; if that is not a terminal, only signals end it. */
-export function liveScreen(input: ReadStream, output: WriteStream): Screen {
-  return {
-    async show(draw, milliseconds) {
-      const size = (): Size => ({ columns: output.columns || 80, rows: output.rows || 24 })
-      const first = await draw(size())
-      const ended = new AbortController()
-      let wake = new AbortController()
-      const end = (): void => {
-        ended.abort()
-        wake.abort()
-      }
-      const resized = (): void => wake.abort()
-      const key = (bytes: Buffer): void => {
-        const keys = bytes.toString('latin1')
-        // Some of the keys for functions send letters, too.
-        if (!keys.startsWith(ESCAPE) && ENDING_KEYS.some(one => keys.includes(one))) end()
-      }
-      for (const signal of SIGNALS) process.once(signal, end)
-      output.on('resize', resized)
-      if (input.isTTY) input.setRawMode(true).on('data', key)
-      output.write(ENTER)
-      try {
-        let lines = first
-        for (;;) {
-          output.write(frame(lines, size()))
-          wake = new AbortController()
-          if (ended.signal.aborted) break
-          await sleep(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined)
-          if (ended.signal.aborted) break
-          lines = await draw(size()).catch((error: unknown) => [
-            `mtpolicyctl: ${describeError(error)}`,
-          ])
-        }
-      } finally {
-        output.write(LEAVE)
-        output.off('resize', resized)
-        for (const signal of SIGNALS) process.off(signal, end)
-        if (input.isTTY) input.setRawMode(false).off('data', key).pause()
-      }
-    },
+/**
+ * `Screen.show` in this terminal. `input`: where keys come from; if that is not a terminal, only signals
+ * end it.
+ */
+export async function showLive(
+  input: ReadStream,
+  output: WriteStream,
+  draw: (size: Size) => Promise<readonly string[]>,
+  milliseconds: number,
+): Promise<void> {
+  const size = (): Size => ({ columns: output.columns || 80, rows: output.rows || 24 })
+  let lines: readonly string[] | undefined = await draw(size())
+  const ended = Promise.withResolvers<undefined>()
+  let isEnded = false
+  let wake = new AbortController()
+  const resized = (): void => wake.abort()
+  const end = (): void => {
+    isEnded = true
+    ended.resolve(undefined)
+    wake.abort()
+  }
+  const key = (bytes: Buffer): void => {
+    const keys = bytes.toString('latin1')
+    // Some of the keys for functions send letters, too.
+    if (!keys.startsWith(ESCAPE) && ENDING_KEYS.some(one => keys.includes(one))) end()
+  }
+  const redrawn = (): Promise<readonly string[]> =>
+    draw(size()).catch((error: unknown) => [`mtpolicyctl: ${describeError(error)}`])
+  for (const signal of SIGNALS) process.once(signal, end)
+  output.on('resize', resized)
+  if (input.isTTY) input.setRawMode(true).on('data', key)
+  output.write(ENTER)
+  try {
+    while (lines && !isEnded) {
+      output.write(frame(lines, size()))
+      wake = new AbortController()
+      await sleep(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined)
+      // The end does not wait for a daemon that hangs.
+      lines = isEnded ? undefined : await Promise.race([redrawn(), ended.promise])
+    }
+  } finally {
+    output.write(LEAVE)
+    output.off('resize', resized)
+    for (const signal of SIGNALS) process.off(signal, end)
+    if (input.isTTY) input.setRawMode(false).off('data', key).pause()
   }
 }
 

@@ -93,13 +93,17 @@ function whyText({ why }: ShownMeasure): string {
 const PLAIN_REFUSAL = /^(?:reject|5\d\d)\s+(?:5\.\d+\.\d+\s+)?(?=\S)/i
 
 function refusalRow({ at, code, by, action }: Refusal): string {
-  const text = printable(action.replace(PLAIN_REFUSAL, ''))
-  return `${shortMoment(at)}  ${printable(code)}  ${printable(by)}: ${text}`
+  const text = `${by}: ${action.replace(PLAIN_REFUSAL, '')}`
+  return [shortMoment(at), code, text]
+    .filter(one => one !== '')
+    .map(printable)
+    .join('  ')
 }
 
 function seenRow({ name, first, last, messages }: Seen): string {
-  const span = `${shortMoment(first)} to ${shortMoment(last)}`
-  return `${padded(name === '' ? 'unknown' : printable(name), 2)}  ${countText(messages, 'message')}, ${span}`
+  const where = padded(name === '' ? 'unknown' : printable(name), 2)
+  const what = messages === 0 ? 'nothing accepted' : countText(messages, 'message')
+  return `${where}  ${what}, ${shortMoment(first)} to ${shortMoment(last)}`
 }
 
 function messageRow(message: SeenMessage): string {

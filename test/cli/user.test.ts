@@ -28,7 +28,7 @@ t.test('an account at work, on one screen', async t => {
   const history = memoryHistory({
     accounts: [
       past('alice', {
-        countries: [seen('DE', 1), seen('', 2)],
+        countries: [seen('DE', 1), { ...seen('', 2), messages: 0 }],
         networks: [seen('198.51.100.0/24', 1), seen('2001:db8:1:2::/64', 3)],
         messages: [
           message(NOON, { recipients: 3 }),
@@ -66,7 +66,7 @@ limits     limit  #.......  53 of 1000 today, until 11-21 00:00
            hour   #######.  53 of 60 in the last hour
 refusals   11-20 11:00  K3F-9QT  countries: Mail from this country is not ac...
 countries  DE  1 message, 11-20 10:00 to 11-20 11:00
-           unknown  2 messages, 11-20 08:00 to 11-20 10:00
+           unknown  nothing accepted, 11-20 08:00 to 11-20 10:00
 networks   198.51.100.0/24  1 message, 11-20 10:00 to 11-20 11:00
            2001:db8:1:2::/64  3 messages, 11-20 06:00 to 11-20 09:00
 messages   11-20 12:00  accepted, 3 recipients, 198.51.100.7 DE

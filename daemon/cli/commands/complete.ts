@@ -41,15 +41,20 @@ export const complete = defineCommand({
   },
 })
 
-async function accountsFrom({ daemon, registry }: Host, typed: string): Promise<string[]> {
+async function accountsFrom(host: Host, typed: string): Promise<string[]> {
   const prefix = typed.toLowerCase()
-  const keys = [...registry.open().values().keys()]
-  const withVariables = keys.flatMap(key => {
-    const part = /^mtpolicyd\/user\/([^/]+)\//.exec(key)?.[1]
-    return (part !== undefined && userName(part)) || []
-  })
-  return [
-    ...(await daemon.accounts({ prefix })),
-    ...withVariables.filter(name => name.startsWith(prefix)),
-  ]
+  const withVariables = namesInVariables(host).filter(name => name.startsWith(prefix))
+  return [...(await host.daemon.accounts({ prefix })), ...withVariables]
+}
+
+/** None, if the variables cannot be read. */
+function namesInVariables({ registry }: Host): string[] {
+  try {
+    return [...registry.open().values().keys()].flatMap(key => {
+      const part = /^mtpolicyd\/user\/([^/]+)\//.exec(key)?.[1]
+      return (part !== undefined && userName(part)) || []
+    })
+  } catch {
+    return []
+  }
 }
