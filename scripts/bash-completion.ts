@@ -99,6 +99,23 @@ ${declarations.flatMap(valueCase).join('\n')}
   [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${cur%%=*}=}")
 }
 
+# Names that the daemon knows and that begin with $cur; $1: accounts or codes. They come from strangers:
+# nothing here expands them, and the program prints none that a shell would.
+_mtpolicyctl_names() {
+  local at root=()
+  for at in "\${!words[@]}"; do
+    case \${words[at]} in
+      --root) root=(--root "\${words[at + 1]}") ;;
+      --root=*) root=("\${words[at]}") ;;
+    esac
+  done
+  mapfile -t COMPREPLY < <(mtpolicyctl "\${root[@]}" complete "--$1=$cur" 2> /dev/null)
+  # Readline replaces only what follows the last character that separates words.
+  if [[ $COMP_WORDBREAKS == *@* && $cur == *@* ]]; then
+    COMPREPLY=("\${COMPREPLY[@]#"\${cur%"\${cur##*@}"}"}")
+  fi
+}
+
 _mtpolicyctl() {
 ${READ_LINE}
   local word command= verb= skip=
@@ -144,6 +161,9 @@ function operandLine(command: Command | undefined): string {
       return "if [[ $cur == *=* ]]; then _mtpolicyctl_values; else _mtpolicyctl_variables '='; fi"
     case 'variables':
       return "_mtpolicyctl_variables ''"
+    case 'accounts':
+    case 'codes':
+      return `_mtpolicyctl_names ${command.offers}`
     case 'files':
       return `compopt -o filenames 2> /dev/null; ${offerLine('files')}`
     default:
@@ -164,6 +184,7 @@ function argumentCases(options: Options, indent: string): string {
 
 function offerLine(offer: Offer): string {
   if (offer === 'directories') return 'COMPREPLY=($(compgen -d -- "$cur"))'
+  if (offer === 'accounts' || offer === 'codes') return `_mtpolicyctl_names ${offer}`
   if (typeof offer === 'string') return 'COMPREPLY=($(compgen -f -- "$cur"))'
   return `COMPREPLY=($(compgen -W '${offer.join(' ')}' -- "$cur"))`
 }

@@ -9,7 +9,14 @@ import { filled } from '../text/wrap.ts'
 import type { Host } from './host.ts'
 
 /** What the shell offers in a place. */
-export type Offer = 'files' | 'directories' | 'variables' | 'assignments' | readonly string[]
+export type Offer =
+  | 'files'
+  | 'directories'
+  | 'variables'
+  | 'assignments'
+  | 'accounts'
+  | 'codes'
+  | readonly string[]
 
 export interface OptionDeclaration {
   /** number: a whole number of at most four digits. */

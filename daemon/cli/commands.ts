@@ -8,6 +8,7 @@ import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
 import { commit } from './commands/commit.ts'
+import { complete } from './commands/complete.ts'
 import { doctor } from './commands/doctor.ts'
 import { dump } from './commands/dump.ts'
 import { explain } from './commands/explain.ts'
@@ -29,10 +30,12 @@ import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
 import { takeover } from './commands/takeover.ts'
+import { top } from './commands/top.ts'
 import { ucrRemove } from './commands/ucr-remove.ts'
 import { ucrSetup } from './commands/ucr-setup.ts'
 import { unset } from './commands/unset.ts'
 import { update } from './commands/update.ts'
+import { user } from './commands/user.ts'
 import { watch } from './commands/watch.ts'
 import { why } from './commands/why.ts'
 
@@ -50,6 +53,8 @@ export const commands: readonly Command[] = [
   measures,
   check,
   reload,
+  top,
+  user,
   set,
   unset,
   get,
@@ -63,6 +68,7 @@ export const commands: readonly Command[] = [
   postfixUnregister,
   postfixStatus,
   ready,
+  complete,
   takeover,
   geoipUpdate,
   postfixFollow,

@@ -1,6 +1,7 @@
 /** mtpolicyctl's view of the running daemon. */
 
 import { callDaemon, followDaemon } from '../control/client.ts'
+import type { PrefixArguments } from '../control/control.ts'
 import type { ControlReply } from '../control/protocol.ts'
 import { describeError } from '../system/errors.ts'
 import type { DaemonClient } from './host.ts'
@@ -9,6 +10,9 @@ import type { DaemonClient } from './host.ts'
 const STATUS_MILLISECONDS = 3000
 /** A plugin may wait for its servers as long as a request has time. */
 const EXPLAIN_MILLISECONDS = 65_000
+
+/** Somebody has pressed TAB, and waits. */
+const OFFER_MILLISECONDS = 500
 
 export const NOT_RUNNING = 'not running'
 
@@ -20,6 +24,15 @@ export function resultOf<T>(reply: ControlReply<T> | undefined): T {
 }
 
 export function daemonClient(controlSocket: string): DaemonClient {
+  async function offered(what: 'accounts' | 'codes', given: PrefixArguments) {
+    try {
+      const reply = await callDaemon(controlSocket, what, given, OFFER_MILLISECONDS)
+      return reply?.ok ? reply.result : []
+    } catch {
+      return []
+    }
+  }
+
   return {
     async status() {
       try {
@@ -38,6 +51,10 @@ export function daemonClient(controlSocket: string): DaemonClient {
     reset: given => callDaemon(controlSocket, 'reset', given),
     measures: given => callDaemon(controlSocket, 'measures', given),
     endedMeasures: given => callDaemon(controlSocket, 'endedMeasures', given),
+    top: given => callDaemon(controlSocket, 'top', given),
+    user: given => callDaemon(controlSocket, 'user', given),
+    accounts: given => offered('accounts', given),
+    codes: given => offered('codes', given),
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

@@ -10,13 +10,24 @@ import type {
   ExplainArguments,
   OrderArguments,
   PortionArguments,
+  PrefixArguments,
   ReleaseArguments,
   ResetArguments,
   ResultOf,
+  TopArguments,
+  UserArguments,
   WatchArguments,
   WatchedVerdict,
 } from '../control/control.ts'
-import type { ControlReply, DaemonStatus, Explanation, WhyAnswer } from '../control/protocol.ts'
+import type {
+  AccountReport,
+  ControlReply,
+  DaemonStatus,
+  Explanation,
+  TopSenders,
+  WhyAnswer,
+} from '../control/protocol.ts'
+
 import type { RefusalKey } from '../policy/ports/history.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
@@ -24,6 +35,7 @@ import type { CommitOptions } from '../registry/commit.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Clock } from '../system/clock.ts'
 import type { Run } from '../system/external-program.ts'
+import type { Screen } from './screen.ts'
 
 export interface Host {
   readonly paths: Paths
@@ -31,6 +43,8 @@ export interface Host {
   readonly clock: Pick<Clock, 'now'>
   out(text: string): void
   err(text: string): void
+  /** Undefined: the output is not a terminal. */
+  readonly screen: Screen | undefined
   /** The text of a file; `-`: of standard input. Throws if it cannot be read. */
   read(file: string): string
   /** Runs another program. */
@@ -61,6 +75,13 @@ export interface DaemonClient {
   reset(given: ResetArguments): Answered<'reset'>
   measures(given: PortionArguments): Answered<'measures'>
   endedMeasures(given: PortionArguments): Answered<'endedMeasures'>
+  /** Who sends most; undefined if no daemon runs. */
+  top(given: TopArguments): Promise<ControlReply<TopSenders> | undefined>
+  /** What is known of an account; undefined if no daemon runs. */
+  user(given: UserArguments): Promise<ControlReply<AccountReport> | undefined>
+  /** What the shell offers: at once, and nothing if there is any difficulty. */
+  accounts(given: PrefixArguments): Promise<readonly string[]>
+  codes(given: PrefixArguments): Promise<readonly string[]>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
 }

@@ -21,6 +21,7 @@ import type { DaemonClient, Host, RegistryAccess } from './host.ts'
 import { wantsRegistration } from './registration-wish.ts'
 import { reloadIfRunning } from './reload-if-running.ts'
 import type { Streams } from './run-words.ts'
+import { type Screen, showLive } from './screen.ts'
 import { checkDropIn, takeEffect } from './take-effect.ts'
 
 export function thisHost(paths: Paths, { out, err }: Streams): Host {
@@ -31,6 +32,7 @@ export function thisHost(paths: Paths, { out, err }: Streams): Host {
     clock: systemClock,
     out,
     err,
+    screen: process.stdout.isTTY ? ownTerminal : undefined,
     read: file => readFileSync(file === '-' ? 0 : file, 'utf8'),
     run: runProgram,
     daemon,
@@ -50,6 +52,11 @@ export function thisHost(paths: Paths, { out, err }: Streams): Host {
     },
     postfix: status => postfixOf(paths, status),
   }
+}
+
+/** Standard input is opened when it is needed: others read it whole. */
+const ownTerminal: Screen = {
+  show: (draw, milliseconds) => showLive(process.stdin, process.stdout, draw, milliseconds),
 }
 
 const openHere = (paths: Paths): Registry => openRegistry({ root: paths.root, env: process.env })

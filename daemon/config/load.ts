@@ -6,12 +6,13 @@
  * as failed. Knows no plugin and no technology: both are passed in.
  */
 
+import type { AccountLimit } from '../policy/account-limit.ts'
 import { type ChainOptions, type Enclosure, makeChain } from '../policy/chain.ts'
 import type { Chain, ChainContext } from '../policy/chain-context.ts'
 import { type FactNames, factNames } from '../policy/facts.ts'
 import { type Link, newTally } from '../policy/link.ts'
 import { observing } from '../policy/observing-ledger.ts'
-import type { Check, DeclaredLimit, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
+import type { Check, MaybePromise, Plugin, Surroundings } from '../policy/plugin.ts'
 import type { Ledger } from '../policy/ports/ledger.ts'
 import type { Connections, Outside } from '../policy/ports/outside.ts'
 import { error, fatal, nearestName, type Place, type Problem, warning } from '../policy/problem.ts'
@@ -67,7 +68,7 @@ export interface Loaded {
   /** Where plugins count; undefined: none does. */
   readonly ledger: Ledger | undefined
   /** In the order of the file. */
-  readonly limits: readonly DeclaredLimit[]
+  readonly limits: readonly AccountLimit[]
   /** The first `default_domain` of a block: accounts are written with or without it. Empty: there is none. */
   readonly defaultDomain: string
   /** The first `language` of a block; empty: none has one. */
@@ -119,7 +120,7 @@ class Loader {
   readonly links: LoadedLink[] = []
   readonly starts: Work[] = []
   readonly tasks: (Work & { readonly task: string })[] = []
-  readonly limits: DeclaredLimit[] = []
+  readonly limits: AccountLimit[] = []
   usesLedger = false
   /** All of them, in the order of the file. */
   readonly used: UsedPlugin[] = []

@@ -10,12 +10,14 @@ import type { RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import type {
+  AccountReport,
   DaemonStatus,
   EndedMeasure,
   Explanation,
   OrderedMeasure,
   Portion,
   ResetCount,
+  TopSenders,
   WhyAnswer,
 } from './protocol.ts'
 
@@ -41,6 +43,14 @@ export interface Control {
   measures(given: PortionArguments): MaybePromise<Portion<OrderedMeasure>>
   /** The last ones first. */
   endedMeasures(given: PortionArguments): MaybePromise<Portion<EndedMeasure>>
+  /** Who sends most. Rejects if no history is kept. */
+  top(given: TopArguments): MaybePromise<TopSenders>
+  /** All that is known of an account. */
+  user(given: UserArguments): MaybePromise<AccountReport>
+  /** Names of accounts that begin so, the busiest of late first; none if no history is kept. */
+  accounts(given: PrefixArguments): MaybePromise<readonly string[]>
+  /** Codes of refusals that begin so, the latest first; none if no history is kept. */
+  codes(given: PrefixArguments): MaybePromise<readonly string[]>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -72,6 +82,27 @@ export type ReleaseArguments = Texts<'account' | 'by'>
 export type ResetArguments = Texts<(typeof ORDERED)[number] | 'window'>
 /** `from`: how many are left out at the beginning. */
 export type PortionArguments = Texts<'from'>
+/** What senders are compared by. */
+export const RANKINGS = ['recipients', 'messages', 'refused'] as const
+/** Senders in an answer. */
+export const MOST_SENDERS = 1000
+
+export interface TopArguments {
+  /** Milliseconds since 1970; the hour that it is in counts as a whole. */
+  readonly since: number
+  readonly by: (typeof RANKINGS)[number]
+  /** How many, 1 to MOST_SENDERS. */
+  readonly most: number
+}
+
+export interface UserArguments {
+  /** As in sasl_username. */
+  readonly name: string
+}
+
+export interface PrefixArguments {
+  readonly prefix: string
+}
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
@@ -118,6 +149,14 @@ export const commands: {
     kind: 'answer',
     readArguments: given => readTexts(given, ['from']),
   },
+  top: { level: 'read', kind: 'answer', readArguments: readTop },
+  user: {
+    level: 'read',
+    kind: 'answer',
+    readArguments: given => ({ name: readText(given, 'name') }),
+  },
+  accounts: { level: 'read', kind: 'answer', readArguments: readPrefix },
+  codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -169,6 +208,29 @@ function readCode(text: string): string {
   const code = readDecisionCode(text)
   if (code === undefined) throw new TypeError('argument "code" must be a code such as K3F-9QT')
   return code
+}
+
+function readTop(given: unknown): TopArguments {
+  const { since, by, most, ...rest } = objectOf(given, 'arguments')
+  readTexts(rest, [])
+  const ranking = RANKINGS.find(one => one === by)
+  if (typeof since !== 'number') throw new TypeError('argument "since" must be a number')
+  if (!ranking) throw new TypeError(`argument "by" must be one of ${RANKINGS.join(', ')}`)
+  if (typeof most !== 'number' || !Number.isInteger(most) || most < 1 || most > MOST_SENDERS) {
+    throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_SENDERS}`)
+  }
+  return { since, by: ranking, most }
+}
+
+function readPrefix(given: unknown): PrefixArguments {
+  return { prefix: readText(given, 'prefix') }
+}
+
+/** The only argument. */
+function readText<Name extends string>(given: unknown, name: Name): string {
+  const { [name]: text } = readTexts(given, [name])
+  if (text === undefined) throw new TypeError(`argument "${name}" is missing`)
+  return text
 }
 
 function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {

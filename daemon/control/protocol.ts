@@ -13,7 +13,7 @@
 
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
-import type { Refusal } from '../policy/ports/history.ts'
+import type { Refusal, Seen, SeenMessage, SenderSums } from '../policy/ports/history.ts'
 import type { Reading } from '../policy/ports/meters.ts'
 
 export interface ControlRequest {
@@ -108,7 +108,7 @@ export interface ResetCount {
   /** The limit's block. */
   readonly name: string
   readonly window: string
-  readonly unit: 'recipients' | 'messages' | 'bytes'
+  readonly unit: 'recipients' | 'messages' | 'megabytes'
   /** What was counted until then. */
   readonly used: number
 }
@@ -211,6 +211,55 @@ export interface Decider {
   readonly per: string | undefined
   readonly window: string | undefined
   readonly unit: string | undefined
+}
+
+/** Who has sent most in a time; milliseconds since 1970. */
+export interface TopSenders {
+  /** The beginning of an hour. */
+  readonly since: number
+  readonly until: number
+  /** The largest first. */
+  readonly senders: readonly SenderSums[]
+}
+
+/** Where an account stands in a limit. Amounts are in its unit; null: not known, see `problem`. */
+export interface LimitStanding {
+  /** Name of the <Plugin> block. */
+  readonly name: string
+  /** Options of the block. */
+  readonly per: string
+  readonly unit: string
+  readonly window: string
+  /** Whose count it is: the account, its domain; empty for one that all share. */
+  readonly subject: string
+  readonly used: number | null
+  readonly limit: number | 'unlimited' | null
+  /**
+   * When a calendar window ends, or a rolling one has room again: milliseconds since 1970. Null: it has
+   * room now, or never will have.
+   */
+  readonly again: number | null
+  /** The verb of access(5) that further mail would get; undefined: it passes. */
+  readonly next?: string | undefined
+  readonly problem?: string
+}
+
+/** All that is known of an account. Each list: the last one first. */
+export interface AccountReport {
+  /** Folded as for counting. */
+  readonly account: string
+  /** In observe mode nothing is refused. */
+  readonly observes: boolean
+  readonly limits: readonly LimitStanding[]
+  readonly measures: readonly OrderedMeasure[]
+  /** Whether the lists below say anything. */
+  readonly history:
+    | { readonly state: 'ok' | 'off' }
+    | { readonly state: 'failed'; readonly problem: string }
+  readonly countries: readonly Seen[]
+  readonly networks: readonly Seen[]
+  readonly messages: readonly SeenMessage[]
+  readonly refusals: readonly Refusal[]
 }
 
 /** No request is longer. */

@@ -78,7 +78,6 @@
  * If two blocks that share one judge the same mail, the first one decides.
  */
 
-import { accountName } from '../policy/account.ts'
 import { fact } from '../policy/facts.ts'
 import { type Context, definePlugin, type Limit, type Surroundings } from '../policy/plugin.ts'
 import type { AccountMeasures } from '../policy/ports/measures.ts'
@@ -86,6 +85,7 @@ import { fatal } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { Session } from '../policy/session.ts'
 import { choice, custom, optional, perMail, type SettingValues, text } from '../policy/setting.ts'
+import { type MaybePromise, whenReady } from '../system/maybe-promise.ts'
 import {
   counterOf,
   most_megabytes,
@@ -102,7 +102,8 @@ import { OVERRIDES, readOverrides } from './limit/overrides.ts'
 import { ownText } from './limit/own-text.ts'
 import { beyondCap, limitOf, voiceOf } from './limit/reaction.ts'
 import { changed, type Rule, ruleOf, type Terms, withThreshold } from './limit/rule.ts'
-import { SUBJECTS, subjectOf } from './limit/subject.ts'
+import { accountLimit } from './limit/standing.ts'
+import { SUBJECTS, subjectOf, subjectOfAccount } from './limit/subject.ts'
 import { LANGUAGES } from './limit/texts.ts'
 import { window, windowAt, writtenWindow } from './limit/window.ts'
 
@@ -175,22 +176,21 @@ export const sendingLimit = definePlugin({
     const rolling = typeof values.window === 'string' ? undefined : values.window
     const windowOf = windowAt(values.window, timezone)
     const windowText = writtenWindow(values.window)
-    surroundings.declareLimit({
-      ...{ name, unit, per, window: windowText },
-      counter: counterOf(written, unit),
-      windowAt: now => rolling ?? windowOf(now),
-      fold: account => accountName(account, default_domain),
-    })
     const ordered = otherLimit(name, windowText, unit)
     const takesUsers = applies_to !== 'unauthenticated'
     const takesOthers = applies_to !== 'authenticated'
     let hasNoted = false
 
+    /** By its own block, or by the limit's usual rule. */
+    function configuredFor(subject: string): MaybePromise<Applied> {
+      const own = override?.(subject)
+      return own instanceof Promise ? own.then(found => found ?? usual) : (own ?? usual)
+    }
+
     /** A measure's number comes before every other; the rest of the rule stays. */
-    function asOrdered(configured: Applied, measures: AccountMeasures, context: Context): Applied {
-      const number = ordered(measures)
+    function asOrdered(configured: Applied, measures: AccountMeasures): Applied {
+      const number = per === 'user' ? ordered(measures) : undefined
       if (number === undefined) return configured
-      context.facts.measure = 'limit'
       const { rule, limit } = applied(withThreshold(configured.rule.terms, number))
       return {
         rule,
@@ -201,8 +201,9 @@ export const sendingLimit = definePlugin({
     function count(ruled: Applied, subject: string, request: PolicyRequest, context: Context) {
       const configured = perMailRule?.(ruled, context.session) ?? ruled
       const { measures } = context
-      const { rule, limit } =
-        measures && per === 'user' ? asOrdered(configured, measures, context) : configured
+      const judged = measures ? asOrdered(configured, measures) : configured
+      if (judged !== configured) context.facts.measure = 'limit'
+      const { rule, limit } = judged
       const { stage } = request
       const refusal = rule.isCapped ? beyondCap(rule, request, voice) : undefined
       if (unit === 'bytes' && stage !== 'END-OF-MESSAGE') {
@@ -215,16 +216,30 @@ export const sendingLimit = definePlugin({
       return refusal
     }
 
+    const accountSubject = takesUsers ? subjectOfAccount(per, default_domain) : undefined
+    if (accountSubject) {
+      surroundings.declareLimit(
+        accountLimit(voice, values.unit, default_domain, {
+          subjectOf: accountSubject,
+          ruleOf: (subject, measures) =>
+            whenReady(configuredFor(subject), one =>
+              measures ? asOrdered(one, measures).rule : one.rule,
+            ),
+          windowAt: now => rolling ?? windowOf(now),
+        }),
+      )
+    }
+
     return (request, context) => {
       if (request.stage === undefined) return undefined
       const account = request.account(default_domain)
       if (!(account === '' ? takesOthers : takesUsers)) return undefined
       const subject = subjectFor(request, account)
       if (subject === undefined) return undefined
-      const own = override?.(subject)
-      return own instanceof Promise
-        ? own.then(found => count(found ?? usual, subject, request, context))
-        : count(own ?? usual, subject, request, context)
+      const ruled = configuredFor(subject)
+      return ruled instanceof Promise
+        ? ruled.then(one => count(one, subject, request, context))
+        : count(ruled, subject, request, context)
     }
   },
 })

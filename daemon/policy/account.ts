@@ -25,6 +25,13 @@ export function accountName(saslUsername: string, defaultDomain: string): string
   return cut(withoutDomain(folded, defaultDomain), MOST_CHARACTERS)
 }
 
+/** The names that mail of one account may have come under: as `accountName` with this domain, and with none. */
+export function accountSpellings(saslUsername: string, defaultDomain: string): readonly string[] {
+  const name = accountName(saslUsername, defaultDomain)
+  const domain = asciiDomain(defaultDomain)
+  return name === '' || domain === '' || name.includes('@') ? [name] : [name, `${name}@${domain}`]
+}
+
 function fold(name: string): string {
   return PLAIN.test(name) ? name.toLowerCase() : prepared(name)
 }

@@ -9,6 +9,7 @@
 
 import type { Clock } from '../system/clock.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
+import type { AccountLimit } from './account-limit.ts'
 import type { FactDeclarations, Facts } from './facts.ts'
 import type { Claim, Ledger, LedgerEvent, Standing, Unit } from './ports/ledger.ts'
 import type { AccountMeasures } from './ports/measures.ts'
@@ -86,23 +87,6 @@ export interface Limit {
   saw?(standing: Standing, claim: Claim): Facts
 }
 
-/** One limit of a configuration, for commands that show or change where an account stands. */
-export interface DeclaredLimit {
-  /** The name of its <Plugin> block. */
-  readonly name: string
-  /** As in Claim. */
-  readonly counter: string
-  readonly unit: Unit
-  /** Who shares a count: `user`, `domain` and so on. */
-  readonly per: string
-  /** As a configuration writes it: `day`, `1h`. */
-  readonly window: string
-  /** The window of a claim at that moment, milliseconds since 1970. */
-  windowAt(now: number): Claim['window']
-  /** How the limit folds the name of an account: whose count it is if `per` is `user`. */
-  fold(account: string): string
-}
-
 /** What a plugin is given when it is created. */
 export interface Surroundings extends Outside, Connections {
   /** The operator's name of this block. */
@@ -117,8 +101,6 @@ export interface Surroundings extends Outside, Connections {
   readonly nested: Check | undefined
   /** Time zone of calendar windows, IANA name; undefined is the host's. */
   readonly timezone: string | undefined
-  /** This block is a limit. */
-  declareLimit(limit: DeclaredLimit): void
   /** Work to be done before the first request, and not when a file is only checked. */
   atStart(run: () => MaybePromise<void>): void
   /** Work for `mtpolicyd --cron TASK`, which the package runs with `hourly`. */
@@ -128,6 +110,8 @@ export interface Surroundings extends Outside, Connections {
    * that several lists are queried at the same time. The check repeats the lookup and finds the result.
    */
   ahead(ask: (request: PolicyRequest, context: Context) => void): void
+  /** For a limit: what it tells of accounts, apart from any mail. */
+  declareLimit(limit: AccountLimit): void
   /** A message at the plugin's own log level; it costs nothing when that level is not logged. */
   note(message: () => string): void
   /** Where mistakes are collected; `warn`, `fail` and `refuse` add to it. */

@@ -19,6 +19,7 @@ import { describeNotice, formatProblem, type Notice } from '../policy/problem.ts
 import { type Clock, systemClock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { PortTaken } from '../wire/listeners.ts'
+import { accountReport } from './account-report.ts'
 import type { DaemonOptions, Step } from './daemon-options.ts'
 import { explain } from './explain.ts'
 import { Generation } from './generation.ts'
@@ -26,10 +27,12 @@ import { startHousekeeping } from './housekeeping.ts'
 import { LogSwitch, type OpenedLog } from './log-switch.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { openMeters } from './meters.ts'
+import { accountsOffered, codesOffered } from './offered.ts'
 import { makeParts, type Parts } from './parts.ts'
 import { type PidFile, pidFileFor } from './pid-file.ts'
 import { forgetClaim, recordClaim } from './port-claim.ts'
 import { statusOf } from './status.ts'
+import { topSenders } from './top.ts'
 import { type Undo, UndoStack } from './undo.ts'
 import { why } from './why.ts'
 
@@ -80,6 +83,16 @@ export class Daemon {
     reset: given => this.#measured(orders => orders.reset(given)),
     measures: given => this.#measured(orders => orders.list(given)),
     endedMeasures: given => this.#measured(orders => orders.listEnded(given)),
+    top: async given => {
+      await this.#started.promise
+      return topSenders(this.#parts.history(), given, this.#parts.clock.now())
+    },
+    user: async ({ name }) => {
+      await this.#started.promise
+      return accountReport(this.#inForce, this.#parts, name)
+    },
+    accounts: ({ prefix }) => accountsOffered(this.#parts.history(), prefix),
+    codes: ({ prefix }) => codesOffered(this.#parts.history(), prefix),
   }
 
   /** Resolves when the daemon answers; rejects with nothing left open. */

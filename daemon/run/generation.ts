@@ -11,13 +11,15 @@ import type { Source } from '../assembly/configuration.ts'
 import { configFiles } from '../config/files.ts'
 import type { Globals } from '../config/globals.ts'
 import { rememberedFiles } from '../config/remembered-files.ts'
+import type { LimitStanding } from '../control/protocol.ts'
 import type { Answer } from '../policy/answer.ts'
-import type { Measures } from '../policy/ports/measures.ts'
+import type { AccountMeasures, Measures } from '../policy/ports/measures.ts'
 import { formatProblem, type Notice, type Problem } from '../policy/problem.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { Cancel, Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { type Rehearsal, type Rehearsed, rehearsalOf } from './rehearse.ts'
+import { standingsOf } from './standings.ts'
 
 /** The configuration cannot be used: everything that is wrong with it, in order. */
 export class UnusableConfiguration extends Error {
@@ -127,6 +129,18 @@ export class Generation {
     const rehearsed = this.#rehearsal.then(({ rehearse }) => rehearse(request))
     this.#waitFor(rehearsed)
     return rehearsed
+  }
+
+  /** Where an account, named as in sasl_username, stands in each limit at that moment. */
+  standings(
+    name: string,
+    now: number,
+    measures: AccountMeasures | undefined,
+  ): Promise<readonly LimitStanding[]> {
+    if (this.#phase === 'closed') return Promise.reject(new Error('the daemon is stopping'))
+    const found = standingsOf(this.assembly.loaded.limits, name, now, measures)
+    this.#waitFor(found)
+    return found
   }
 
   #waitFor(work: Promise<unknown>): void {

@@ -9,17 +9,17 @@ import type {
 } from '../control/control.ts'
 import type { EndedMeasure, OrderedMeasure, Portion, ResetCount } from '../control/protocol.ts'
 import type { MeasureBook } from '../measures/book.ts'
-import { type Reset, valueText } from '../measures/records.ts'
-import { readAmount } from '../plugins/limit/amount.ts'
+import { readAmount, scaleOf, unitOf } from '../plugins/limit/amount.ts'
 import { accountName } from '../policy/account.ts'
+import type { AccountLimit } from '../policy/account-limit.ts'
 import { countryCodes } from '../policy/country-codes.ts'
-import type { DeclaredLimit } from '../policy/plugin.ts'
 import type { Ledger } from '../policy/ports/ledger.ts'
 import type { Measure } from '../policy/ports/measures.ts'
 import { oneLine } from '../policy/verdict.ts'
 import type { Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { limitsNamed } from './named-limits.ts'
+import { measureShown } from './shown-measures.ts'
 
 /** Characters of a reason. */
 const LONGEST_WHY = 500
@@ -49,13 +49,13 @@ export class MeasureOrders {
     const now = this.#options.clock.now()
     const measure = this.#read(given, now)
     const replaced = book.order(measure, now)
-    return { measure: viewOf(measure), replaced: replaced.map(viewOf) }
+    return { measure: measureShown(measure), replaced: replaced.map(measureShown) }
   }
 
   release(given: ReleaseArguments): readonly OrderedMeasure[] {
     const { book, clock } = this.#options
     const { account, by } = readHead(given)
-    return book.release(account, by, clock.now()).map(viewOf)
+    return book.release(account, by, clock.now()).map(measureShown)
   }
 
   async reset(given: ResetArguments): Promise<readonly ResetCount[]> {
@@ -63,17 +63,17 @@ export class MeasureOrders {
     const at = clock.now()
     const { account, by, why } = readHead(given)
     const { limits } = limitsNamed(loaded.limits, given.window)
-    const counted: (ResetCount & { readonly limit: DeclaredLimit })[] = []
+    const counted: (ResetCount & { readonly limit: AccountLimit })[] = []
     for (const limit of limits) {
       const { name, window, unit, counter } = limit
       if (counted.some(one => one.limit.counter === counter)) continue
-      const used = await ledger.used(counter, limit.fold(account), limit.windowAt(at), at)
-      counted.push({ name, window, unit, used, limit })
+      const used = await ledger.used(counter, subjectIn(limit, account), limit.windowAt(at), at)
+      counted.push({ name, window, unit, used: used / scaleOf(unitOf(unit)), limit })
     }
     const windows = [...new Set(counted.map(({ window }) => window))]
     book.note({ kind: 'reset', account, at, until: undefined, by, why, windows })
     for (const { limit } of counted) {
-      await ledger.reset(limit.counter, limit.fold(account), limit.windowAt(at), at)
+      await ledger.reset(limit.counter, subjectIn(limit, account), limit.windowAt(at), at)
     }
     try {
       await ledger.settle()
@@ -86,7 +86,7 @@ export class MeasureOrders {
 
   list({ from }: PortionArguments): Portion<OrderedMeasure> {
     const { book, clock } = this.#options
-    return portionOf(book.inForce(clock.now()), from, viewOf)
+    return portionOf(book.inForce(clock.now()), from, measureShown)
   }
 
   listEnded({ from }: PortionArguments): Portion<EndedMeasure> {
@@ -94,7 +94,7 @@ export class MeasureOrders {
       this.#options.book.ended.toReversed(),
       from,
       ({ measure, how, endedAt, endedBy }) => ({
-        ...viewOf(measure),
+        ...measureShown(measure),
         how,
         ended: new Date(endedAt).toISOString(),
         endedBy,
@@ -128,6 +128,10 @@ export class MeasureOrders {
   }
 }
 
+/** Whose count it is in a limit per user. */
+const subjectIn = ({ defaultDomain }: AccountLimit, account: string): string =>
+  accountName(account, defaultDomain)
+
 function readHead({ account: given = '', by = '', why = '' }: ReleaseArguments & ResetArguments) {
   const account = accountName(given, '')
   if (account.trim() === '') throw new Error('expected the name of an account')
@@ -149,13 +153,6 @@ function readCountries(text = ''): readonly string[] {
   const wrong = codes.find(code => !countryCodes.has(code))
   if (wrong === undefined) return [...new Set(codes)]
   throw new Error(`"${oneLine(wrong)}" is not a country code`)
-}
-
-function viewOf(measure: Measure | Reset): OrderedMeasure {
-  const { account, kind, at, until, by, why } = measure
-  const text = (moment: number): string => new Date(moment).toISOString()
-  const ends = until === undefined ? null : text(until)
-  return { account, kind, value: valueText(measure), at: text(at), until: ends, by, why }
 }
 
 function portionOf<T, V>(

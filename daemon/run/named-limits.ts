@@ -1,7 +1,7 @@
 /** The limits per user that an administrator means by a window: `day`, `hour`, `1h`, or the name of a block. */
 
 import { window, writtenWindow } from '../plugins/limit/window.ts'
-import type { DeclaredLimit } from '../policy/plugin.ts'
+import type { AccountLimit } from '../policy/account-limit.ts'
 import { oneLine } from '../policy/verdict.ts'
 
 /** As the host variables call them. */
@@ -10,11 +10,11 @@ const WORDS: Readonly<Record<string, string>> = { hour: '1h', minute: '1m', roll
 export interface NamedLimits {
   /** How a measure names them (`OtherLimit`). */
   readonly window: string
-  readonly limits: readonly DeclaredLimit[]
+  readonly limits: readonly AccountLimit[]
 }
 
 /** Without a text: all limits per user. Throws a message that names those that exist. */
-export function limitsNamed(all: readonly DeclaredLimit[], text: string | undefined): NamedLimits {
+export function limitsNamed(all: readonly AccountLimit[], text: string | undefined): NamedLimits {
   const ofUsers = all.filter(({ per }) => per === 'user')
   if (ofUsers.length === 0) throw new Error('the running configuration has no limit per user')
   if (text === undefined) return { window: '', limits: ofUsers }

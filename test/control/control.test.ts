@@ -77,6 +77,32 @@ for (const [what, line, message] of [
   ['an unknown argument', '{"command":"watch","arguments":{"x":1}}', 'unknown argument "x"'],
   ['a wrong argument', '{"command":"watch","arguments":{"user":1}}', '"user" must be a string'],
   ['arguments of no kind', '{"command":"watch","arguments":[]}', 'must be an object'],
+  ['no account', '{"command":"user","arguments":{}}', 'argument "name" is missing'],
+  [
+    'a beginning that is no text',
+    '{"command":"accounts","arguments":{"prefix":1}}',
+    'argument "prefix" must be a string',
+  ],
+  [
+    'too many senders',
+    '{"command":"top","arguments":{"since":0,"by":"refused","most":1001}}',
+    'argument "most" must be a whole number from 1 to 1000',
+  ],
+  [
+    'an order that there is none of',
+    '{"command":"top","arguments":{"since":0,"by":"bytes","most":1}}',
+    'argument "by" must be one of recipients, messages, refused',
+  ],
+  [
+    'a time that is no number',
+    '{"command":"top","arguments":{"since":"24h","by":"refused","most":1}}',
+    'argument "since" must be a number',
+  ],
+  [
+    'more than top takes',
+    '{"command":"top","arguments":{"since":0,"by":"refused","most":1,"x":"y"}}',
+    'unknown argument "x"',
+  ],
   ['no attributes', '{"command":"explain","arguments":{}}', '"attributes" must be an object'],
   [
     'an attribute of two lines',

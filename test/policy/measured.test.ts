@@ -262,6 +262,6 @@ t.test('a configuration declares its limits', async t => {
     { name: 'hour', counter: 'hour in messages', unit: 'messages', per: 'user', window: '1h' },
     { name: 'server', per: 'server' },
   ])
-  t.equal(world.loaded.limits[0]?.fold('Alice@Example.org'), 'alice')
+  t.equal(world.loaded.limits[0]?.defaultDomain, 'example.org')
   t.match(world.loaded.limits[1]?.windowAt(NOON), { milliseconds: HOUR })
 })

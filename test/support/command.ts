@@ -24,6 +24,10 @@ export const noDaemon: DaemonClient = {
   reset: async () => undefined,
   measures: async () => undefined,
   endedMeasures: async () => undefined,
+  top: async () => undefined,
+  user: async () => undefined,
+  accounts: async () => [],
+  codes: async () => [],
   watch() {
     throw new Error('not running')
   },
@@ -39,6 +43,7 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     clock: systemClock,
     out: () => undefined,
     err: () => undefined,
+    screen: undefined,
     read: () => '',
     run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),
     daemon: noDaemon,

@@ -17,4 +17,8 @@ export const idleControl: Control = {
   reset: unexpected,
   measures: () => ({ items: [], hasMore: false }),
   endedMeasures: () => ({ items: [], hasMore: false }),
+  top: unexpected,
+  user: unexpected,
+  accounts: () => [],
+  codes: () => [],
 }

@@ -50,7 +50,12 @@ export const explain = defineCommand({
     ("nothing", or "action: ", "failed: " or "skipped: " and a text) and ms; counted is false.
   `,
   options: {
-    user: { type: 'string', argument: 'NAME', doc: 'The account that has logged in.' },
+    user: {
+      type: 'string',
+      argument: 'NAME',
+      offers: 'accounts',
+      doc: 'The account that has logged in.',
+    },
     client: { type: 'string', argument: 'ADDRESS', doc: 'IP address of the client.' },
     recipients: { type: 'string', argument: 'N', doc: 'How many recipients the message has.' },
     sender: { type: 'string', argument: 'ADDRESS', doc: 'Sender of the envelope.' },

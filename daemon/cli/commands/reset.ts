@@ -8,8 +8,6 @@ import { lineOf } from '../measure-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { orderedBy } from '../ordered-by.ts'
 
-const BYTES_PER_MEGABYTE = 1_000_000
-
 export const reset = defineCommand({
   name: 'reset',
   group: 'accounts',
@@ -22,7 +20,7 @@ export const reset = defineCommand({
   `,
   json: `
     {account, counts}: a count has name (of the limit), window, unit (recipients, messages or
-    bytes) and used, what was counted until now.
+    megabytes) and used, what was counted until now.
   `,
   options: {
     window: {
@@ -43,9 +41,8 @@ export const reset = defineCommand({
       if (json) host.out(jsonText({ account, counts }))
       else {
         for (const { name, window, unit, used } of counts) {
-          const amount =
-            unit === 'bytes' ? `${used / BYTES_PER_MEGABYTE} megabytes` : `${used} ${unit}`
-          host.out(lineOf(`${account}: ${name} (${window}) begins again at 0; it was ${amount}.`))
+          const was = `${used} ${unit}`
+          host.out(lineOf(`${account}: ${name} (${window}) begins again at 0; it was ${was}.`))
         }
       }
       return 0

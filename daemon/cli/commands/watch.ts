@@ -15,7 +15,12 @@ export const watch = defineCommand({
   `,
   json: '{instance, user, client, ...}: one object per line, with the fields of the log.',
   options: {
-    user: { type: 'string', argument: 'NAME', doc: 'Only mail of this account.' },
+    user: {
+      type: 'string',
+      argument: 'NAME',
+      offers: 'accounts',
+      doc: 'Only mail of this account.',
+    },
     client: { type: 'string', argument: 'ADDRESS', doc: 'Only mail from this address.' },
     json: jsonOption,
   },

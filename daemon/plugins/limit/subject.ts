@@ -46,6 +46,28 @@ export function subjectOf(kind: SubjectKind, defaultDomain: string): SubjectOf {
 }
 
 /**
+ * The same for whatever an account may send; undefined: that depends on the mail, for each account or for
+ * this one, which has no domain.
+ */
+export function subjectOfAccount(
+  kind: SubjectKind,
+  defaultDomain: string,
+): ((account: string) => string | undefined) | undefined {
+  switch (kind) {
+    case 'user':
+      return account => account || undefined
+    case 'domain': {
+      const domainOfAccount = accountDomains(defaultDomain)
+      return account => domainOfAccount(account) || undefined
+    }
+    case 'server':
+      return () => ''
+    default:
+      return undefined
+  }
+}
+
+/**
  * Finds the domain of an account; empty if it has none. Usually that is the domain of the account before,
  * and then it is the same string.
  */
