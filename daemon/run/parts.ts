@@ -89,7 +89,7 @@ export function makeParts(
     clock,
     slot,
     meters: answers,
-    sinks: [watch, nearLimits.note],
+    sinks: [watch, nearLimits.note, record => history()?.note(record)],
     retiredKeys,
     log: () => log.log,
     historyOf: () => history(),
