@@ -172,8 +172,6 @@ export interface History {
   refusals(key: RefusalKey): Promise<readonly Refusal[]>
   /** Names that begin so, the busiest of late first; at most `most`. For the completion of the shell. */
   accounts(prefix: string, most: number): Promise<readonly string[]>
-  /** Codes of refusals that begin so, the latest first; at most `most`. For the completion of the shell. */
-  recentCodes(prefix: string, most: number): Promise<readonly string[]>
   /** Every account's hours of that time, in no order; in portions, so that a slow reader holds up nothing. */
   hours(since: number, until: number): AsyncIterable<readonly HourSums[]>
   /** Deletes everything that is kept of an account; undefined: there was nothing. */
