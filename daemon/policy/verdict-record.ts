@@ -33,9 +33,9 @@ export class VerdictRecord {
   /** The action Postfix was told; undefined if there was no answer. */
   readonly sent: string | undefined
   readonly why: Why
-  /** The code of a refusal that was sent: `sent` ends with it. Else empty. */
-  readonly code: string
   readonly factNames: FactNames
+  /** By which a refusal is found again (`policy/decision-code.ts`); empty: it has none. */
+  readonly code: string
   readonly #hearing: Hearing
   readonly #clock: Pick<Clock, 'now'>
 
@@ -52,8 +52,8 @@ export class VerdictRecord {
     this.decided = decided
     this.sent = sent
     this.why = why
-    this.code = code
     this.factNames = factNames
+    this.code = code
     this.#hearing = hearing
   }
 

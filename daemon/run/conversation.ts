@@ -36,7 +36,7 @@ export interface ConversationOptions {
   /** Keys of endpoints that earlier configurations listened on. */
   readonly retiredKeys: ReadonlySet<string>
   readonly log: () => Log
-  /** Where the verdicts of a configuration are kept; undefined: nowhere. */
+  /** What keeps the verdicts of a configuration, and is told of them by `sinks`; undefined: nothing. */
   readonly historyOf: (generation: Generation) => History | undefined
 }
 
@@ -59,20 +59,10 @@ export function makeConversation(options: ConversationOptions): RunningConversat
     const logged = to.debug >= 1 ? [to.verdict] : []
     const sinks = [meters.sink, ...logged, ...options.sinks]
     const history = options.historyOf(generation)
-    const kept: VerdictSink[] = history
-      ? [record => history.note(record), record => steps.note(record, generation, history)]
-      : []
+    if (history) sinks.push(record => steps.note(record, generation, history))
     const codeFor: CodeFor | undefined =
       history && ((request, action) => codes.of(request, action, () => history.nextCode()))
-    return makeEngine({
-      loaded,
-      clock,
-      log: to,
-      measures,
-      sinks: [...sinks, ...kept],
-      codeFor,
-      retiredKeys,
-    })
+    return makeEngine({ loaded, clock, log: to, measures, sinks, codeFor, retiredKeys })
   }
 
   const turn = makeTurn(

@@ -93,7 +93,7 @@ export function makeParts(
     slot,
     meters: answers,
     measures,
-    sinks: [watch, nearLimits.note],
+    sinks: [watch, nearLimits.note, record => history()?.note(record)],
     retiredKeys,
     log: () => log.log,
     historyOf: () => history(),

@@ -62,7 +62,7 @@ t.test('an account at work, on one screen', async t => {
 
 measures   allow ES,PT until 11-21 14:00, by root: holiday
            limit 5000 per day until it is released, by root
-limits     limit  #.......  53 of 1000 today, until 11-21 00:00
+limits     limit  #.......  53 of 5000 today, until 11-21 00:00
            hour   #######.  53 of 60 in the last hour
 refusals   11-20 11:00  K3F-9QT  countries: Mail from this country is not ac...
 countries  DE  1 message, 11-20 10:00 to 11-20 11:00

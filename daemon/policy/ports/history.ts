@@ -143,14 +143,25 @@ export interface HistoryStatus {
   readonly gaps: readonly Gap[]
 }
 
+/** What was deleted of an account. */
+export interface Deleted {
+  /** Folded, as it was kept. */
+  readonly account: string
+  /** Hours in which it had sent something. */
+  readonly hours: number
+  /** Of its last messages. */
+  readonly messages: number
+  readonly refusals: number
+}
+
 export interface History {
   /**
-   * A verdict has left. To be called once, at that moment; the record's texts are copied. A refusal that
-   * Postfix asks for again is noted again, with the same code.
+   * A code for a refusal (`policy/decision-code.ts`), which none has had that is kept, also over restarts.
+   * For the same message it is to be asked for once.
    */
-  note(record: VerdictRecord): void
-  /** The code of the next decision; none is given twice within what is kept. */
   nextCode(): string
+  /** A verdict has left. To be called once, at that moment; the record's texts are copied. */
+  note(record: VerdictRecord): void
   /** The steps that led to a refusal, which was noted before. */
   explained(code: string, steps: readonly SeenStep[]): void
   /** Senders of that time, the largest first. `since` is rounded down to the hour. */
@@ -161,11 +172,9 @@ export interface History {
   refusals(key: RefusalKey): Promise<readonly Refusal[]>
   /** Names that begin so, the busiest of late first; at most `most`. For the completion of the shell. */
   accounts(prefix: string, most: number): Promise<readonly string[]>
-  /** Codes of refusals that begin so, the latest first; at most `most`. For the completion of the shell. */
-  recentCodes(prefix: string, most: number): Promise<readonly string[]>
   /** Every account's hours of that time, in no order; in portions, so that a slow reader holds up nothing. */
   hours(since: number, until: number): AsyncIterable<readonly HourSums[]>
-  /** Deletes everything that is kept of an account; true if there was anything. */
-  forget(account: string): Promise<boolean>
+  /** Deletes everything that is kept of an account; undefined: there was nothing. */
+  forget(account: string): Promise<Deleted | undefined>
   status(): HistoryStatus
 }
