@@ -84,6 +84,11 @@ t.test('--json prints what the manual says, for every command that answers', asy
   await daemon.start()
   const operands: Readonly<Record<string, readonly string[]>> = {
     explain: ['--user', 'alice'],
+    block: ['alice'],
+    release: ['alice'],
+    allow: ['alice', '--countries', 'ES', '--until', '+1d'],
+    limit: ['alice', '5', '--until', '+1d'],
+    reset: ['alice'],
     get: ['mtpolicyd/port'],
     info: ['mtpolicyd/port'],
     search: ['mtpolicyd/port'],
