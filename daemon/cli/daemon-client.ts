@@ -1,6 +1,6 @@
 /** mtpolicyctl's view of the running daemon. */
 
-import { callDaemon, followDaemon } from '../control/client.ts'
+import { callDaemon, followDaemon, openStream } from '../control/client.ts'
 import { describeError } from '../system/errors.ts'
 import type { DaemonClient } from './host.ts'
 
@@ -23,6 +23,7 @@ export function daemonClient(controlSocket: string): DaemonClient {
       }
     },
     watch: given => followDaemon(controlSocket, 'watch', given, new AbortController().signal),
+    requests: (given, signal) => openStream(controlSocket, 'requests', given, signal),
     reload: () => callDaemon(controlSocket, 'reload', {}),
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }

@@ -5,7 +5,13 @@
 
 import type { Verdict } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
-import type { ExplainArguments, WatchArguments, WatchedVerdict } from '../control/control.ts'
+import type {
+  ExplainArguments,
+  RequestsArguments,
+  WatchArguments,
+  WatchedRequest,
+  WatchedVerdict,
+} from '../control/control.ts'
 import type { ControlReply, DaemonStatus, Explanation } from '../control/protocol.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
@@ -22,6 +28,8 @@ export interface Host {
   err(text: string): void
   /** The text of a file; `-`: of standard input. Throws if it cannot be read. */
   read(file: string): string
+  /** A password, typed on the terminal and not shown; without a terminal the first line of standard input. */
+  askPassword(prompt: string): Promise<string>
   /** Runs another program. */
   readonly run: Run
   readonly daemon: DaemonClient
@@ -41,6 +49,8 @@ export interface DaemonClient {
   explain(given: ExplainArguments): Promise<ControlReply<Explanation> | undefined>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
+  /** Requests from the moment it resolves, until the signal is aborted. Rejects if there is no daemon. */
+  requests(given: RequestsArguments, signal: AbortSignal): Promise<AsyncIterable<WatchedRequest>>
 }
 
 /** The host variables and what follows from a change of them. */

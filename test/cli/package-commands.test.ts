@@ -60,6 +60,9 @@ function host(t: Test, builtIn: string) {
             return undefined
           },
           explain: async () => undefined,
+          requests: async () => {
+            throw new Error('not running')
+          },
           watch() {
             throw new Error('not running')
           },

@@ -24,11 +24,15 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     out: () => undefined,
     err: () => undefined,
     read: () => '',
+    askPassword: async () => '',
     run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),
     daemon: {
       status: async () => 'not running',
       reload: async () => undefined,
       explain: async () => undefined,
+      requests: async () => {
+        throw new Error('not running')
+      },
       watch() {
         throw new Error('not running')
       },
