@@ -59,8 +59,10 @@ export type ParsedValues = Readonly<
 
 /** The headings under which commands are listed. */
 export const groups = {
-  daemon: 'The daemon',
-  variables: 'The host variables',
+  look: 'Look: what is going on, and why',
+  act: 'Act: stop an account, or let it through',
+  try: 'Try: before something changes',
+  variables: 'Set: the configuration and its variables',
   postfix: 'Postfix',
   package: 'The package (its installation runs these by itself)',
 } as const

@@ -23,6 +23,7 @@ import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
 import { takeover } from './commands/takeover.ts'
+import { testMessage } from './commands/test-message.ts'
 import { ucrRemove } from './commands/ucr-remove.ts'
 import { ucrSetup } from './commands/ucr-setup.ts'
 import { unset } from './commands/unset.ts'
@@ -34,13 +35,14 @@ export const commands: readonly Command[] = [
   doctor,
   watch,
   explain,
+  testMessage,
   check,
-  reload,
   set,
   unset,
   get,
   search,
   info,
+  reload,
   dump,
   shell,
   commit,

@@ -99,7 +99,7 @@ export class PeerConnection {
     this.#failure = new Lost('TLS has begun', this.#name)
     const socket = secure({ socket: plain, rejectUnauthorized: false })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const fail = (reason: string): void => reject(new Lost(`TLS: ${reason}`, this.#name))
+    const fail = (reason: string): void => reject(new Lost(reason, this.#name))
     const stop = (): void => fail('no answer in time')
     socket.once('secureConnect', () => resolve())
     socket.once('error', error => fail(describeSocketError(error)))
