@@ -59,7 +59,7 @@ export type ParsedValues = Readonly<
 
 /** The headings under which commands are listed. */
 export const groups = {
-  look: 'Look: what is going on, and why',
+  look: 'Look: what happens, and why',
   act: 'Act: stop an account, or let it through',
   try: 'Try: before something changes',
   variables: 'Set: the configuration and its variables',

@@ -40,7 +40,8 @@ export function programHelp({ name, options, commands }: Program): string {
 ${commandList(commands)}
 Options
 ${optionList(options)}
-For one command: ${name} COMMAND --help. The manual: ${name}(8).
+For one command: ${name} COMMAND --help. The manual: man ${name}.
+If an account was hacked: man mtpolicyd-hacked.
 Exit status: 0 done, 1 refused or failed, 2 a value that does not fit its type,
 3 done in part, 64 wrong command line.
 `
