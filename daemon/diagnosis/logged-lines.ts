@@ -1,6 +1,6 @@
 /**
- * What Postfix has logged about one mail, a moment after it was sent: the lines of its queue id, of its refusal
- * without one, or what the smtpd that spoke with us complained about. At most five seconds are waited for it.
+ * What Postfix has logged about one mail, a moment after it was sent: the lines with its queue id, its refusal
+ * without one, and what the smtpd that took it complained about. At most five seconds are waited for it.
  */
 
 import { constants } from 'node:fs'
@@ -107,7 +107,8 @@ class Found {
 
   #isAbout(record: MailRecord): boolean {
     const { outcome, queueId, sender, recipient, client } = this.#mail
-    if (outcome === 'failed') return this.#isComplaint(record)
+    if (this.#isComplaint(record)) return true
+    if (outcome === 'failed') return false
     if (queueId !== '' && record.queueId === queueId) return true
     return (
       record.kind === 'reject' &&

@@ -34,7 +34,7 @@ export interface Submission {
   readonly recipient: string
   /** Header and body, lines ending with a line feed. */
   readonly message: string
-  /** Told before anything is said: the client as Postfix will call it. */
+  /** Called before the greeting: the client as Postfix will call it. */
   readonly begins: (client: string, port: string) => Promise<void>
   /** For one reply. */
   readonly milliseconds?: number
@@ -92,7 +92,7 @@ class Talk {
   #extensions: readonly string[] = []
   /** Mechanisms that AUTH announces. */
   #mechanisms: readonly string[] = []
-  /** What was said last, while its reply is due. */
+  /** What is waited for. */
   #due = 'a connection'
   isEncrypted = false
   localAddress = ''

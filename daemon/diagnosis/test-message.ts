@@ -56,7 +56,7 @@ export interface TestMessage extends Omit<Submitted, 'outcome'> {
   readonly recipient: string
   /** In the order in which they came; the last one decides. */
   readonly requests: readonly Asked[]
-  /** Of a mail that was refused. */
+  /** Undefined: it was not refused. */
   readonly refusedBy: 'daemon' | 'Postfix' | undefined
   /** Empty: it got none, or it is not known. */
   readonly queueId: string
@@ -121,7 +121,7 @@ function refuser(decisive: Asked | undefined): 'daemon' | 'Postfix' {
   return decisive !== undefined && isObjection(decisive.answer) ? 'daemon' : 'Postfix'
 }
 
-/** Of the last reply, or of the request at the end of the message. */
+/** From the last reply, or the request at the end of the message. */
 function queueIdOf({ dialogue }: Submitted, decisive: Asked | undefined): string {
   const queued = /\bqueued as (\w+)/.exec(dialogue.at(-1)?.text ?? '')?.[1]
   return queued ?? decisive?.attributes.queue_id ?? ''

@@ -94,7 +94,7 @@ export class PeerConnection {
     const { connect: secure } = process.getBuiltinModule('node:tls')
     const plain = this.#socket
     for (const event of EVENTS) plain.removeAllListeners(event)
-    // Of a socket beneath another one: the other one tells.
+    // The failure of a socket beneath TLS is that of TLS.
     plain.on('error', () => undefined)
     this.#failure = new Lost('TLS has begun', this.#name)
     const socket = secure({ socket: plain, rejectUnauthorized: false })
