@@ -57,7 +57,7 @@ export type ParsedValues = Readonly<
   Record<string, boolean | number | string | readonly string[] | undefined>
 > & { readonly operands: readonly string[] }
 
-/** The headings under which commands are listed. */
+/** The headings under which commands are listed, in this order. */
 export const groups = {
   look: 'Look: what happens, and why',
   act: 'Act: stop an account, or let it through',
@@ -113,6 +113,16 @@ export function defineCommand<const O extends Options = Record<never, never>>({
     dialect: declared.dialect ?? 'own',
     paragraphs: more.split(/\n\s*\n/).map(filled),
   }
+}
+
+/** Each heading that has commands, with these; within a heading in the order of the list. */
+export function underHeadings(
+  commands: readonly Command[],
+): ReadonlyArray<readonly [heading: string, commands: readonly Command[]]> {
+  return Object.entries(groups).flatMap(([key, heading]) => {
+    const own = commands.filter(({ group }) => group === key)
+    return own.length === 0 ? [] : [[heading, own] as const]
+  })
 }
 
 /** How many operands a command takes. */

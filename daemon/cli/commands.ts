@@ -1,5 +1,5 @@
 /**
- * The commands of mtpolicyctl, in the order of --help and of the manual. A new one is a file in
+ * The commands of mtpolicyctl, under each heading in the order of --help and of the manual. A new one is a file in
  * commands/ and a line here; help, manual and completion follow.
  */
 

@@ -20,7 +20,18 @@ const MOST_LINES = 50
 const SECOND = 1000
 
 /** Programs of Postfix that a mail passes through. */
-const PROGRAMS = ['smtpd', 'cleanup', 'qmgr', 'local', 'virtual', 'lmtp', 'smtp', 'pipe', 'discard']
+const PROGRAMS = [
+  'smtpd',
+  'cleanup',
+  'qmgr',
+  'local',
+  'virtual',
+  'lmtp',
+  'smtp',
+  'pipe',
+  'discard',
+  'error',
+]
 
 export interface SentMail {
   readonly outcome: 'accepted' | 'refused' | 'failed'
