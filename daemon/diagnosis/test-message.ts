@@ -3,7 +3,6 @@
  * together what Postfix sent to the daemon, what that answered, and what Postfix logged.
  */
 
-import { randomUUID } from 'node:crypto'
 import type { WatchedRequest } from '../control/control.ts'
 import type { Places } from '../maillog/source.ts'
 import { readDecisionCode } from '../policy/decision-code.ts'
@@ -135,7 +134,7 @@ function messageText(sender: string, recipient: string, now: number): string {
     `To: <${recipient}>`,
     'Subject: Test message of mtpolicyctl',
     `Date: ${new Date(now).toUTCString().replace('GMT', '+0000')}`,
-    `Message-ID: <${randomUUID()}@${domain}>`,
+    `Message-ID: <${crypto.randomUUID()}@${domain}>`,
     'Auto-Submitted: auto-generated',
     '',
     'An administrator of this mail server has sent this by "mtpolicyctl test-message",',
