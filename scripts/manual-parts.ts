@@ -2,9 +2,9 @@
 
 import {
   type Command,
-  groups,
   type OptionDeclaration,
   type Options,
+  underHeadings,
 } from '../daemon/cli/command.ts'
 import { commands } from '../daemon/cli/commands.ts'
 import { optionHead } from '../daemon/cli/usage.ts'
@@ -36,8 +36,8 @@ function operands(text: string): string {
 }
 
 export function commandsText(): string {
-  return [...Map.groupBy(commands, ({ group }) => group)]
-    .map(([group, list]) => `## ${groups[group]}\n\n${list.map(commandText).join('\n\n')}`)
+  return underHeadings(commands)
+    .map(([heading, list]) => `## ${heading}\n\n${list.map(commandText).join('\n\n')}`)
     .join('\n\n')
 }
 

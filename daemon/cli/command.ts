@@ -64,11 +64,12 @@ export type ParsedValues = Readonly<
   Record<string, boolean | number | string | readonly string[] | undefined>
 > & { readonly operands: readonly string[] }
 
-/** The headings under which commands are listed. */
+/** The headings under which commands are listed, in this order. */
 export const groups = {
-  daemon: 'The daemon',
-  accounts: 'Accounts',
-  variables: 'The host variables',
+  look: 'Look: what happens, and why',
+  act: 'Act: stop an account, or let it through',
+  try: 'Try: before something changes',
+  variables: 'Set: the configuration and its variables',
   postfix: 'Postfix',
   package: 'The package (its installation runs these by itself)',
 } as const
@@ -119,6 +120,16 @@ export function defineCommand<const O extends Options = Record<never, never>>({
     dialect: declared.dialect ?? 'own',
     paragraphs: more.split(/\n\s*\n/).map(filled),
   }
+}
+
+/** Each heading that has commands, with these; within a heading in the order of the list. */
+export function underHeadings(
+  commands: readonly Command[],
+): ReadonlyArray<readonly [heading: string, commands: readonly Command[]]> {
+  return Object.entries(groups).flatMap(([key, heading]) => {
+    const own = commands.filter(({ group }) => group === key)
+    return own.length === 0 ? [] : [[heading, own] as const]
+  })
 }
 
 /** How many operands a command takes. */

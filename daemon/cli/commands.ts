@@ -1,5 +1,5 @@
 /**
- * The commands of mtpolicyctl, in the order of --help and of the manual. A new one is a file in
+ * The commands of mtpolicyctl, under each heading in the order of --help and of the manual. A new one is a file in
  * commands/ and a line here; help, manual and completion follow.
  */
 
@@ -30,6 +30,7 @@ import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
 import { takeover } from './commands/takeover.ts'
+import { testMessage } from './commands/test-message.ts'
 import { top } from './commands/top.ts'
 import { ucrRemove } from './commands/ucr-remove.ts'
 import { ucrSetup } from './commands/ucr-setup.ts'
@@ -42,24 +43,25 @@ import { why } from './commands/why.ts'
 export const commands: readonly Command[] = [
   status,
   doctor,
-  watch,
+  top,
+  user,
   why,
-  explain,
+  measures,
+  watch,
   block,
   release,
   allow,
   limit,
   reset,
-  measures,
+  explain,
+  testMessage,
   check,
-  reload,
-  top,
-  user,
   set,
   unset,
   get,
   search,
   info,
+  reload,
   dump,
   shell,
   commit,

@@ -1,6 +1,6 @@
 /** mtpolicyctl's view of the running daemon. */
 
-import { callDaemon, followDaemon } from '../control/client.ts'
+import { callDaemon, followDaemon, openStream } from '../control/client.ts'
 import type { PrefixArguments } from '../control/control.ts'
 import type { ControlReply } from '../control/protocol.ts'
 import { describeError } from '../system/errors.ts'
@@ -44,6 +44,7 @@ export function daemonClient(controlSocket: string): DaemonClient {
       }
     },
     watch: given => followDaemon(controlSocket, 'watch', given, new AbortController().signal),
+    requests: (given, signal) => openStream(controlSocket, 'requests', given, signal),
     reload: () => callDaemon(controlSocket, 'reload', {}),
     why: given => callDaemon(controlSocket, 'why', given),
     order: given => callDaemon(controlSocket, 'order', given),

@@ -12,11 +12,13 @@ import type {
   PortionArguments,
   PrefixArguments,
   ReleaseArguments,
+  RequestsArguments,
   ResetArguments,
   ResultOf,
   TopArguments,
   UserArguments,
   WatchArguments,
+  WatchedRequest,
   WatchedVerdict,
 } from '../control/control.ts'
 import type {
@@ -47,6 +49,8 @@ export interface Host {
   readonly screen: Screen | undefined
   /** The text of a file; `-`: of standard input. Throws if it cannot be read. */
   read(file: string): string
+  /** A password, typed on the terminal and not shown; without a terminal the first line of standard input. */
+  askPassword(prompt: string): Promise<string>
   /** Runs another program. */
   readonly run: Run
   readonly daemon: DaemonClient
@@ -84,6 +88,8 @@ export interface DaemonClient {
   codes(given: PrefixArguments): Promise<readonly string[]>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
+  /** Requests from the moment it resolves, until the signal is aborted. Rejects if there is no daemon. */
+  requests(given: RequestsArguments, signal: AbortSignal): Promise<AsyncIterable<WatchedRequest>>
 }
 
 /** The host variables and what follows from a change of them. */

@@ -16,6 +16,7 @@ import { openRegistry, type Registry } from '../registry/registry.ts'
 import { systemClock } from '../system/clock.ts'
 import { makeStateFolder } from '../system/daemon-user.ts'
 import { runProgram } from '../system/external-program.ts'
+import { askPassword } from './ask-password.ts'
 import { daemonClient } from './daemon-client.ts'
 import type { DaemonClient, Host, RegistryAccess } from './host.ts'
 import { wantsRegistration } from './registration-wish.ts'
@@ -34,6 +35,7 @@ export function thisHost(paths: Paths, { out, err }: Streams): Host {
     err,
     screen: process.stdout.isTTY ? ownTerminal : undefined,
     read: file => readFileSync(file === '-' ? 0 : file, 'utf8'),
+    askPassword,
     run: runProgram,
     daemon,
     registry: registryAccess(paths, daemon, err),

@@ -1,7 +1,7 @@
 /** The text of --help, from the declarations, in 80 columns. */
 
 import { filled, wrap } from '../text/wrap.ts'
-import { type Command, groups, type OptionDeclaration, type Options } from './command.ts'
+import { type Command, type OptionDeclaration, type Options, underHeadings } from './command.ts'
 import type { Program } from './parse.ts'
 
 const COLUMNS = 79
@@ -25,10 +25,10 @@ export function optionList(options: Options): string {
 function commandList(commands: readonly Command[]): string {
   const head = ({ name, operands }: Command): string => `${name} ${operands}`.trimEnd()
   const width = Math.max(...commands.map(one => head(one).length))
-  return [...Map.groupBy(commands, ({ group }) => group)]
-    .map(([group, list]) => {
+  return underHeadings(commands)
+    .map(([heading, list]) => {
       const rows = list.map(command => [head(command), command.summary] as const)
-      return `${groups[group]}\n${table(rows, width)}`
+      return `${heading}\n${table(rows, width)}`
     })
     .join('\n')
 }
@@ -40,7 +40,8 @@ export function programHelp({ name, options, commands }: Program): string {
 ${commandList(commands)}
 Options
 ${optionList(options)}
-For one command: ${name} COMMAND --help. The manual: ${name}(8).
+For one command: ${name} COMMAND --help. The manual: man ${name}.
+If an account was hacked: man mtpolicyd-hacked.
 Exit status: 0 done, 1 refused or failed, 2 a value that does not fit its type,
 3 done in part, 64 wrong command line.
 `

@@ -35,36 +35,63 @@ export async function callDaemon<Name extends AnswerName>(
   throw new Error('the daemon closed the connection without an answer')
 }
 
-/**
- * The items of a stream, until the signal is aborted. Throws if there is no daemon, if it refuses, and at
- * its end: a stream has none of its own.
- */
+/** `openStream`, opened when the first item is asked for. */
 export async function* followDaemon<Name extends StreamName>(
   path: string,
   command: Name,
   given: ArgumentsOf<Name>,
   signal: AbortSignal,
 ): AsyncGenerator<ItemOf<Name>, void> {
-  const socket = await open(path, commands[command].level, ANSWER_MILLISECONDS)
-  if (socket === undefined) throw new Error(`no daemon listens at ${path}`)
+  yield* await openStream(path, command, given, signal)
+}
+
+/**
+ * Resolves when the daemon has accepted the command, so that no item is missed: to the items, until the signal
+ * is aborted. Rejects if there is no daemon or if it refuses; the items throw at their end, for a stream
+ * has none of its own.
+ */
+export async function openStream<Name extends StreamName>(
+  path: string,
+  command: Name,
+  given: ArgumentsOf<Name>,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<ItemOf<Name>, void>> {
+  const opened = await open(path, commands[command].level, ANSWER_MILLISECONDS)
+  if (opened === undefined) throw new Error(`no daemon listens at ${path}`)
+  const socket = opened
   const stop = (): void => void socket.destroy()
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
+  const frames = framesOf(socket)
+  async function* items(): AsyncGenerator<ItemOf<Name>, void> {
+    try {
+      for await (const line of frames) {
+        const frame = parse<ControlReply | StreamFrame<ItemOf<Name>>>(line)
+        if ('item' in frame) yield frame.item
+        else if (!frame.ok) throw new Error(frame.message)
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
+      socket.destroy()
+    }
+    if (!signal.aborted) throw new Error('the daemon closed the connection')
+  }
   try {
     socket.write(request(command, given))
-    for await (const line of framesOf(socket)) {
-      socket.setTimeout(0)
-      const frame = parse<ControlReply | StreamFrame<ItemOf<Name>>>(line)
-      if ('item' in frame) yield frame.item
-      else if (!frame.ok) throw new Error(frame.message)
-    }
+    const { value: line } = await frames.next()
+    if (line === undefined) throw new Error('the daemon closed the connection without an answer')
+    socket.setTimeout(0)
+    const reply = parse<ControlReply>(line)
+    if (!reply.ok) throw new Error(reply.message)
+    return items()
   } catch (error) {
-    if (!signal.aborted) throw error
-  } finally {
     signal.removeEventListener('abort', stop)
     socket.destroy()
+    if (!signal.aborted) throw error
+    return items()
   }
-  if (!signal.aborted) throw new Error('the daemon closed the connection')
 }
 
 /**

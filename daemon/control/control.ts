@@ -27,6 +27,8 @@ export interface Control {
   reload(given: NoArguments): MaybePromise<readonly string[]>
   /** Verdicts from now on, as they are given. */
   watch(given: WatchArguments, signal: AbortSignal): AsyncIterable<WatchedVerdict>
+  /** Requests of one connection to Postfix from now on, whole, as they are answered. */
+  requests(given: RequestsArguments, signal: AbortSignal): AsyncIterable<WatchedRequest>
   /** How a request would be answered now. Nothing is counted. */
   explain(given: ExplainArguments): MaybePromise<Explanation>
   /** What was refused, and by which decision. */
@@ -60,6 +62,14 @@ export interface WatchArguments {
   readonly user?: string | undefined
   /** Only mail from this address. */
   readonly client?: string | undefined
+}
+
+/** Both as Postfix tells them. */
+export interface RequestsArguments {
+  /** `client_address` */
+  readonly client?: string | undefined
+  /** `client_port` (Postfix 3.0) */
+  readonly port?: string | undefined
 }
 
 export interface ExplainArguments {
@@ -107,6 +117,12 @@ export interface PrefixArguments {
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
 
+export interface WatchedRequest {
+  /** What Postfix sent, in its order. */
+  readonly attributes: Readonly<Record<string, string>>
+  readonly verdict: WatchedVerdict
+}
+
 /** read: changes nothing. change: everything. */
 export type Level = 'read' | 'change'
 
@@ -129,6 +145,12 @@ export const commands: {
     level: 'read',
     kind: 'stream',
     readArguments: given => readTexts(given, ['user', 'client']),
+  },
+  // Sender and recipient are more than the log shows.
+  requests: {
+    level: 'change',
+    kind: 'stream',
+    readArguments: given => readTexts(given, ['client', 'port']),
   },
   explain: { level: 'read', kind: 'answer', readArguments: readExplain },
   why: { level: 'read', kind: 'answer', readArguments: readRefusalKey },

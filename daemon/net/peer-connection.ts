@@ -7,7 +7,7 @@
  * connection. What the texts mean is not known here.
  */
 
-import { connect, type Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
 import { describeError } from '../system/errors.ts'
 import { Lost, NoAnswer, type ServerFailure, Unreachable } from './server-failure.ts'
 
@@ -19,6 +19,8 @@ export type PeerAddress =
 const MOST_UNREAD = 64 * 1024
 /** The peer's time to take the last words. */
 const END_MILLISECONDS = 1000
+/** Those of a socket that are listened for. */
+const EVENTS = ['data', 'connect', 'error', 'timeout', 'close'] as const
 
 export class PeerConnection {
   readonly #name: string
@@ -29,10 +31,14 @@ export class PeerConnection {
   #isConnected = false
   #hasSpoken = false
 
-  /** @param name the peer, as messages call it */
-  constructor(address: PeerAddress, name: string) {
+  /**
+   * @param peer where it listens, or a connection to it that is open
+   * @param name the peer, as messages call it
+   */
+  constructor(peer: PeerAddress | Socket, name: string) {
     this.#name = name
-    this.#socket = connect({ ...address, noDelay: true })
+    this.#isConnected = peer instanceof Socket
+    this.#socket = peer instanceof Socket ? peer : connect({ ...peer, noDelay: true })
     this.#socket
       .setEncoding('latin1')
       .on('data', text => {
@@ -46,6 +52,7 @@ export class PeerConnection {
       })
       .on('connect', () => {
         this.#isConnected = true
+        this.#wake()
       })
       .on('error', error => this.#end(describeSocketError(error)))
       .on('timeout', () => this.#end('closed because it was idle'))
@@ -67,24 +74,74 @@ export class PeerConnection {
     return this.#socket.localAddress
   }
 
+  /** This end's port, once it is connected. */
+  get localPort(): number | undefined {
+    return this.#socket.localPort
+  }
+
+  /** Resolves when it is connected. */
+  async connected(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#isConnected || undefined, signal)
+  }
+
+  /**
+   * The same connection with TLS from here on; this one has ended then. Nobody checks who the peer is. What it
+   * has sent before, and nobody has read, could be anybody's: that is a failure.
+   */
+  async encrypted(signal: AbortSignal): Promise<PeerConnection> {
+    if (!this.isUsable) throw this.#failure ?? new Lost('it spoke before TLS had begun', this.#name)
+    // Nothing else needs it, and it is slow to load.
+    const { connect: secure } = process.getBuiltinModule('node:tls')
+    const plain = this.#socket
+    for (const event of EVENTS) plain.removeAllListeners(event)
+    // The failure of a socket beneath TLS is that of TLS.
+    plain.on('error', () => undefined)
+    this.#failure = new Lost('TLS has begun', this.#name)
+    const socket = secure({ socket: plain, rejectUnauthorized: false })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const fail = (reason: string): void => reject(new Lost(reason, this.#name))
+    const stop = (): void => fail('no answer in time')
+    socket.once('secureConnect', () => resolve())
+    socket.once('error', error => fail(describeSocketError(error)))
+    socket.once('close', () => fail('the connection was closed'))
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    try {
+      await promise
+    } catch (error) {
+      socket.destroy()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+    return new PeerConnection(socket, this.#name)
+  }
+
   write(text: string, encoding: 'latin1' | 'utf8' = 'utf8'): void {
     if (!this.#failure) this.#socket.write(text, encoding)
   }
 
   /** What arrives up to the first match of `end`, including it. */
-  async read(end: RegExp, signal: AbortSignal): Promise<string> {
+  read(end: RegExp, signal: AbortSignal): Promise<string> {
+    return this.#until(() => {
+      const match = end.exec(this.#unread)
+      if (!match) return undefined
+      const length = match.index + match[0].length
+      const text = this.#unread.slice(0, length)
+      this.#unread = this.#unread.slice(length)
+      return text
+    }, signal)
+  }
+
+  /** What `find` finds, tried again whenever something has happened. */
+  async #until<T>(find: () => T | undefined, signal: AbortSignal): Promise<T> {
     const stop = (): void => this.#fail(new NoAnswer(undefined, this.#name))
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()
     try {
       for (;;) {
-        const match = end.exec(this.#unread)
-        if (match) {
-          const length = match.index + match[0].length
-          const text = this.#unread.slice(0, length)
-          this.#unread = this.#unread.slice(length)
-          return text
-        }
+        const found = find()
+        if (found !== undefined) return found
         if (this.#failure) throw this.#failure
         const { promise, resolve } = Promise.withResolvers<void>()
         this.#wake = resolve

@@ -70,6 +70,13 @@ export class Daemon {
           (user === undefined || user === verdict.user) &&
           (client === undefined || client === verdict.client),
       ),
+    requests: ({ client, port }, signal) =>
+      this.#parts.requests.subscribe(
+        signal,
+        ({ attributes }) =>
+          (client === undefined || client === attributes.client_address) &&
+          (port === undefined || port === attributes.client_port),
+      ),
     explain: async given => {
       await this.#started.promise
       return explain(this.#inForce, given)

@@ -5,7 +5,7 @@
 
 import { join } from 'node:path'
 import { Broadcast } from '../control/broadcast.ts'
-import type { WatchedVerdict } from '../control/control.ts'
+import type { WatchedRequest, WatchedVerdict } from '../control/control.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
@@ -40,6 +40,7 @@ export interface Parts {
   /** Keys of earlier configurations: connections that are still open there are served. */
   readonly retiredKeys: Set<string>
   readonly verdicts: Broadcast<WatchedVerdict>
+  readonly requests: Broadcast<WatchedRequest>
   readonly mailLog: MailLog
   readonly nearLimits: NearLimits
   /** Undefined: none is kept. */
@@ -82,8 +83,12 @@ export function makeParts(
   const slot = ledgerSlot(join(paths.run, 'ledger'))
   const answers = new AnswerMeters(meters)
   const verdicts = new Broadcast<WatchedVerdict>()
+  const requests = new Broadcast<WatchedRequest>()
   const watch = (record: VerdictRecord): void => {
     if (verdicts.isHeard) verdicts.publish(verdictFields(record))
+    if (!requests.isHeard) return
+    const attributes = Object.fromEntries(record.request.attributes)
+    requests.publish({ attributes, verdict: verdictFields(record) })
   }
   const nearLimits = new NearLimits()
   const measures = new MeasureBook(paths.measures, () => log.log)
@@ -134,6 +139,7 @@ export function makeParts(
     server,
     retiredKeys,
     verdicts,
+    requests,
     nearLimits,
     history,
     measures,

@@ -12,7 +12,7 @@ import {
 } from '../../daemon/cli/options.ts'
 import { type Call, parseCall } from '../../daemon/cli/parse.ts'
 
-const about = { group: 'daemon', summary: '', more: '', run: () => 0 } as const
+const about = { group: 'look', summary: '', more: '', run: () => 0 } as const
 
 const wait = { type: 'number', argument: 'SECONDS', doc: '' } as const
 const dir = { type: 'string', multiple: true, argument: 'DIR', doc: '' } as const

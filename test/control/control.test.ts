@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Broadcast } from '../../daemon/control/broadcast.ts'
-import { callDaemon, followDaemon } from '../../daemon/control/client.ts'
-import type { Control, WatchedVerdict } from '../../daemon/control/control.ts'
+import { callDaemon, followDaemon, openStream } from '../../daemon/control/client.ts'
+import type { Control, WatchedRequest, WatchedVerdict } from '../../daemon/control/control.ts'
 import { type DaemonStatus, readSocketBeside } from '../../daemon/control/protocol.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import { idleControl } from '../support/idle-control.ts'
@@ -155,6 +155,23 @@ t.test('the socket for readers answers and changes nothing', async t => {
   const refusal: unknown = JSON.parse(await say(reading, '{"command":"reload"}\n'))
   t.match(refusal, { ok: false, message: /"reload" is for root only/ })
   t.equal(reloads, 0)
+})
+
+t.test('whole requests are for root only, and none is missed once they are shown', async t => {
+  const requests = new Broadcast<WatchedRequest>()
+  const path = await serve(t, { requests: (_, signal) => requests.subscribe(signal) })
+  const refusal: unknown = JSON.parse(await say(readSocketBeside(path), '{"command":"requests"}\n'))
+  t.match(refusal, { ok: false, message: /"requests" is for root only/ })
+  const controller = new AbortController()
+  const stream = await openStream(path, 'requests', {}, controller.signal)
+  const request = { attributes: { sender: 'alice@example.org' }, verdict: verdict('alice') }
+  requests.publish(request)
+  t.match(await stream.next(), { done: false, value: { attributes: request.attributes } })
+  controller.abort()
+  t.match(await stream.next(), { done: true })
+  await t.rejects(openStream(socketIn(t), 'requests', {}, new AbortController().signal), {
+    message: /no daemon listens/,
+  })
 })
 
 t.test('what a command rejects with is its message', async t => {

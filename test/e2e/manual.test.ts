@@ -167,7 +167,7 @@ t.test('a page in German has its umlauts, on the terminal and in whatis(1)', asy
       const shown = spawnSync('groff', argv, { encoding: 'utf8' }).stdout
       t.match(shown, 'BEZEICHNUNG')
       const words = new Set(page.text.match(/[a-zäöüß]*[äöüß][a-zäöüß]*/gi))
-      t.ok(words.size > 20)
+      t.ok(words.size > 10)
       for (const word of words) t.ok(shown.includes(word), word)
     }
     if (!has('lexgrog')) continue
@@ -280,8 +280,8 @@ t.test('every command of the manual and of the quick start works', async t => {
       env: environment,
       encoding: 'utf8',
     })
-    // Two say that there is no Postfix here, and nothing was refused.
-    const isBad = /^mtpolicyctl (?:status|doctor|why)\b/.test(line)
+    // They say that there is no Postfix below this root, or that nothing was refused.
+    const isBad = /^mtpolicyctl (?:status|doctor|why|test-message)\b/.test(line)
     t.equal(status, isBad ? 1 : 0, `${line}\n${stdout}${stderr}`)
     if (line.endsWith('policyd-client')) t.match(stdout, /^(dunno|reject .*)\n$/, line)
   }

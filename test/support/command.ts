@@ -31,6 +31,9 @@ export const noDaemon: DaemonClient = {
   watch() {
     throw new Error('not running')
   },
+  requests: async () => {
+    throw new Error('not running')
+  },
 }
 
 /** A host below a root, without a daemon, without Postfix, without other programs. */
@@ -45,6 +48,7 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     err: () => undefined,
     screen: undefined,
     read: () => '',
+    askPassword: async () => '',
     run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),
     daemon: noDaemon,
     registry: {

@@ -10,6 +10,7 @@ export const idleControl: Control = {
   status: unexpected,
   reload: () => [],
   async *watch() {},
+  async *requests() {},
   explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
   why: () => ({
     refusal: undefined,

@@ -21,7 +21,7 @@ const BAD_VALUE = 2
 
 export const allow = defineCommand({
   name: 'allow',
-  group: 'accounts',
+  group: 'act',
   operands: 'NAME',
   summary: 'accept mail of an account from further countries, for a journey',
   more: `

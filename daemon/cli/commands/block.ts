@@ -6,7 +6,7 @@ import { json } from '../options.ts'
 
 export const block = defineCommand({
   name: 'block',
-  group: 'accounts',
+  group: 'act',
   operands: 'NAME',
   summary: 'refuse all mail of an account, such as one that was hacked',
   more: `

@@ -6,7 +6,7 @@ import { json as jsonOption } from '../options.ts'
 
 export const check = defineCommand({
   name: 'check',
-  group: 'daemon',
+  group: 'try',
   operands: '[FILE]',
   offers: 'files',
   summary: 'report the mistakes in a configuration',

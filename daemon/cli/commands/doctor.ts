@@ -20,7 +20,7 @@ import { postfixFor } from '../postfix-call.ts'
 
 export const doctor = defineCommand({
   name: 'doctor',
-  group: 'daemon',
+  group: 'look',
   summary: 'find what is wrong, and the line or command that fixes it',
   more: `
     Reads the configuration of Postfix as its smtpd will use it, sends a request as Postfix would,

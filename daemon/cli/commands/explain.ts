@@ -30,7 +30,7 @@ const ATTRIBUTES = {
 
 export const explain = defineCommand({
   name: 'explain',
-  group: 'daemon',
+  group: 'try',
   operands: '[FILE]',
   offers: 'files',
   summary: 'show how a request would be answered, and why',

@@ -32,7 +32,7 @@ const WINDOWS = ['day', 'hour', 'minute', 'rolling', 'message'] as const
 
 export const limit = defineCommand({
   name: 'limit',
-  group: 'accounts',
+  group: 'act',
   operands: 'NAME NUMBER',
   summary: 'change how many recipients an account may reach, for a time or for good',
   more: `

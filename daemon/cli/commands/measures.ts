@@ -9,7 +9,7 @@ import { json as jsonOption } from '../options.ts'
 
 export const measures = defineCommand({
   name: 'measures',
-  group: 'accounts',
+  group: 'look',
   summary: 'list what is ordered for single accounts: blocks, countries, limits',
   more: `
     Shows what block, allow --until and limit --until have ordered and what is still in force:

@@ -10,7 +10,7 @@ import { orderedBy } from '../ordered-by.ts'
 
 export const release = defineCommand({
   name: 'release',
-  group: 'accounts',
+  group: 'act',
   operands: 'NAME',
   summary: 'end all measures of an account, such as its block',
   more: `

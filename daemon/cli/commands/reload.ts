@@ -10,7 +10,7 @@ const PAUSE_MILLISECONDS = 50
 
 export const reload = defineCommand({
   name: 'reload',
-  group: 'daemon',
+  group: 'variables',
   summary: 'apply a changed configuration',
   more: `
     Makes the daemon read its configuration again. Needed after editing a file by hand; set and

@@ -10,7 +10,7 @@ import { orderedBy } from '../ordered-by.ts'
 
 export const reset = defineCommand({
   name: 'reset',
-  group: 'accounts',
+  group: 'act',
   operands: 'NAME',
   summary: 'let the counts of an account begin again at 0',
   more: `

@@ -35,7 +35,7 @@ const ORIGINS: Readonly<Record<DaemonStatus['origin'], string>> = {
 
 export const status = defineCommand({
   name: 'status',
-  group: 'daemon',
+  group: 'look',
   summary: 'show whether the daemon runs, counts and is queried by Postfix',
   more: `
     Shows one line per subject, with ok, note or BAD in front. Postfix is ok only if it queries the

@@ -18,7 +18,7 @@ const FOOT_LINES = 2
 
 export const top = defineCommand({
   name: 'top',
-  group: 'accounts',
+  group: 'look',
   summary: 'show which accounts send most',
   more: `
     Shows who has sent most within the last 24 hours, with what was refused and where it came from:

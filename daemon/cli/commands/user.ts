@@ -11,7 +11,7 @@ import { userText } from '../user-text.ts'
 
 export const user = defineCommand({
   name: 'user',
-  group: 'accounts',
+  group: 'look',
   operands: 'NAME',
   offers: 'accounts',
   summary: 'show what an account has used, sent and been refused',

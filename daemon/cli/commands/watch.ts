@@ -6,7 +6,7 @@ import { json as jsonOption } from '../options.ts'
 
 export const watch = defineCommand({
   name: 'watch',
-  group: 'daemon',
+  group: 'look',
   summary: 'show verdicts as they are given',
   more: `
     Prints a line for each request that the running daemon answers from now on, until it is

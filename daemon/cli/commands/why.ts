@@ -13,7 +13,7 @@ import { rulingOf } from '../remedies.ts'
 
 export const why = defineCommand({
   name: 'why',
-  group: 'accounts',
+  group: 'look',
   operands: '[CODE]',
   summary: 'show why a mail was refused, and what would let it pass',
   more: `

@@ -78,8 +78,28 @@ const PORTS: Readonly<Record<string, number>> = {
 /** `submission` and `587` are one service, whichever address master binds. */
 function addressKey({ address, type, name }: MasterService): string {
   if (type !== 'inet') return name
-  const [, host = '', port = ''] = /^(?:(.*):)?([^:]+)$/.exec(address) ?? []
+  const { host, port } = readAddress(address)
   return `${host}:${PORTS[port] ?? port}/inet`
+}
+
+/** `587`, `submission`, `192.0.2.1:587`, `[::1]:smtp`: the host, empty if there is none, and the port as it is written. */
+function readAddress(address: string): { readonly host: string; readonly port: string } {
+  const [, host = '', port = ''] = /^(?:(.*):)?([^:]+)$/.exec(address) ?? []
+  return { host, port }
+}
+
+/** Where a service listens; the host is empty if that is up to inet_interfaces. Undefined: a port that has another name. */
+export function listensAt({
+  address,
+  type,
+}: Pick<MasterService, 'address' | 'type'>):
+  | { readonly host: string; readonly port: number }
+  | undefined {
+  if (type !== 'inet') return undefined
+  const { host, port } = readAddress(address)
+  const number = PORTS[port] ?? Number(port)
+  if (!Number.isInteger(number)) return undefined
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: number }
 }
 
 /**
