@@ -96,6 +96,8 @@ export interface DaemonClient {
 export interface RegistryAccess {
   /** Read again at each call. */
   open(): Registry
+  /** Names of all variables that are set, unchecked: at once, however many there are. */
+  names(): Iterable<string>
   /** The directory of templates/. */
   readonly templates: string
   readonly check: CommitOptions['check']

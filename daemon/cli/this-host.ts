@@ -79,6 +79,7 @@ function registryAccess(
       beforehand()
       return openHere(paths)
     },
+    names: () => openHere(paths).snapshot().merged.keys(),
     templates: paths.templates,
     check: async (staged, target) => [
       ...(await checkStaged(paths, staged, target, checkTextAsDaemon)),

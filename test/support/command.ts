@@ -53,6 +53,7 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     daemon: noDaemon,
     registry: {
       open: () => openRegistry({ root: paths.root, env }),
+      names: () => openRegistry({ root: paths.root, env }).snapshot().merged.keys(),
       templates: paths.templates,
       check: () => [],
       reload: () => undefined,
@@ -102,7 +103,9 @@ export async function runRegistryCommand(
 ): Promise<number> {
   const { root, env } = options
   const open = () => openRegistry(options)
-  const host = fakeHost({ root, env, out, err, registry: { open, templates, check, reload } })
+  const names = () => open().snapshot().merged.keys()
+  const registry = { open, names, templates, check, reload }
+  const host = fakeHost({ root, env, out, err, registry })
   const registryCommands = commands.filter(one => one.dialect === 'ucr')
   return run(words, host, registryCommands, 'ucr')
 }

@@ -50,7 +50,7 @@ async function accountsFrom(host: Host, typed: string): Promise<string[]> {
 /** None, if the variables cannot be read. */
 function namesInVariables({ registry }: Host): string[] {
   try {
-    return [...registry.open().values().keys()].flatMap(key => {
+    return [...registry.names()].flatMap(key => {
       const part = /^mtpolicyd\/user\/([^/]+)\//.exec(key)?.[1]
       return (part !== undefined && userName(part)) || []
     })
