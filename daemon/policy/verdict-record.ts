@@ -34,6 +34,8 @@ export class VerdictRecord {
   readonly sent: string | undefined
   readonly why: Why
   readonly factNames: FactNames
+  /** By which a refusal is found again (`policy/decision-code.ts`); empty: it has none. */
+  readonly code: string
   readonly #hearing: Hearing
   readonly #clock: Pick<Clock, 'now'>
 
@@ -44,12 +46,14 @@ export class VerdictRecord {
     sent: string | undefined,
     why: Why,
     factNames: FactNames,
+    code = '',
   ) {
     this.#clock = clock
     this.decided = decided
     this.sent = sent
     this.why = why
     this.factNames = factNames
+    this.code = code
     this.#hearing = hearing
   }
 

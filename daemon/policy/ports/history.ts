@@ -140,7 +140,23 @@ export interface HistoryStatus {
   readonly gaps: readonly Gap[]
 }
 
+/** What was deleted of an account. */
+export interface Deleted {
+  /** Folded, as it was kept. */
+  readonly account: string
+  /** Hours in which it had sent something. */
+  readonly hours: number
+  /** Of its last messages. */
+  readonly messages: number
+  readonly refusals: number
+}
+
 export interface History {
+  /**
+   * A code for a refusal (`policy/decision-code.ts`), which none has had that is kept, also over restarts.
+   * For the same message it is to be asked for once.
+   */
+  nextCode(): string
   /** A verdict has left. To be called once, at that moment; the record's texts are copied. */
   note(record: VerdictRecord): void
   /** The steps that led to a refusal, which was noted before. */
@@ -155,7 +171,7 @@ export interface History {
   accounts(prefix: string, most: number): Promise<readonly string[]>
   /** Every account's hours of that time, in no order; in portions, so that a slow reader holds up nothing. */
   hours(since: number, until: number): AsyncIterable<readonly HourSums[]>
-  /** Deletes everything that is kept of an account; true if there was anything. */
-  forget(account: string): Promise<boolean>
+  /** Deletes everything that is kept of an account; undefined: there was nothing. */
+  forget(account: string): Promise<Deleted | undefined>
   status(): HistoryStatus
 }
