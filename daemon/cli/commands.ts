@@ -9,6 +9,7 @@ import { commit } from './commands/commit.ts'
 import { doctor } from './commands/doctor.ts'
 import { dump } from './commands/dump.ts'
 import { explain } from './commands/explain.ts'
+import { forget } from './commands/forget.ts'
 import { geoipUpdate } from './commands/geoip-update.ts'
 import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   doctor,
   watch,
   explain,
+  forget,
   check,
   reload,
   set,

@@ -8,6 +8,8 @@ import type { DaemonClient } from './host.ts'
 const STATUS_MILLISECONDS = 3000
 /** A plugin may wait for its servers as long as a request has time. */
 const EXPLAIN_MILLISECONDS = 65_000
+/** All hours of all days are looked through. */
+const FORGET_MILLISECONDS = 300_000
 
 export const NOT_RUNNING = 'not running'
 
@@ -24,6 +26,7 @@ export function daemonClient(controlSocket: string): DaemonClient {
     },
     watch: given => followDaemon(controlSocket, 'watch', given, new AbortController().signal),
     reload: () => callDaemon(controlSocket, 'reload', {}),
+    forget: given => callDaemon(controlSocket, 'forget', given, FORGET_MILLISECONDS),
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

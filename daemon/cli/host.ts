@@ -5,8 +5,14 @@
 
 import type { Verdict } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
-import type { ExplainArguments, WatchArguments, WatchedVerdict } from '../control/control.ts'
+import type {
+  ExplainArguments,
+  ForgetArguments,
+  WatchArguments,
+  WatchedVerdict,
+} from '../control/control.ts'
 import type { ControlReply, DaemonStatus, Explanation } from '../control/protocol.ts'
+import type { Deleted } from '../policy/ports/history.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
 import type { CommitOptions } from '../registry/commit.ts'
@@ -39,6 +45,8 @@ export interface DaemonClient {
   reload(): Promise<ControlReply<readonly string[]> | undefined>
   /** How a request would be answered; undefined if no daemon runs. */
   explain(given: ExplainArguments): Promise<ControlReply<Explanation> | undefined>
+  /** What was deleted of an account, if anything; undefined if no daemon runs. */
+  forget(given: ForgetArguments): Promise<ControlReply<Deleted | undefined> | undefined>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
 }

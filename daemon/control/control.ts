@@ -5,6 +5,7 @@
  * A new command is a method here, a line in the table, and its work in run/daemon.ts.
  */
 
+import type { Deleted } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import type { DaemonStatus, Explanation } from './protocol.ts'
@@ -17,6 +18,8 @@ export interface Control {
   watch(given: WatchArguments, signal: AbortSignal): AsyncIterable<WatchedVerdict>
   /** How a request would be answered now. Nothing is counted. */
   explain(given: ExplainArguments): MaybePromise<Explanation>
+  /** Deletes an account from the history; undefined: it is not known there. */
+  forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -33,6 +36,10 @@ export interface ExplainArguments {
   readonly attributes: Readonly<Record<string, string>>
   /** The port, or the path of the socket, it would come in on; undefined: the first of the configuration. */
   readonly port?: string | undefined
+}
+
+export interface ForgetArguments {
+  readonly account: string
 }
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
@@ -62,6 +69,7 @@ export const commands: {
     readArguments: given => readTexts(given, ['user', 'client']),
   },
   explain: { level: 'read', kind: 'answer', readArguments: readExplain },
+  forget: { level: 'change', kind: 'answer', readArguments: readForget },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -93,6 +101,12 @@ function readExplain(given: unknown): ExplainArguments {
     read.push([name, value])
   }
   return { ...readTexts(rest, ['port']), attributes: Object.fromEntries(read) }
+}
+
+function readForget(given: unknown): ForgetArguments {
+  const { account } = readTexts(given, ['account'])
+  if (account === undefined) throw new TypeError('argument "account" is missing')
+  return { account }
 }
 
 function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {

@@ -13,6 +13,7 @@
 
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
+import type { HistoryStatus } from '../policy/ports/history.ts'
 import type { Reading } from '../policy/ports/meters.ts'
 
 export interface ControlRequest {
@@ -106,6 +107,8 @@ export interface DaemonStatus {
   readonly recipientOnlyServices: readonly string[]
   /** Absent from daemons older than 0.2. */
   readonly mailLog?: MailLogStatus
+  /** Absent from daemons older than 0.2. */
+  readonly history?: HistoryStatus
   /** The newest first; absent from daemons older than 0.2. */
   readonly nearLimits?: readonly NearLimitStatus[]
   readonly plugins: readonly PluginStatus[]

@@ -136,7 +136,8 @@ export class Spool {
 
   /** From now on another file is written, so that the thread can delete this one. The place in it. */
   rotate(): SpoolPlace {
-    this.flush()
+    const place = this.flush()
+    if (place.offset <= FILE_HEAD) return place
     this.#leave()
     try {
       this.#begin()

@@ -23,6 +23,7 @@ export type Subject =
   | 'service'
   | 'log'
   | 'mail log'
+  | 'history'
   | 'configuration'
   | 'clock'
   | 'disk'

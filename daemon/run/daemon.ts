@@ -69,6 +69,11 @@ export class Daemon {
       await this.#started.promise
       return explain(this.#inForce, given)
     },
+    forget: async ({ account }) => {
+      const { history } = this.#parts.history
+      if (!history) throw new Error('the history is off (mtpolicyd/history/days, history_days)')
+      return history.forget(account)
+    },
   }
 
   /** Resolves when the daemon answers; rejects with nothing left open. */
@@ -185,6 +190,8 @@ export class Daemon {
       undo.push(this.#openLedger(next))
       await this.#reached('ledger')
 
+      undo.push(await this.#openHistory(next))
+
       this.#notices.push(...(await next.startPlugins()))
       next.answerWith(this.#parts.conversation.answerOf(next, log.log))
       await this.#reached('plugins')
@@ -228,6 +235,16 @@ export class Daemon {
     return () => slot.close()
   }
 
+  /** Opened with the first configuration that wants it; closed only when one without it is in force. */
+  async #openHistory({ globals }: Generation): Promise<Undo | undefined> {
+    const { history } = this.#parts
+    const { history_days: days } = globals
+    const before = history.status().days
+    if (days === 0) return undefined
+    await history.open(days)
+    return before === 0 ? () => history.close() : () => history.open(before)
+  }
+
   /** New connections wait from now on until a configuration is in force. */
   async #listen({ assembly }: Generation): Promise<Undo> {
     const { supervisor, paths } = this.#options
@@ -258,6 +275,7 @@ export class Daemon {
     this.#parts.dns.setDeadline(dnsMilliseconds(next.globals))
     this.#parts.conversation.putInForce(next)
     this.#parts.mailLog.use(next.assembly.loaded.ledger ? next.globals.maillog : 'none')
+    if (next.globals.history_days === 0) void this.#parts.history.close()
     this.#notices.push(...next.notices)
     this.#parts.server.release()
     if (this.#pidFile !== pidFile) this.#release(this.#pidFile)
@@ -306,7 +324,7 @@ export class Daemon {
     this.#log.notice('stopping')
     this.#options.supervisor.stopping()
     this.#controlServer?.close()
-    const { clock, server, slot, dns, destination, mailLog } = this.#parts
+    const { clock, server, slot, history, dns, destination, mailLog } = this.#parts
     const steps: readonly Undo[] = [
       // A reload under way is taken back at its next step.
       () => this.#within(milliseconds, this.#lastReload),
@@ -315,6 +333,7 @@ export class Daemon {
       () => this.#housekeeping?.stop(),
       // What was answered is durable already; the next start would read it from there.
       () => slot.close(),
+      () => history.close(),
       () => {
         for (const generation of [...this.#retired, this.#inForce]) generation.close()
       },

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { Broadcast } from '../control/broadcast.ts'
 import type { WatchedVerdict } from '../control/control.ts'
+import { HistorySlot } from '../history/slot.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
@@ -14,6 +15,7 @@ import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
+import { rateLimited } from '../system/rate-limited.ts'
 import { makeServer, type PolicyServer } from '../wire/server.ts'
 import { makeConversation, type RunningConversation } from './conversation.ts'
 import type { DaemonOptions } from './daemon-options.ts'
@@ -24,6 +26,7 @@ import { NearLimits } from './near-limits.ts'
 import { refuseClaimed } from './port-claim.ts'
 
 export interface Parts {
+  readonly history: HistorySlot
   readonly clock: Clock
   readonly since: Date
   readonly destination: Destination
@@ -81,12 +84,14 @@ export function makeParts(
     if (verdicts.isHeard) verdicts.publish(verdictFields(record))
   }
   const nearLimits = new NearLimits()
+  const logFailure = rateLimited(clock, message => log.log.error(message))
+  const history = new HistorySlot({ path: paths.history, clock, failed: logFailure })
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
     slot,
     meters: answers,
-    sinks: [watch, nearLimits.note],
+    sinks: [watch, nearLimits.note, history.note],
     retiredKeys,
     log: () => log.log,
   })
@@ -114,6 +119,7 @@ export function makeParts(
     destination,
     log,
     slot,
+    history,
     meters,
     answers,
     countries: countryPool((event, fields) => {

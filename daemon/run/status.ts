@@ -40,6 +40,7 @@ export async function statusOf(
     dns: parts.dns.status(),
     recipientOnlyServices: await slot.ledger.recipientOnlyServices(),
     mailLog: parts.mailLog.status(),
+    history: parts.history.status(),
     nearLimits: parts.nearLimits.list(parts.clock.now()),
     plugins: loaded.links.map(({ host, path, link }) => ({
       host,

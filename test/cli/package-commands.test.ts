@@ -60,6 +60,7 @@ function host(t: Test, builtIn: string) {
             return undefined
           },
           explain: async () => undefined,
+          forget: async () => undefined,
           watch() {
             throw new Error('not running')
           },

@@ -53,6 +53,7 @@ async function statusOf(
     status: () => ({ ...WELL, dns, ...(mailLog && { mailLog }) }),
     reload: () => [],
     explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
+    forget: () => undefined,
     async *watch() {},
   })
   t.teardown(() => {

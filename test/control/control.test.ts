@@ -27,6 +27,7 @@ async function serve(t: Test, more: Partial<Control> = {}): Promise<string> {
     reload: () => ['a warning'],
     async *watch() {},
     explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
+    forget: () => undefined,
     ...more,
   })
   t.teardown(() => server.close())

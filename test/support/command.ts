@@ -29,6 +29,7 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
       status: async () => 'not running',
       reload: async () => undefined,
       explain: async () => undefined,
+      forget: async () => undefined,
       watch() {
         throw new Error('not running')
       },
