@@ -100,7 +100,7 @@ const million: Case = {
 }
 
 /** The same policy with the history and without it. */
-const history: Case = {
+const withHistory: Case = {
   name: 'history',
   connections: 16,
   setups: [
@@ -232,7 +232,7 @@ export const CASES = [
   usual(1000),
   durable,
   several,
-  history,
+  withHistory,
   million,
   windows,
   history,
