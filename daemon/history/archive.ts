@@ -15,7 +15,7 @@ import { Fold, noteHeads } from './fold.ts'
 import { Heads } from './heads.ts'
 import { firstOfHourPage, hourKey, hourOfKey, readHourPage } from './hour-page.ts'
 import { Instances } from './instances.ts'
-import { restoreInstances } from './instances-kept.ts'
+import { keptInstances, restoreInstances } from './instances-kept.ts'
 import { Portion } from './portion.ts'
 import { Recent } from './recent.ts'
 import { isBefore, type SpoolPlace } from './spool-files.ts'
@@ -54,18 +54,19 @@ export class Archive {
   /** Up to here the spool is in the file. */
   taken: SpoolPlace
 
-  /** Throws UnusableHistory, LookupError, or SQLite's errors. `seed`: a secret of this process. */
-  constructor(path: string, seed: number) {
+  /** Throws UnusableHistory, LookupError, or SQLite's errors. */
+  constructor(path: string) {
     this.path = path
     this.#db = openToWrite(path)
     try {
       this.reader = openToRead(path)
+      const seed = this.#seed()
       this.accounts = new Accounts(seed)
       this.#instances = new Instances(seed)
       this.#fold = new Fold(this.#db)
       this.taken = this.#restore()
       this.#current = new Portion(this.#lastPortion() + 1, this.taken)
-      restoreInstances(this.reader, this.#lastPortion(), this.accounts, this.#instances)
+      restoreInstances(this.reader, this.#instances)
     } catch (error) {
       this.#db.close()
       throw error
@@ -153,6 +154,7 @@ export class Archive {
     if (!this.#full) {
       this.#full = this.#current
       this.#noteStrangers(this.#full)
+      this.#full.instances = keptInstances(this.#full, this.#instances)
       this.#current = new Portion(this.#full.number + 1, end)
     }
     const portion = this.#full
@@ -264,6 +266,10 @@ export class Archive {
     const place = this.reader.prepare<[], SpoolPlace>('SELECT file, "offset" FROM place').get()
     if (!place) throw new UnusableHistory(`${this.path} has no place of the spool`)
     return place
+  }
+
+  #seed(): number {
+    return Number(this.reader.prepare('SELECT seed FROM place').pluck().get())
   }
 
   #lastPortion(): number {

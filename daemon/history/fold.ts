@@ -8,6 +8,7 @@ import type { SqliteDatabase } from '../system/sqlite.ts'
 import type { Accounts } from './accounts.ts'
 import { dayOf, HEAD_ACCOUNTS, type Heads, headKey } from './heads.ts'
 import { firstOfHourPage, HOUR, hourKey, type Sums, withSums } from './hour-page.ts'
+import { writeInstances } from './instances-kept.ts'
 import { MESSAGE_ACCOUNTS, MOST_MESSAGES, portionKey } from './message-page.ts'
 import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
@@ -192,6 +193,7 @@ export class Fold {
     for (const { from, to, missing, why } of portion.gaps) gap.run(from, to, missing, why)
     let last = 0
     for (let item = 0; item < portion.count; item++) last = Math.max(last, portion.hours[item] ?? 0)
+    writeInstances(this.#db, portion.number, portion.instances)
     const { file, offset } = portion.end
     this.#db.prepare('INSERT INTO portion VALUES (?, ?, ?)').run(portion.number, last, bytes)
     this.#db

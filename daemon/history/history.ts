@@ -32,8 +32,6 @@ export interface HistoryOptions {
   readonly path: string
   readonly clock: Clock
   readonly days: number
-  /** Of hash tables; a secret of this process. */
-  readonly seed: number
   /** For the log. */
   readonly failed: (message: string) => void
 }
@@ -47,13 +45,12 @@ export class OpenHistory implements History {
   #cancel: Cancel
   #tidiedAt: number
 
-  constructor({ path, clock, days, seed, failed }: HistoryOptions) {
+  constructor({ path, clock, days, failed }: HistoryOptions) {
     this.#clock = clock
     this.#days = days
     this.#spool = new Spool(path, clock)
     this.#thread = new RunningThread({
       path,
-      seed,
       clock,
       taken: place => this.#spool.taken(place),
       ended: why => failed(`the history's thread has ended and is started again: ${why}`),

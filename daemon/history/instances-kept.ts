@@ -1,50 +1,56 @@
 /**
- * After a start: the messages that were written last, so that one which is asked about again is not counted
- * again. Those of the last portions are enough: Postfix asks again within seconds, or not at all.
+ * The messages of the last portions as they are counted, kept in the file: one that is asked about again after a
+ * restart is not counted again. For each its key, what was counted (floats), account, hour (32 bits) and stage (a
+ * byte); stage 255: it was taken back.
  */
 
 import type { SqliteDatabase } from '../system/sqlite.ts'
-import type { Accounts } from './accounts.ts'
 import type { Instances } from './instances.ts'
-import { groupIn, MESSAGE_ACCOUNTS, messagesIn, portionKey } from './message-page.ts'
-import { instanceOf } from './record-reader.ts'
-import { AT, BYTES, FLAGS, IS_DUNNO, RECIPIENTS, STAGE_BITS } from './spool-format.ts'
-import { hourOf, remember } from './taking.ts'
+import type { Portion } from './portion.ts'
+import { remember } from './taking.ts'
 
+/** Of a portion, the newest ones: Postfix asks again within seconds, or not at all. */
+const MOST_KEPT = 50_000
+/** Portions that they are kept of. */
 const PORTIONS = 3
-const PAGES = 1000
+const ENTRY_BYTES = 33
+const TAKEN_BACK = 255
 
-export function restoreInstances(
-  db: SqliteDatabase,
-  last: number,
-  accounts: Accounts,
-  instances: Instances,
-): void {
-  const pages = db.prepare<[number, number], { key: number; page: Buffer }>(
-    'SELECT key, page FROM message WHERE key >= ? ORDER BY key DESC LIMIT ?',
-  )
-  const rows = pages.all(portionKey(Math.max(0, last - PORTIONS + 1), 0), PAGES)
-  for (const { key, page } of rows.toReversed()) {
-    const first = (key - portionKey(Math.floor(key / portionKey(1, 0)), 0)) * MESSAGE_ACCOUNTS
-    for (let account = first; account < first + MESSAGE_ACCOUNTS; account++) {
-      if (accounts.bytesOf(account) === undefined) continue
-      const messages = groupIn(page, account)?.messages
-      if (messages) restoreGroup(messages, account, instances)
-    }
+/** Those of a portion as they are now, when nothing was added to it any more. */
+export function keptInstances({ touched }: Portion, instances: Instances): Buffer {
+  const keys = [...new Set(touched.slice(-MOST_KEPT))]
+  const page = Buffer.alloc(keys.length * ENTRY_BYTES)
+  for (const [i, key] of keys.entries()) {
+    const at = i * ENTRY_BYTES
+    const place = instances.find(key)
+    page.writeDoubleLE(key, at)
+    page.writeDoubleLE(instances.recipients[place] ?? 0, at + 8)
+    page.writeDoubleLE(instances.bytes[place] ?? 0, at + 16)
+    page.writeUInt32LE(instances.accounts[place] ?? 0, at + 24)
+    page.writeUInt32LE(instances.hours[place] ?? 0, at + 28)
+    page.writeUInt8(instances.stages[place] ?? TAKEN_BACK, at + 32)
   }
+  return page
 }
 
-function restoreGroup(messages: Buffer, account: number, instances: Instances): void {
-  for (const message of messagesIn(messages)) {
-    const flags = messages[message + FLAGS] ?? 0
-    // A refusal is never `dunno`; what else was accepted with another action is rare.
-    if ((flags & IS_DUNNO) === 0) continue
-    const { from, end } = instanceOf(messages, message)
-    const key = instances.keyOf(messages, from, end, account)
-    if (key === 0 || instances.find(key) >= 0) continue
-    const hour = hourOf(messages.readDoubleLE(message + AT))
-    const recipients = messages.readUInt32LE(message + RECIPIENTS)
-    const bytes = messages.readDoubleLE(message + BYTES)
-    remember(instances, key, account, hour, recipients, bytes, flags & STAGE_BITS, 0, 0)
+export function writeInstances(db: SqliteDatabase, portion: number, page: Buffer): void {
+  db.prepare('INSERT INTO instance VALUES (?, ?)').run(portion, page)
+  db.prepare('DELETE FROM instance WHERE portion <= ?').run(portion - PORTIONS)
+}
+
+/** Throws RangeError if a page is damaged. */
+export function restoreInstances(db: SqliteDatabase, instances: Instances): void {
+  const pages = db.prepare<[], Buffer>('SELECT page FROM instance ORDER BY portion').pluck()
+  for (const page of pages.all()) {
+    for (let at = 0; at < page.length; at += ENTRY_BYTES) {
+      const key = page.readDoubleLE(at)
+      const known = instances.find(key)
+      if (known >= 0) instances.remove(known)
+      const stage = page.readUInt8(at + 32)
+      if (stage === TAKEN_BACK) continue
+      const [recipients, bytes] = [page.readDoubleLE(at + 8), page.readDoubleLE(at + 16)]
+      const [account, hour] = [page.readUInt32LE(at + 24), page.readUInt32LE(at + 28)]
+      remember(instances, key, account, hour, recipients, bytes, stage, 0, 0)
+    }
   }
 }

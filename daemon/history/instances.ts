@@ -1,18 +1,23 @@
 /**
  * Messages that were accepted of late, by Postfix's instance, so that each is counted once: however often it is
  * asked about, at DATA and at END-OF-MESSAGE or once per recipient. The last one replaces what was counted
- * before. 262,144 messages are remembered.
+ * before.
+ *
+ * The key selects one of many rows of eight places; a new message takes the place of the oldest one there. Some
+ * 262,144 messages are remembered.
  */
 
 import { hashOf } from '../memory/name.ts'
 
 const MOST_INSTANCES = 2 ** 18
+const ROW = 8
 
 export class Instances {
   readonly #seed: number
-  /** Places by the hash of 53 bits: one in a hundred thousand million is taken for another. */
-  readonly #places = new Map<number, number>()
+  /** 53 bits of a hash: one in a hundred thousand million messages is taken for another. */
   readonly #keys = new Float64Array(MOST_INSTANCES)
+  /** Which place of each row is the oldest. */
+  readonly #oldest = new Uint8Array(MOST_INSTANCES / ROW)
   readonly accounts = new Uint32Array(MOST_INSTANCES)
   readonly hours = new Uint32Array(MOST_INSTANCES)
   readonly recipients = new Float64Array(MOST_INSTANCES)
@@ -22,7 +27,6 @@ export class Instances {
   /** Which portion the message is in, and where: it can be changed there until it is written. */
   readonly portions = new Uint32Array(MOST_INSTANCES)
   readonly items = new Uint32Array(MOST_INSTANCES)
-  #next = 0
 
   constructor(seed: number) {
     this.#seed = seed
@@ -38,28 +42,35 @@ export class Instances {
 
   /** The place of a message, or -1. */
   find(key: number): number {
-    return key === 0 ? -1 : (this.#places.get(key) ?? -1)
+    if (key === 0) return -1
+    const first = rowOf(key)
+    for (let place = first; place < first + ROW; place++) {
+      if (this.#keys[place] === key) return place
+    }
+    return -1
   }
 
-  /** The place of a message that was not known, in place of the oldest one. */
+  /** The place of a message that was not known, instead of the oldest one of its row. */
   add(key: number): number {
-    const place = this.#next
-    this.#next = (place + 1) % MOST_INSTANCES
-    const before = this.#keys[place] ?? 0
-    if (before !== 0) this.#places.delete(before)
-    this.#keys[place] = key
-    this.#places.set(key, place)
-    return place
+    const first = rowOf(key)
+    const oldest = this.#oldest[first / ROW] ?? 0
+    this.#oldest[first / ROW] = (oldest + 1) % ROW
+    this.#keys[first + oldest] = key
+    return first + oldest
   }
 
   remove(place: number): void {
-    this.#places.delete(this.#keys[place] ?? 0)
     this.#keys[place] = 0
   }
 
   removeOf(account: number): void {
-    for (const place of this.#places.values()) {
+    for (let place = 0; place < MOST_INSTANCES; place++) {
       if (this.accounts[place] === account) this.remove(place)
     }
   }
+}
+
+/** The first place of a key's row. */
+function rowOf(key: number): number {
+  return (key % (MOST_INSTANCES / ROW)) * ROW
 }

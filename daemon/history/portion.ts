@@ -24,6 +24,8 @@ export interface NewRefusal {
   steps: Buffer | undefined
 }
 
+const EMPTY = Buffer.alloc(0)
+
 export class Portion {
   /** From 1. */
   readonly number: number
@@ -45,6 +47,10 @@ export class Portion {
   /** Steps of refusals of an earlier portion, by their code. */
   readonly steps = new Map<string, Buffer>()
   readonly gaps: Gap[] = []
+  /** Keys of the messages that were counted or changed, the last one last. */
+  readonly touched: number[] = []
+  /** Of `instances-kept.ts`; when the portion is written. */
+  instances: Buffer = EMPTY
   readonly newAccounts: number[] = []
   /** Verdicts of accounts that were too many. */
   strangers = 0
@@ -109,8 +115,6 @@ export class Portion {
     this.names = moved(this.names, new Float64Array(length))
   }
 }
-
-const EMPTY = Buffer.alloc(0)
 
 /** Where a place is in its reading. */
 export const inReading = (place: number): number => place % READING_BYTES

@@ -97,8 +97,7 @@ export class RunningThread {
   }
 
   #begin(): void {
-    const { path, seed } = this.#options
-    const start: ThreadStart = { path, seed }
+    const start: ThreadStart = { path: this.#options.path }
     let why = 'it has ended'
     const worker = new Worker(program, {
       workerData: start,

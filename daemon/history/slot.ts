@@ -12,12 +12,12 @@ const OFF: HistoryStatus = { state: 'off', problem: undefined, days: 0, gaps: []
 type Options = ConstructorParameters<typeof OpenHistory>[0]
 
 export class HistorySlot {
-  readonly #options: Omit<Options, 'days' | 'seed'>
+  readonly #options: Omit<Options, 'days'>
   #open: OpenHistory | undefined
   #closing: Promise<void> = Promise.resolve()
 
   /** Opens nothing yet. */
-  constructor(options: Omit<Options, 'days' | 'seed'>) {
+  constructor(options: Omit<Options, 'days'>) {
     this.#options = options
   }
 
@@ -39,8 +39,7 @@ export class HistorySlot {
       this.#open.setDays(days)
       return
     }
-    const { randomInt } = process.getBuiltinModule('node:crypto')
-    this.#open = new OpenHistory({ ...this.#options, days, seed: randomInt(2 ** 32) })
+    this.#open = new OpenHistory({ ...this.#options, days })
   }
 
   /** The files are kept. Resolves when they are closed. */

@@ -2,7 +2,7 @@
  * The history's SQLite file: its tables, and the access to pages and rows. It is written by one connection, in
  * one transaction for each portion of the spool, and read by another, which sees whole portions only.
  *
- * What is deleted is overwritten with zeros (`secure_delete`).
+ * `place` says how far the spool is in it, in how many portions, and has the seed of hash tables. What is deleted is overwritten with zeros (`secure_delete`).
  */
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
@@ -31,8 +31,10 @@ CREATE INDEX refusal_queue ON refusal (queue) WHERE queue <> '';
 CREATE INDEX refusal_instance ON refusal (instance) WHERE instance <> '';
 CREATE TABLE gap (number INTEGER PRIMARY KEY, "from" REAL NOT NULL, "to" REAL NOT NULL,
   missing INTEGER NOT NULL, why TEXT NOT NULL);
-CREATE TABLE place (file INTEGER NOT NULL, "offset" INTEGER NOT NULL, portion INTEGER NOT NULL);
-INSERT INTO place VALUES (0, 0, 0);
+CREATE TABLE instance (portion INTEGER PRIMARY KEY, page BLOB NOT NULL);
+CREATE TABLE place (
+  file INTEGER NOT NULL, "offset" INTEGER NOT NULL, portion INTEGER NOT NULL, seed INTEGER NOT NULL
+);
 `
 export const PAGE_TABLES = ['head', 'hour', 'seen', 'message'] as const
 export type PageTable = (typeof PAGE_TABLES)[number]
@@ -68,6 +70,8 @@ export function openToWrite(path: string): SqliteDatabase {
       else if (version !== 0) throw new UnusableHistory(`${path} has schema ${version}`)
       else {
         db.exec(SCHEMA)
+        const { randomInt } = process.getBuiltinModule('node:crypto')
+        db.prepare('INSERT INTO place VALUES (0, 0, 0, ?)').run(randomInt(2 ** 32))
         db.pragma(`user_version = ${SCHEMA_VERSION}`)
       }
     }).immediate()

@@ -152,6 +152,7 @@ function takeRefusal(portion: Portion, told: Told, memory: Memory): void {
   // What was accepted of it before does not go its way.
   const known = stage === AT_RECIPIENT ? -1 : memory.instances.find(key)
   if (known < 0) return
+  portion.touched.push(key)
   change(portion, known, 0, 0, 0, NOWHERE, memory)
   memory.instances.remove(known)
 }
@@ -170,6 +171,7 @@ function takeMessage(
     const item = portion.add(account, hour, 1, recipients, 0, bytes, place, name)
     for (const recent of memory.recents) recent.add(hour, account, 1, recipients, 0, bytes)
     if (key === 0) return
+    portion.touched.push(key)
     remember(instances, key, account, hour, recipients, bytes, stage, portion.number, item)
     return
   }
@@ -177,9 +179,11 @@ function takeMessage(
   if (stage === AT_RECIPIENT) {
     if (before !== AT_RECIPIENT) return
     const all = (instances.recipients[known] ?? 0) + recipients
+    portion.touched.push(key)
     change(portion, known, 1, all, instances.bytes[known] ?? 0, undefined, memory)
     return
   }
+  portion.touched.push(key)
   instances.stages[known] = stage
   change(portion, known, 1, recipients, bytes, { place, name }, memory)
 }

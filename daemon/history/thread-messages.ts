@@ -7,8 +7,6 @@ import type { SpoolPlace } from './spool-files.ts'
 /** What the thread is started with. */
 export interface ThreadStart {
   readonly path: string
-  /** Of hash tables. */
-  readonly seed: number
 }
 
 export type ToThread =

@@ -69,8 +69,7 @@ class HistoryThread {
 
   #open(): Archive {
     if (this.#archive) return this.#archive
-    const { path, seed } = this.#start
-    const archive = new Archive(path, seed)
+    const archive = new Archive(this.#start.path)
     this.#archive = archive
     if (this.#lost) archive.noteGap(this.#lost)
     this.#lost = undefined

@@ -76,7 +76,7 @@ export function openHistory(
   t: Test,
   { path = join(folder(t), 'history.sqlite'), clock = systemClock, days = 90 } = {},
 ): OpenHistory & { readonly path: string } {
-  const history = new OpenHistory({ path, clock, days, seed: 7, failed: () => undefined })
+  const history = new OpenHistory({ path, clock, days, failed: () => undefined })
   t.teardown(() => history.close())
   return Object.assign(history, { path })
 }
