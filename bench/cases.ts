@@ -99,6 +99,25 @@ const million: Case = {
   },
 }
 
+/** The same policy with the history and without it. */
+const withHistory: Case = {
+  name: 'history',
+  connections: 16,
+  setups: [
+    { ...ours, name: 'without', settings: ['mtpolicyd/history/days=0'] },
+    { ...ours, name: 'with', settings: ['mtpolicyd/history/days=90'] },
+  ],
+  rows: of => [
+    speed('speed, of the one without', of('with'), of('without'), { least: 90 }),
+    slowness('p99, of the one without', of('with'), of('without')),
+    {
+      what: 'its memory',
+      measured: (of('with').kilobytes - of('without').kilobytes) / 1024,
+      unit: 'MB',
+    },
+  ],
+}
+
 const UNREACHED = 1_000_000_000
 /** Beside the day's limit of the default policy. */
 const ROLLING_LIMITS = ['rolling', 'hour', 'minute'].map(
@@ -213,6 +232,7 @@ export const CASES = [
   usual(1000),
   durable,
   several,
+  withHistory,
   million,
   windows,
   history,

@@ -38,13 +38,15 @@ const programs = {
   mtpolicyctl: 'daemon/cli/main.ts',
   'policyd-client': 'daemon/cli/policyd-client.ts',
 }
+/** What a program runs in a thread of its own, from a file beside it. */
+const threads = { 'history-thread': 'daemon/history/thread.ts' }
 /** Administrators need no warning that import() of a plugin uses node:vm (start.cjs). */
 const QUIET = '--disable-warning=ExperimentalWarning'
 const flagsOf = (program: string): readonly string[] =>
   program === 'mtpolicyd' ? [QUIET, ...SMALL_HEAP] : [QUIET]
 
 // Nothing in dist/ is touched unless everything was built.
-const files = await bundle(top, dist, programs)
+const files = await bundle(top, dist, { ...programs, ...threads })
 for (const { path, contents } of files) {
   // esbuild escapes texts, but not regular expressions.
   const at = contents.findIndex(byte => byte > 0x7f)

@@ -13,6 +13,7 @@ const FLOORS = ['system', 'memory', 'text', 'net']
 const ROOMS = [
   'config',
   'control',
+  'history',
   'ledger',
   'log',
   'lookup',

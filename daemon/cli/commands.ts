@@ -12,6 +12,7 @@ import { complete } from './commands/complete.ts'
 import { doctor } from './commands/doctor.ts'
 import { dump } from './commands/dump.ts'
 import { explain } from './commands/explain.ts'
+import { forget } from './commands/forget.ts'
 import { geoipUpdate } from './commands/geoip-update.ts'
 import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
@@ -53,6 +54,7 @@ export const commands: readonly Command[] = [
   allow,
   limit,
   reset,
+  forget,
   explain,
   testMessage,
   check,

@@ -10,6 +10,8 @@ import type { DaemonClient } from './host.ts'
 const STATUS_MILLISECONDS = 3000
 /** A plugin may wait for its servers as long as a request has time. */
 const EXPLAIN_MILLISECONDS = 65_000
+/** All hours of all days are looked through. */
+const FORGET_MILLISECONDS = 300_000
 
 /** Somebody has pressed TAB, and waits. */
 const OFFER_MILLISECONDS = 500
@@ -56,6 +58,7 @@ export function daemonClient(controlSocket: string): DaemonClient {
     user: given => callDaemon(controlSocket, 'user', given),
     accounts: given => offered('accounts', given),
     codes: given => offered('codes', given),
+    forget: given => callDaemon(controlSocket, 'forget', given, FORGET_MILLISECONDS),
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

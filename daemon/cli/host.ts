@@ -8,6 +8,7 @@ import type { Paths } from '../assembly/paths.ts'
 import type {
   AnswerName,
   ExplainArguments,
+  ForgetArguments,
   OrderArguments,
   PortionArguments,
   PrefixArguments,
@@ -30,7 +31,7 @@ import type {
   WhyAnswer,
 } from '../control/protocol.ts'
 
-import type { RefusalKey } from '../policy/ports/history.ts'
+import type { Deleted, RefusalKey } from '../policy/ports/history.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
 import type { CommitOptions } from '../registry/commit.ts'
@@ -86,6 +87,8 @@ export interface DaemonClient {
   /** What the shell offers: at once, and nothing if there is any difficulty. */
   accounts(given: PrefixArguments): Promise<readonly string[]>
   codes(given: PrefixArguments): Promise<readonly string[]>
+  /** What was deleted of an account, if anything; undefined if no daemon runs. */
+  forget(given: ForgetArguments): Promise<ControlReply<Deleted | undefined> | undefined>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
   /** Requests from the moment it resolves, until the signal is aborted. Rejects if there is no daemon. */

@@ -70,6 +70,13 @@ export const globalSettings = {
     fallback: 'normal',
   }),
   geoip_database: optional(text({ doc: 'GeoIP database; empty: the built-in one.' })),
+  history_days: integer(
+    {
+      doc: 'For how many days the history is kept (who sent how much and from where, refusals); 0: not at all.',
+      fallback: 0,
+    },
+    { min: 0, max: 366 },
+  ),
   maillog: custom(
     'auto, none, journal or an absolute path',
     value => (/^(?:auto|none|journal|\/.+)$/.test(value) ? value : undefined),

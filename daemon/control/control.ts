@@ -6,7 +6,7 @@
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'
-import type { RefusalKey } from '../policy/ports/history.ts'
+import type { Deleted, RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import type {
@@ -53,6 +53,8 @@ export interface Control {
   accounts(given: PrefixArguments): MaybePromise<readonly string[]>
   /** Codes of refusals that begin so, the latest first; none if no history is kept. */
   codes(given: PrefixArguments): MaybePromise<readonly string[]>
+  /** Deletes an account from the history; undefined: it is not known there. */
+  forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -112,6 +114,10 @@ export interface UserArguments {
 
 export interface PrefixArguments {
   readonly prefix: string
+}
+
+export interface ForgetArguments {
+  readonly account: string
 }
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
@@ -179,6 +185,7 @@ export const commands: {
   },
   accounts: { level: 'read', kind: 'answer', readArguments: readPrefix },
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
+  forget: { level: 'change', kind: 'answer', readArguments: readForget },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -253,6 +260,10 @@ function readText<Name extends string>(given: unknown, name: Name): string {
   const { [name]: text } = readTexts(given, [name])
   if (text === undefined) throw new TypeError(`argument "${name}" is missing`)
   return text
+}
+
+function readForget(given: unknown): ForgetArguments {
+  return { account: readText(given, 'account') }
 }
 
 function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {

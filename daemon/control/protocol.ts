@@ -13,7 +13,13 @@
 
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
-import type { Refusal, Seen, SeenMessage, SenderSums } from '../policy/ports/history.ts'
+import type {
+  HistoryStatus,
+  Refusal,
+  Seen,
+  SeenMessage,
+  SenderSums,
+} from '../policy/ports/history.ts'
 import type { Reading } from '../policy/ports/meters.ts'
 
 export interface ControlRequest {
@@ -150,6 +156,8 @@ export interface DaemonStatus {
   readonly mailLog?: MailLogStatus
   /** What is ordered for single accounts; absent from daemons older than 0.2. */
   readonly measures?: { readonly inForce: number; readonly problem: string | undefined }
+  /** Absent from daemons older than 0.2. */
+  readonly history?: HistoryStatus
   /** The newest first; absent from daemons older than 0.2. */
   readonly nearLimits?: readonly NearLimitStatus[]
   readonly plugins: readonly PluginStatus[]

@@ -23,6 +23,7 @@ export function daemonFindings(running: DaemonStatus): Finding[] {
     ...pluginFindings(running),
     ...serviceFindings(running),
     ...mailLogFindings(running),
+    ...historyFindings(running),
     ...logFindings(running),
     ...modeFindings(running),
   ]
@@ -199,6 +200,50 @@ function dnsFindings({ dns }: DaemonStatus): Finding[] {
     }),
   )
   return [...ofServers, ...ofSilent, ...ofRefusing]
+}
+
+/** Mail and counts are not touched by it. */
+function historyFindings({ history }: DaemonStatus): Finding[] {
+  if (!history || history.state === 'off') return []
+  const common = { subject: 'history', where: 'history_days', service: '' } as const
+  if (history.state === 'failed') {
+    return [
+      {
+        ...common,
+        id: 'history-failing',
+        severity: 'warning',
+        what: {
+          en: `the history cannot be kept (${history.problem})`,
+          de: `der Verlauf kann nicht gespeichert werden (${history.problem})`,
+        },
+        why: {
+          en: 'top, user and why do not know what happens now; mail and counts are not affected',
+          de: 'top, user und why kennen nicht, was gerade geschieht; Mail und Zählung betrifft es nicht',
+        },
+        remedy: LOG,
+      },
+    ]
+  }
+  const last = history.gaps.at(-1)
+  if (!last) return []
+  const time = `${new Date(last.to).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  const number = history.gaps.length
+  return [
+    {
+      ...common,
+      id: 'history-gaps',
+      severity: 'note',
+      what: {
+        en: `${history.days} days, with ${number === 1 ? 'a gap' : `${number} gaps`}; the last one at ${time}, ${last.missing} requests`,
+        de: `${history.days} Tage, mit ${number === 1 ? 'einer Lücke' : `${number} Lücken`}; die letzte um ${time}, ${last.missing} Anfragen`,
+      },
+      why: { en: last.why, de: last.why },
+      remedy: {
+        en: 'nothing has to be done; what is missing cannot be found any more',
+        de: 'nichts zu tun; was fehlt, ist nicht mehr zu finden',
+      },
+    },
+  ]
 }
 
 function pluginFindings({ plugins }: DaemonStatus): Finding[] {

@@ -9,10 +9,10 @@
  */
 
 import { MOST_BYTES_EACH } from '../memory/name.ts'
+import { NUMBER_BYTES, putAscii, putNumber } from '../memory/seven-bits.ts'
 import type { Entry } from './decided.ts'
 import type { Periods } from './period.ts'
 import { PeriodNumbers } from './period-numbers.ts'
-import { NUMBER_BYTES, putAscii, putNumber } from './seven-bits.ts'
 
 /** Bytes of an entry without its subject, at most. */
 const NUMBERS_BYTES = 4 * NUMBER_BYTES

@@ -7,6 +7,7 @@
 
 import { crc32 } from 'node:zlib'
 import { MOST_BYTES_EACH } from '../memory/name.ts'
+import { NUMBER_BYTES, putAscii, putNumber } from '../memory/seven-bits.ts'
 import type { Change } from './change.ts'
 import { accountOf, type Decided, type Entry } from './decided.ts'
 import {
@@ -28,7 +29,6 @@ import {
 } from './journal-record.ts'
 import type { CountingPeriod } from './period.ts'
 import { PeriodNumbers } from './period-numbers.ts'
-import { NUMBER_BYTES, putAscii, putNumber } from './seven-bits.ts'
 
 const MOST_TEXT_BYTES = 0xfffe
 /** Periods that have numbers. */

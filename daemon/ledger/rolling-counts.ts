@@ -13,12 +13,12 @@
 
 import { Cells } from '../memory/cells.ts'
 import type { Name } from '../memory/name.ts'
+import { NumberReader, putNumber } from '../memory/seven-bits.ts'
 import type { Change } from './change.ts'
 import type { Counts, TellBucket } from './counts.ts'
 import type { PageStates } from './page-states.ts'
 import { BUCKETS, LAST_BUCKET } from './period.ts'
 import { Series } from './series.ts'
-import { NumberReader, putNumber } from './seven-bits.ts'
 import type { Subjects } from './subjects.ts'
 
 const CELL_BYTES = 4

@@ -8,7 +8,7 @@
  */
 
 import { Cells, LARGE, placeInBlock } from '../memory/cells.ts'
-import { NUMBER_BYTES, putNumber } from './seven-bits.ts'
+import { NUMBER_BYTES, putNumber } from '../memory/seven-bits.ts'
 
 /** Cells of a row. */
 const [NEWEST, AMOUNT, SUM, RING, ROW_CELLS] = [0, 1, 2, 3, 4]

@@ -83,6 +83,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
     isTraced: options.isTraced ?? false,
     events: new LedgerEvents(),
     ledger: options.ledger,
+    defaultDomain: options.defaultDomain,
     cannotTakeBack: error =>
       logRarely(`mail that was not accepted stays counted: ${describeError(error)}`),
   }
@@ -139,7 +140,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
     if (log.debug >= 4)
       log.trace(`request for ${host.name}`, Object.fromEntries(request.attributes))
     if (!measures.isEmpty) {
-      const account = request.account(options.defaultDomain)
+      const { account } = hearing
       if (account !== '') hearing.measures = measures.of(account, hearing.now)
       const block = hearing.measures?.block
       if (block) return concluded(hearing, blocked(hearing, block, options.language))

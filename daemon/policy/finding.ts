@@ -24,6 +24,7 @@ export type Subject =
   | 'service'
   | 'log'
   | 'mail log'
+  | 'history'
   | 'configuration'
   | 'clock'
   | 'disk'

@@ -39,6 +39,8 @@ export interface HearingOptions {
   readonly events: LedgerEvents
   /** Where limits count; undefined: there is none. */
   readonly ledger: Ledger | undefined
+  /** Cut from the names of accounts; empty: nothing is. */
+  readonly defaultDomain: string
   /** A take-back failed: what it should have given back stays counted. */
   readonly cannotTakeBack: (error: unknown) => void
 }
@@ -92,6 +94,11 @@ export class Hearing implements ChainContext {
   get session(): Session {
     if (!this.#session) throw new Error('a plugin ran before its session was borrowed')
     return this.#session
+  }
+
+  /** Whose mail it is, without the default domain; empty: it came without a login. */
+  get account(): string {
+    return this.request.account(this.#options.defaultDomain)
   }
 
   get signal(): AbortSignal {

@@ -110,6 +110,11 @@ export class VerdictRecord {
     return this.request.text('protocol_state')
   }
 
+  /** Whose mail it is, folded and without the default domain; empty: it came without a login. */
+  get account(): string {
+    return this.#hearing.account
+  }
+
   /** As the client logged in. */
   get user(): string {
     return this.request.text('sasl_username')

@@ -237,6 +237,18 @@ export const declarations: readonly Variable[] = [
   },
   {
     ...category,
+    name: 'mtpolicyd/history/days',
+    type: 'int',
+    min: '0',
+    max: '366',
+    default: '90',
+    description: {
+      en: "For how many days the history is kept, 0: not at all. It contains personal data: per account and hour how much was sent; countries, networks and names of the clients; the account's last 50 messages (time, queue id, address of the client, number of recipients, size); refused requests with sender and recipient.",
+      de: 'Wie viele Tage der Verlauf aufbewahrt wird, 0: gar nicht. Er enthält personenbezogene Daten: je Konto und Stunde, wie viel gesendet wurde; Länder, Netze und Namen der Clients; die letzten 50 Nachrichten des Kontos (Zeit, Queue-ID, Adresse des Clients, Zahl der Empfänger, Größe); abgelehnte Anfragen mit Absender und Empfänger.',
+    },
+  },
+  {
+    ...category,
     name: 'mtpolicyd/log/format',
     type: 'choice',
     choices: ['logfmt', 'json'],

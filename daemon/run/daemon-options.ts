@@ -20,7 +20,7 @@ export interface DaemonOptions {
   readonly clock?: Clock
   /** Where the log goes while no configuration names a file: a descriptor. */
   readonly stderr?: number
-  /** Where verdicts are kept; by default nowhere. */
+  /** Where verdicts are kept; by default in the state directory. */
   readonly history?: () => History | undefined
   /** Called after each step of a start or reload; what it throws is that step's failure. */
   reached?(step: Step): void | Promise<void>

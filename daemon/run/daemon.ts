@@ -24,6 +24,7 @@ import type { DaemonOptions, Step } from './daemon-options.ts'
 import { explain } from './explain.ts'
 import { Generation } from './generation.ts'
 import { startHousekeeping } from './housekeeping.ts'
+import { neededHistory } from './kept-history.ts'
 import { LogSwitch, type OpenedLog } from './log-switch.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { openMeters } from './meters.ts'
@@ -100,6 +101,7 @@ export class Daemon {
     },
     accounts: ({ prefix }) => accountsOffered(this.#parts.history(), prefix),
     codes: ({ prefix }) => codesOffered(this.#parts.history(), prefix),
+    forget: ({ account }) => neededHistory(this.#parts.history()).forget(account),
   }
 
   /** Resolves when the daemon answers; rejects with nothing left open. */
@@ -227,6 +229,8 @@ export class Daemon {
       undo.push(this.#openLedger(next))
       await this.#reached('ledger')
 
+      undo.push(await this.#openHistory(next))
+
       this.#notices.push(...(await next.startPlugins()))
       next.answerWith(this.#parts.conversation.answerOf(next, log.log))
       await this.#reached('plugins')
@@ -270,6 +274,16 @@ export class Daemon {
     return () => slot.close()
   }
 
+  /** Opened with the first configuration that wants it; closed only when one without it is in force. */
+  async #openHistory({ globals }: Generation): Promise<Undo | undefined> {
+    const { historySlot: history } = this.#parts
+    const { history_days: days } = globals
+    const before = history.status().days
+    if (days === 0) return undefined
+    await history.open(days)
+    return before === 0 ? () => history.close() : () => history.open(before)
+  }
+
   /** New connections wait from now on until a configuration is in force. */
   async #listen({ assembly }: Generation): Promise<Undo> {
     const { supervisor, paths } = this.#options
@@ -301,6 +315,7 @@ export class Daemon {
     this.#parts.measures.foldWith(next.assembly.loaded.defaultDomain)
     this.#parts.conversation.putInForce(next)
     this.#parts.mailLog.use(next.assembly.loaded.ledger ? next.globals.maillog : 'none')
+    if (next.globals.history_days === 0) void this.#parts.historySlot.close()
     this.#notices.push(...next.notices)
     this.#parts.server.release()
     if (this.#pidFile !== pidFile) this.#release(this.#pidFile)
@@ -349,7 +364,7 @@ export class Daemon {
     this.#log.notice('stopping')
     this.#options.supervisor.stopping()
     this.#controlServer?.close()
-    const { clock, server, slot, dns, destination, mailLog } = this.#parts
+    const { clock, server, slot, historySlot, dns, destination, mailLog } = this.#parts
     const steps: readonly Undo[] = [
       // A reload under way is taken back at its next step.
       () => this.#within(milliseconds, this.#lastReload),
@@ -358,6 +373,7 @@ export class Daemon {
       () => this.#housekeeping?.stop(),
       // What was answered is durable already; the next start would read it from there.
       () => slot.close(),
+      () => historySlot.close(),
       () => {
         for (const generation of [...this.#retired, this.#inForce]) generation.close()
       },

@@ -18,7 +18,7 @@ export class NearLimits {
     // Without a `warn_at` there is nothing to look up.
     if (!isNear && this.#known.size === 0) return
     if (typeof used !== 'number' || typeof limit !== 'number') return
-    const account = record.request.account('')
+    const { account } = record
     const before = this.#known.get(account)
     if (isNear) this.#add({ account, limits: near, used, limit, at: record.at }, before)
     // Later mail of the account tells how much of it is used by now.

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { Broadcast } from '../control/broadcast.ts'
 import type { WatchedRequest, WatchedVerdict } from '../control/control.ts'
+import { HistorySlot } from '../history/slot.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
 import { type CountryPool, countryPool } from '../lookup/country-pool.ts'
@@ -16,6 +17,7 @@ import type { History } from '../policy/ports/history.ts'
 import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
+import { rateLimited } from '../system/rate-limited.ts'
 import { makeServer, type PolicyServer } from '../wire/server.ts'
 import { makeConversation, type RunningConversation } from './conversation.ts'
 import type { DaemonOptions } from './daemon-options.ts'
@@ -31,6 +33,7 @@ export interface Parts {
   readonly destination: Destination
   readonly log: LogSwitch
   readonly slot: LedgerSlot
+  readonly historySlot: HistorySlot
   readonly meters: Meters
   readonly answers: AnswerMeters
   readonly countries: CountryPool
@@ -73,7 +76,7 @@ const DNS_FAILURES: MeterDeclaration = {
 
 /** Opens and binds nothing yet. */
 export function makeParts(
-  { paths, supervisor, history = () => undefined }: DaemonOptions,
+  { paths, supervisor, history: given }: DaemonOptions,
   clock: Clock,
   destination: Destination,
   log: LogSwitch,
@@ -92,6 +95,9 @@ export function makeParts(
   }
   const nearLimits = new NearLimits()
   const measures = new MeasureBook(paths.measures, () => log.log)
+  const logFailure = rateLimited(clock, message => log.log.error(message))
+  const historySlot = new HistorySlot({ path: paths.history, clock, failed: logFailure })
+  const history = given ?? (() => historySlot.history)
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
@@ -101,7 +107,7 @@ export function makeParts(
     sinks: [watch, nearLimits.note, record => history()?.note(record)],
     retiredKeys,
     log: () => log.log,
-    historyOf: () => history(),
+    historyOf: ({ globals }) => (globals.history_days > 0 ? history() : undefined),
   })
   const server = makeServer({
     clock,
@@ -127,6 +133,7 @@ export function makeParts(
     destination,
     log,
     slot,
+    historySlot,
     meters,
     answers,
     countries: countryPool((event, fields) => {

@@ -44,6 +44,7 @@ export async function statusOf(
       inForce: parts.measures.inForce(parts.clock.now()).length,
       problem: parts.measures.problem,
     },
+    history: parts.historySlot.status(),
     nearLimits: parts.nearLimits.list(parts.clock.now()),
     plugins: loaded.links.map(({ host, path, link }) => ({
       host,

@@ -102,6 +102,7 @@ function recordOf(told: Described): VerdictRecord {
     isTraced: false,
     events: new LedgerEvents(),
     ledger: undefined,
+    defaultDomain: '',
     cannotTakeBack: () => undefined,
   }
   const hearing = new Hearing(options, request, 'host', 0)

@@ -31,6 +31,7 @@ export const noDaemon: DaemonClient = {
   watch() {
     throw new Error('not running')
   },
+  forget: async () => undefined,
   requests: async () => {
     throw new Error('not running')
   },

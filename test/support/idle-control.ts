@@ -28,4 +28,5 @@ export const idleControl: Control = {
   user: unexpected,
   accounts: () => [],
   codes: () => [],
+  forget: () => undefined,
 }

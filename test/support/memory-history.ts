@@ -97,7 +97,7 @@ export function memoryHistory({ senders = [], accounts = [], ...rest }: Remember
           .slice(0, most),
       ),
     async *hours() {},
-    forget: () => read(false),
+    forget: () => read(undefined),
     status: () => status,
   }
 }

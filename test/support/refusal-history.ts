@@ -39,6 +39,7 @@ export function refusalHistory(): RefusalHistory {
     top: async () => [],
     account: async () => undefined,
     accounts: async () => [],
+    recentCodes: async () => [],
     async *hours() {},
     forget: () => Promise.reject(new Error('it has nothing to forget')),
     status: () => ({ state: 'ok', problem: undefined, days: 90, gaps: [] }),

@@ -135,6 +135,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     ...about('plugin'),
     ...about('service'),
     ...about('log'),
+    ...about('history', historyText(daemon.history)),
     ...about('mail log', mailLog?.state === 'reading' ? mailLogText(mailLog) : undefined),
     ...daemon.warnings.map((text): Line => ({ label: 'check', mark: 'note', text })),
   ]
@@ -168,6 +169,12 @@ function measuresText(inForce: number): string | undefined {
 function mailLogText({ source, givenBack }: MailLogStatus): string {
   const messages = givenBack === 1 ? '1 message' : `${givenBack} messages`
   return `${source}, ${messages} given back`
+}
+
+/** Undefined: gaps are a note. */
+function historyText(history: DaemonStatus['history']): string | undefined {
+  if (!history || history.gaps.length > 0) return undefined
+  return history.state === 'off' ? 'off (history_days)' : `${history.days} days`
 }
 
 function dnsText({ questions, failures, cached, servers }: DaemonStatus['dns']): string {

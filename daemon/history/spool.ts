@@ -1,0 +1,310 @@
+/**
+ * The daemon's end of the history: verdicts go into a buffer, and the buffer at the end of the turn into a
+ * file, from which the history's thread takes them. Nothing here waits, and nothing throws: what cannot be
+ * kept is counted as a gap, which is written once there is room again.
+ *
+ * A kill -9 loses at most what was answered in the same turn.
+ */
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { ownText } from '../memory/own-text.ts'
+import { DECISION_CODES, decisionCode } from '../policy/decision-code.ts'
+import type { Gap, SeenStep } from '../policy/ports/history.ts'
+import type { PolicyRequest } from '../policy/request.ts'
+import { refusesMail } from '../policy/verdict.ts'
+import type { VerdictRecord } from '../policy/verdict-record.ts'
+import type { Clock } from '../system/clock.ts'
+import { describeError } from '../system/errors.ts'
+import { FrameWriter } from './frame-writer.ts'
+import {
+  headOf,
+  lastCodeIn,
+  type SpoolFile,
+  type SpoolPlace,
+  spoolFilesOf,
+  spoolPath,
+} from './spool-files.ts'
+import { FILE_HEAD, STAGES } from './spool-format.ts'
+
+/** Then the next file is begun. */
+const FILE_BYTES = 4 * 1024 * 1024
+/** What the history has not taken yet; beyond that, accepted mail is not noted. */
+const MOST_UNREAD_BYTES = 64 * 1024 * 1024
+/** Beyond that, refusals are not noted either. */
+const MOST_UNREAD_REFUSALS_BYTES = 80 * 1024 * 1024
+/** Services that are remembered to ask after RCPT; with more, all are learnt again. */
+const MOST_SERVICES = 1000
+/** A code's number is at least the time in this unit: the codes of 400 days, should the spool be lost. */
+const CODE_MILLISECONDS = 40
+/** After a failure, before the next attempt. */
+const REST_MILLISECONDS = 1000
+
+const NEW_FILE =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_EXCL |
+  constants.O_APPEND |
+  constants.O_NOFOLLOW
+
+const BEHIND = 'the history did not keep up'
+
+interface Missing {
+  from: number
+  to: number
+  missing: number
+  why: string
+}
+
+export class Spool {
+  readonly #path: string
+  readonly #clock: Pick<Clock, 'now' | 'elapsed'>
+  readonly #frame = new FrameWriter()
+  /** Files that are not taken yet; the last one is being written. */
+  #files: { readonly path: string; readonly number: number; bytes: number }[]
+  /** Where the thread has stopped reading for good. */
+  #taken: SpoolPlace = { file: 0, offset: 0 }
+  #lastNumber: number
+  #open: { readonly fd: number; readonly inode: number } | undefined
+  #lastCode: number
+  #missing: Missing | undefined
+  #isDue = false
+  /** Bytes that are not taken yet. */
+  #unread = 0
+  /** `Clock.elapsed` of the earliest next attempt. */
+  #restUntil = Number.NEGATIVE_INFINITY
+  /** Services that are queried at DATA or END-OF-MESSAGE: at RCPT nothing has to be noted. */
+  readonly #asksAtEnd = new Set<string>()
+  #hasAskedAtRecipient = false
+  /** What keeps it from being written. */
+  problem: string | undefined
+
+  /** The spool of the history in `path`. Nothing is written before there is something to write. */
+  constructor(path: string, clock: Pick<Clock, 'now' | 'elapsed'>) {
+    this.#path = path
+    this.#clock = clock
+    const files = filesOrNone(path)
+    this.#files = files.map(({ path, number, bytes }) => ({ path, number, bytes }))
+    this.#lastNumber = files.at(-1)?.number ?? 0
+    const codes = files.slice(-2).map(file => lastCodeIn(file.path))
+    this.#lastCode = Math.max(0, ...codes)
+    this.#countUnread()
+  }
+
+  nextCode(): string {
+    const time = Math.floor(this.#clock.now() / CODE_MILLISECONDS)
+    this.#lastCode = Math.max(this.#lastCode + 1, time)
+    return decisionCode(this.#lastCode % DECISION_CODES)
+  }
+
+  note(record: VerdictRecord): void {
+    const { action: sent, request } = record
+    // Without an answer Postfix has neither accepted nor refused it.
+    if (sent === undefined) return
+    const isRefusal = refusesMail(sent)
+    const stage = STAGES.indexOf(request.stage ?? '')
+    if (!isRefusal && (stage === 0 || !this.#isTold(request, stage))) return
+    if (!this.#hasSpace(isRefusal)) return
+    const { account } = record
+    if (isRefusal) this.#frame.refused(record, stage, account, sent)
+    else this.#frame.accepted(record, stage, account, sent)
+    this.#noted()
+  }
+
+  explained(code: string, steps: readonly SeenStep[]): void {
+    if (!this.#hasSpace(true)) return
+    this.#frame.explained(code, steps)
+    this.#noted()
+  }
+
+  /** Writes what was noted. The place behind it. */
+  flush(): SpoolPlace {
+    if (!this.#frame.isEmpty) this.#write()
+    const last = this.#files.at(-1)
+    return { file: last?.number ?? this.#lastNumber, offset: last?.bytes ?? 0 }
+  }
+
+  /** From now on another file is written, so that the thread can delete this one. The place in it. */
+  rotate(): SpoolPlace {
+    const place = this.flush()
+    if (place.offset <= FILE_HEAD) return place
+    this.#leave()
+    try {
+      this.#begin()
+    } catch (error) {
+      this.#failed(error)
+    }
+    return this.flush()
+  }
+
+  /** Everything before that place is kept elsewhere. */
+  taken(place: SpoolPlace): void {
+    this.#taken = place
+    this.#files = this.#files.filter(
+      ({ number }, i) => number >= place.file || i === this.#files.length - 1,
+    )
+    this.#countUnread()
+  }
+
+  /** To be called now and then: a file that was deleted or replaced is written no longer. */
+  look(): void {
+    const file = this.#files.at(-1)
+    if (!this.#open || !file) return
+    const found = statSync(file.path, { throwIfNoEntry: false })
+    if (found?.ino === this.#open.inode) return
+    this.#leave()
+    this.#lose(1, 'a file of the spool was deleted')
+  }
+
+  /** What could not be noted, until that is written itself. */
+  get gap(): Gap | undefined {
+    return this.#missing && { ...this.#missing }
+  }
+
+  close(): void {
+    this.flush()
+    this.#leave()
+  }
+
+  #noted(): void {
+    if (!this.#frame.hasRoom) this.#write()
+    if (this.#isDue) return
+    this.#isDue = true
+    queueMicrotask(() => {
+      this.#isDue = false
+      if (!this.#frame.isEmpty) this.#write()
+    })
+  }
+
+  /** Is this request to tell of its message? Not at RCPT, where the service asks again at the end. */
+  #isTold(request: PolicyRequest, stage: number): boolean {
+    const isAtRecipient = stage === 1
+    if (!isAtRecipient && !this.#hasAskedAtRecipient) return true
+    this.#hasAskedAtRecipient = true
+    const service = `${request.text('server_address')}:${request.text('server_port')}`
+    if (isAtRecipient) return !this.#asksAtEnd.has(service)
+    if (this.#asksAtEnd.size >= MOST_SERVICES) this.#asksAtEnd.clear()
+    if (!this.#asksAtEnd.has(service)) this.#asksAtEnd.add(ownText(service))
+    return true
+  }
+
+  #hasSpace(isRefusal: boolean): boolean {
+    const most = isRefusal ? MOST_UNREAD_REFUSALS_BYTES : MOST_UNREAD_BYTES
+    if (this.#unread <= most) return true
+    this.#lose(1, BEHIND)
+    return false
+  }
+
+  #countUnread(): void {
+    this.#unread = 0
+    for (const { number, bytes } of this.#files) {
+      if (number < this.#taken.file) continue
+      this.#unread += bytes - (number === this.#taken.file ? this.#taken.offset : FILE_HEAD)
+    }
+  }
+
+  #lose(records: number, why: string): void {
+    const now = this.#clock.now()
+    const missing = this.#missing
+    if (!missing) this.#missing = { from: now, to: now, missing: records, why }
+    else {
+      missing.to = Math.max(missing.to, now)
+      missing.missing += records
+    }
+  }
+
+  #write(): void {
+    const frame = this.#frame
+    const { records } = frame
+    const missing = this.#missing
+    if (this.problem !== undefined && this.#clock.elapsed() < this.#restUntil) {
+      this.#lose(records, this.problem)
+      frame.clear()
+      return
+    }
+    try {
+      if (missing && frame.hasRoom) frame.missed(missing)
+      this.#append(frame.sealed(this.#lastCode))
+      if (missing) this.#missing = undefined
+      this.problem = undefined
+    } catch (error) {
+      this.#failed(error)
+      this.#lose(records, this.problem ?? '')
+    }
+    frame.clear()
+    this.#countUnread()
+  }
+
+  #failed(error: unknown): void {
+    this.problem = describeError(error)
+    this.#restUntil = this.#clock.elapsed() + REST_MILLISECONDS
+  }
+
+  #append(bytes: Uint8Array): void {
+    const last = this.#files.at(-1)
+    if (!this.#open || !last || last.bytes + bytes.length > FILE_BYTES) this.#begin()
+    const file = this.#files.at(-1)
+    if (!this.#open || !file) return
+    const { fd } = this.#open
+    let written = 0
+    try {
+      written = writeSync(fd, bytes)
+      if (written < bytes.length) throw new Error('no space left on device')
+      file.bytes += written
+    } catch (error) {
+      // What follows a part of a frame would not be found.
+      if (written > 0) this.#cut(fd, file.bytes)
+      throw error
+    }
+  }
+
+  #cut(fd: number, bytes: number): void {
+    try {
+      ftruncateSync(fd, bytes)
+    } catch {
+      this.#leave()
+    }
+  }
+
+  #begin(): void {
+    this.#leave()
+    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 })
+    const number = Math.max(this.#lastNumber, filesOrNone(this.#path).at(-1)?.number ?? 0) + 1
+    const path = spoolPath(this.#path, number)
+    const fd = openSync(path, NEW_FILE, 0o600)
+    try {
+      const head = headOf(number, this.#lastCode)
+      if (writeSync(fd, head) < head.length) throw new Error('no space left on device')
+      this.#open = { fd, inode: fstatSync(fd).ino }
+    } catch (error) {
+      closeSync(fd)
+      unlinkSync(path)
+      throw error
+    }
+    this.#lastNumber = number
+    this.#files.push({ path, number, bytes: FILE_HEAD })
+  }
+
+  #leave(): void {
+    if (this.#open) closeSync(this.#open.fd)
+    this.#open = undefined
+  }
+}
+
+function filesOrNone(path: string): readonly SpoolFile[] {
+  try {
+    return spoolFilesOf(path)
+  } catch {
+    return []
+  }
+}
