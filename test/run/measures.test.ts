@@ -183,7 +183,7 @@ t.test('a clock that jumps ends a block at the moment that was said', async t =>
 t.test(
   'a limit of an account is another one for a time, and its count can begin again',
   async t => {
-    const { ctl, connection, clock } = await start(t)
+    const { ctl, connection, clock, log } = await start(t)
     const send = await connection()
     t.equal(await send({ recipient_count: 3 }), 'action=dunno')
     t.match(await send(), /^action=reject/)
@@ -219,6 +219,7 @@ t.test(
         { name: 'hour', window: '1h', unit: 'recipients', used: 12 },
       ],
     })
+    t.match(log(), / verdict=dunno by="" measure=limit used=5 limit=5 ms=/)
     const ended = await ctl('release', 'alice')
     t.equal(ended.out.match(/^Ended: /gm)?.length, 2)
     t.equal(await send({ recipient_count: 3 }), 'action=dunno', 'the limit of everybody, from 0')
