@@ -106,10 +106,8 @@ export class MeasureBook implements Measures {
   order(measure: Measure, now: number): readonly Measure[] {
     this.#makeReady(now)
     const before = this.inForce(now)
-    const isReplaced = (one: Measure): boolean =>
-      this.#isSameAccount(one, measure.account) && isSameKind(one, measure)
-    const replaced = before.filter(isReplaced)
-    const kept = before.filter(one => !isReplaced(one))
+    const replaced = this.#inForceOf(measure.account, now).filter(one => isSameKind(one, measure))
+    const kept = before.filter(one => !replaced.includes(one))
     if (kept.length >= MOST_MEASURES) {
       throw new Error(`there are ${MOST_MEASURES} measures already; release some of them first`)
     }
@@ -121,10 +119,9 @@ export class MeasureBook implements Measures {
   /** Ends all measures of an account, and returns them. Throws as `order`. */
   release(account: string, by: string, now: number): readonly Measure[] {
     this.#makeReady(now)
-    const before = this.inForce(now)
-    const released = before.filter(one => this.#isSameAccount(one, account))
+    const released = this.#inForceOf(account, now)
     if (released.length === 0) return []
-    const kept = before.filter(one => !released.includes(one))
+    const kept = this.inForce(now).filter(one => !released.includes(one))
     this.#end(released, 'released', by, now, kept)
     return released
   }
@@ -189,8 +186,9 @@ export class MeasureBook implements Measures {
     return accountName(account, this.#defaultDomain)
   }
 
-  #isSameAccount({ account }: Measure, other: string): boolean {
-    return account === other || this.#withoutDomain(account) === this.#withoutDomain(other)
+  #inForceOf(account: string, now: number): readonly Measure[] {
+    const all = this.#accounts.get(this.#withoutDomain(account))?.all ?? []
+    return all.filter(one => isInForce(one, now))
   }
 
   /** What could not be read before may be readable now; else nothing may be written there. */

@@ -59,14 +59,26 @@ export function valueText(measure: Measure | Reset): string {
 const amountText = (amount: number): string =>
   Number.isFinite(amount) ? String(amount) : 'unlimited'
 
+/** The line of each record, which never changes: of thousands, few are new when the file is written again. */
+const lines = new WeakMap<Measure | Ended, string>()
+
 export function writeRecords({ measures, ended }: Records): string {
-  const lines = (list: readonly object[]): string =>
-    list.map(one => `\n    ${JSON.stringify(one)}`).join(',')
   return (
     `{\n  "version": ${VERSION},\n` +
-    `  "measures": [${lines(measures.map(written))}],\n` +
-    `  "ended": [${lines(ended.map(writtenEnd))}]\n}\n`
+    `  "measures": [${listText(measures, written)}],\n` +
+    `  "ended": [${listText(ended, writtenEnd)}]\n}\n`
   )
+}
+
+function listText<T extends Measure | Ended>(list: readonly T[], form: (one: T) => object): string {
+  const texts = list.map(one => {
+    const known = lines.get(one)
+    if (known !== undefined) return known
+    const line = `\n    ${JSON.stringify(form(one))}`
+    lines.set(one, line)
+    return line
+  })
+  return texts.join(',')
 }
 
 function written(measure: Measure | Reset): object {

@@ -29,7 +29,7 @@ class House {
   readonly messages: string[] = []
   readonly #housekeeping: ReturnType<typeof startHousekeeping>
 
-  constructor(file: string) {
+  constructor(file: string, measures?: { endExpired(now: number): void }) {
     this.file = file
     const say = (message: string): void => void this.messages.push(message)
     const nothing = (): void => undefined
@@ -44,6 +44,7 @@ class House {
     this.slot.open(file, 'normal', this.clock.now())
     this.#housekeeping = startHousekeeping({
       slot: this.slot,
+      ...(measures && { measures }),
       clock: this.clock,
       log: () => log,
       timezone: () => 'UTC',
@@ -87,8 +88,8 @@ class House {
   }
 }
 
-function house(t: Test): House {
-  return new House(join(t.testdir({ state: {} }), 'state/ledger.sqlite'))
+function house(t: Test, measures?: { endExpired(now: number): void }): House {
+  return new House(join(t.testdir({ state: {} }), 'state/ledger.sqlite'), measures)
 }
 
 t.test('days and windows are deleted when they are old', async t => {
@@ -166,3 +167,29 @@ t.test('a stop repairs once more, and leaves no timer behind', async t => {
   t.equal(one.clock.pending, 0)
   t.equal(ledgerSums(one.file, 'limit').get('alice'), 2)
 })
+
+t.test(
+  'measures are ended within a second; if that fails it is tried again after a minute',
+  async t => {
+    const asked: number[] = []
+    let isBroken = false
+    const one = house(t, {
+      endExpired(now) {
+        asked.push(now)
+        if (isBroken) throw new Error('disk full')
+      },
+    })
+    const start = one.clock.now()
+    await one.pass(SECOND)
+    t.strictSame(asked, [start + SECOND])
+    isBroken = true
+    await one.pass(30 * SECOND)
+    t.equal(asked.length, 2)
+    t.strictSame(one.messages, ['could not record the end of measures: disk full'])
+    isBroken = false
+    await one.pass(MINUTE)
+    t.ok(asked.length > 3)
+    t.equal(one.messages.length, 1)
+    await one.stop()
+  },
+)

@@ -117,6 +117,14 @@ async function start(t: Test, plugins = LIMITS) {
   return {
     ...{ root, paths, clock, configure, connection, ctl },
     log: () => readFileSync(logFile, 'utf8'),
+    /** Lines are written some milliseconds later, in real time. */
+    async logged(line: RegExp): Promise<boolean> {
+      for (let tries = 0; tries < 2000; tries++) {
+        if (line.test(readFileSync(logFile, 'utf8'))) return true
+        await sleep(10)
+      }
+      return false
+    },
     reload: () => turning(daemon.reload()),
     status: () => daemon.status(),
     async restart() {
@@ -127,7 +135,7 @@ async function start(t: Test, plugins = LIMITS) {
 }
 
 t.test('a block is in force on an open connection, over a reload and a restart', async t => {
-  const { ctl, connection, reload, restart, configure, log } = await start(t)
+  const { ctl, connection, reload, restart, configure, logged } = await start(t)
   const send = await connection()
   t.equal(await send(), 'action=dunno')
   const ordered = await ctl('block', 'Alice', '--why', 'hacked')
@@ -146,12 +154,12 @@ t.test('a block is in force on an open connection, over a reload and a restart',
     err: '',
   })
   t.equal(await again(), 'action=dunno')
-  t.match(log(), /measure ordered account=alice kind=block by=anna why=hacked\n/)
-  t.match(log(), /measure released account=alice kind=block by=anna why=hacked ended_by=anna\n/)
+  t.ok(await logged(/measure ordered account=alice kind=block by=anna why=hacked\n/))
+  t.ok(await logged(/measure released account=alice kind=block by=anna why=hacked ended_by=anna\n/))
 })
 
 t.test('a block ends at its time, and the records have it', async t => {
-  const { ctl, connection, clock, log, paths } = await start(t)
+  const { ctl, connection, clock, log, logged, paths } = await start(t)
   const send = await connection()
   const until = momentText(clock.now() + 2 * HOUR)
   t.equal((await ctl('block', 'alice', '--until', '+2h')).out, `alice is blocked until ${until}.\n`)
@@ -164,7 +172,7 @@ t.test('a block ends at its time, and the records have it', async t => {
     await sleep(5)
     await clock.advance(1000)
   }
-  t.match(log(), /measure expired account=alice kind=block until=\S+ by=anna\n/)
+  t.ok(await logged(/measure expired account=alice kind=block until=\S+ by=anna\n/))
   t.match(JSON.parse(readFileSync(paths.measures, 'utf8')), {
     measures: [],
     ended: [{ kind: 'block', how: 'expired', endedBy: '' }],
@@ -183,7 +191,7 @@ t.test('a clock that jumps ends a block at the moment that was said', async t =>
 t.test(
   'a limit of an account is another one for a time, and its count can begin again',
   async t => {
-    const { ctl, connection, clock } = await start(t)
+    const { ctl, connection, clock, logged } = await start(t)
     const send = await connection()
     t.equal(await send({ recipient_count: 3 }), 'action=dunno')
     t.match(await send(), /^action=reject/)
@@ -219,6 +227,7 @@ t.test(
         { name: 'hour', window: '1h', unit: 'recipients', used: 12 },
       ],
     })
+    t.ok(await logged(/ verdict=dunno by="" measure=limit used=5 limit=5 ms=/))
     const ended = await ctl('release', 'alice')
     t.equal(ended.out.match(/^Ended: /gm)?.length, 2)
     t.equal(await send({ recipient_count: 3 }), 'action=dunno', 'the limit of everybody, from 0')
@@ -377,14 +386,14 @@ t.test('explain shows a block and what a measure has done', async t => {
 })
 
 t.test('a damaged file costs its measures, not the mail, and the daemon says so', async t => {
-  const { ctl, connection, paths, restart, status, log } = await start(t)
+  const { ctl, connection, paths, restart, status, logged } = await start(t)
   await ctl('block', 'alice')
   writeFileSync(paths.measures, '{"version":1')
   await restart()
   const send = await connection()
   t.equal(await send(), 'action=dunno')
   t.match((await status()).measures, { inForce: 0, problem: /could not be used: it is not JSON/ })
-  t.match(log(), /error: \S*measures\.json could not be used: it is not JSON\. It is /)
+  t.ok(await logged(/error: \S*measures\.json could not be used: it is not JSON\. It is /))
   t.equal((await ctl('block', 'alice')).status, 0)
   t.equal(await send(), BLOCKED)
 })

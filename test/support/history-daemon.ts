@@ -79,7 +79,7 @@ export async function historyDaemon(
     if (set.status !== 0) throw new Error(set.stderr)
   } else {
     mkdirSync(dirname(paths.config), { recursive: true })
-    const text = `port = "127.0.0.1:${port}"\nmaillog = none\nhistory_days = 90\n${globals}\n<VirtualHost ${port}>\nname = mine\n${plugins}\n</VirtualHost>\n`
+    const text = `port = "127.0.0.1:${port}"\nmaillog = none\n${globals}\n<VirtualHost ${port}>\nname = mine\n${plugins}\n</VirtualHost>\nhistory_days = 90\n`
     writeFileSync(paths.config, text)
   }
   const history = refusalHistory()
