@@ -3,6 +3,7 @@
  * sums of the last day up to date.
  */
 
+import type { Gap } from '../policy/ports/history.ts'
 import type { Accounts } from './accounts.ts'
 import { dayOf, type Heads } from './heads.ts'
 import { HOUR } from './hour-page.ts'
@@ -32,13 +33,14 @@ import {
 } from './spool-format.ts'
 
 const AT_RECIPIENT = 1
+const SAME_GAP_MILLISECONDS = 60_000
 
 export interface Memory {
   readonly accounts: Accounts
   readonly heads: Heads
   readonly instances: Instances
   /** All that are to be kept up to date. */
-  readonly recents: Iterable<Recent>
+  readonly recents: readonly Recent[]
 }
 
 /** Hours since 1970; a clock that was never set is at 0. */
@@ -79,11 +81,18 @@ function takeRecord(
       explain(portion, bytes.subarray(record, end))
       break
     case MISSED:
-      portion.gaps.push(readMissed(bytes, record))
+      takeGap(portion.gaps, readMissed(bytes, record))
       break
     default:
     // A newer version has written it.
   }
+}
+
+/** Where refusals were noted in between, it is still one gap. */
+function takeGap(gaps: Gap[], gap: Gap): void {
+  const last = gaps.at(-1)
+  if (last?.why !== gap.why || gap.from - last.to > SAME_GAP_MILLISECONDS) gaps.push(gap)
+  else gaps[gaps.length - 1] = { ...last, to: gap.to, missing: last.missing + gap.missing }
 }
 
 function takeVerdict(
@@ -95,12 +104,15 @@ function takeVerdict(
   memory: Memory,
 ): void {
   const name = accountOf(bytes, record)
-  const { number: account, isNew } = memory.accounts.numberOf(bytes.subarray(name.from, name.end))
+  let account = memory.accounts.numberOf(bytes, name.from, name.end)
   if (account < 0) {
-    portion.strangers++
-    return
+    account = memory.accounts.add(bytes, name.from, name.end)
+    if (account < 0) {
+      portion.strangers++
+      return
+    }
+    portion.newAccounts.push(account)
   }
-  if (isNew) portion.newAccounts.push(account)
   const message = messageAt(bytes, name.end)
   const instance = instanceOf(bytes, message)
   const key = memory.instances.keyOf(bytes, instance.from, instance.end, account)

@@ -89,6 +89,7 @@ t.test('--json prints what the manual says, for every command that answers', asy
     allow: ['alice', '--countries', 'ES', '--until', '+1d'],
     limit: ['alice', '5', '--until', '+1d'],
     reset: ['alice'],
+    forget: ['nobody'],
     get: ['mtpolicyd/port'],
     info: ['mtpolicyd/port'],
     search: ['mtpolicyd/port'],

@@ -23,6 +23,7 @@ export const allow = defineCommand({
   name: 'allow',
   group: 'act',
   operands: 'NAME',
+  offers: 'accounts',
   summary: 'accept mail of an account from further countries, for a journey',
   more: `
     AllowedCountries accepts mail of the account from these countries in addition to those that

@@ -8,6 +8,7 @@ export const block = defineCommand({
   name: 'block',
   group: 'act',
   operands: 'NAME',
+  offers: 'accounts',
   summary: 'refuse all mail of an account, such as one that was hacked',
   more: `
     From the next request on, all authenticated mail of the account is refused, whatever the

@@ -9,6 +9,7 @@ export const forget = defineCommand({
   name: 'forget',
   group: 'act',
   operands: 'NAME',
+  offers: 'accounts',
   summary: 'delete what the history knows of an account',
   more: `
     Deletes everything that the history has of this account: how much it has sent and when, the

@@ -34,6 +34,7 @@ export const limit = defineCommand({
   name: 'limit',
   group: 'act',
   operands: 'NAME NUMBER',
+  offers: 'accounts',
   summary: 'change how many recipients an account may reach, for a time or for good',
   more: `
     NUMBER is the limit of this account: 0 lets no mail through, unlimited lifts the limit.

@@ -12,6 +12,7 @@ export const release = defineCommand({
   name: 'release',
   group: 'act',
   operands: 'NAME',
+  offers: 'accounts',
   summary: 'end all measures of an account, such as its block',
   more: `
     Ends what block, allow and limit have ordered for the account, from the next request on, and

@@ -12,6 +12,7 @@ export const reset = defineCommand({
   name: 'reset',
   group: 'act',
   operands: 'NAME',
+  offers: 'accounts',
   summary: 'let the counts of an account begin again at 0',
   more: `
     What the account has sent until now does not count any more, for its limits per user. Mail

@@ -41,7 +41,12 @@ export const testMessage = defineCommand({
     and ms. log has source, lines and problem.
   `,
   options: {
-    user: { type: 'string', argument: 'NAME', doc: 'The account to send as. Required.' },
+    user: {
+      type: 'string',
+      argument: 'NAME',
+      offers: 'accounts',
+      doc: 'The account to send as. Required.',
+    },
     to: { type: 'string', argument: 'ADDRESS', doc: 'Recipient. Default: the sender.' },
     from: {
       type: 'string',

@@ -15,6 +15,7 @@ export const why = defineCommand({
   name: 'why',
   group: 'look',
   operands: '[CODE]',
+  offers: 'codes',
   summary: 'show why a mail was refused, and what would let it pass',
   more: `
     Every mail that is refused or deferred gets an answer that ends with a short code, such as
