@@ -1,0 +1,39 @@
+/** A request of the past, whatever it was read from. */
+
+import type { Attributes } from '../policy/request.ts'
+
+export interface Recorded {
+  /** When it was sent, milliseconds since 1970. */
+  readonly t: number
+  /** The policy connection it came on: what is recorded under one name is one smtpd process. */
+  readonly conn: string
+  readonly attributes: Attributes
+  /** Of the lines it was read from, roughly: what it takes in memory. */
+  readonly bytes: number
+}
+
+/** Attributes by their names, as they are in a record. */
+export class RecordedAttributes implements Attributes {
+  readonly #values: Readonly<Record<string, string>>
+
+  constructor(values: Readonly<Record<string, string>>) {
+    this.#values = values
+  }
+
+  get(name: string): string | undefined {
+    // A record may have any name, also one that every object has.
+    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined
+  }
+
+  [Symbol.iterator](): Iterator<[name: string, value: string]> {
+    return Object.entries(this.#values)[Symbol.iterator]()
+  }
+}
+
+/** Where a record, or a line that is none, is. */
+export interface RecordPlace {
+  /** As it was named; `-` is standard input. */
+  readonly file: string
+  /** 1-based. */
+  readonly line: number
+}
