@@ -18,6 +18,7 @@ import { postfixStatus } from './commands/postfix-status.ts'
 import { postfixUnregister } from './commands/postfix-unregister.ts'
 import { ready } from './commands/ready.ts'
 import { reload } from './commands/reload.ts'
+import { replay } from './commands/replay.ts'
 import { search } from './commands/search.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   doctor,
   watch,
   explain,
+  replay,
   check,
   reload,
   set,

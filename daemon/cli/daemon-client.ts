@@ -24,6 +24,13 @@ export function daemonClient(controlSocket: string): DaemonClient {
     },
     watch: given => followDaemon(controlSocket, 'watch', given, new AbortController().signal),
     reload: () => callDaemon(controlSocket, 'reload', {}),
+    async *hours(given) {
+      const portions = followDaemon(controlSocket, 'hours', given, new AbortController().signal)
+      for await (const portion of portions) {
+        if (portion.length === 0) return
+        yield portion
+      }
+    },
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

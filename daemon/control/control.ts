@@ -5,6 +5,7 @@
  * A new command is a method here, a line in the table, and its work in run/daemon.ts.
  */
 
+import type { HourSums } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import type { DaemonStatus, Explanation } from './protocol.ts'
@@ -17,6 +18,8 @@ export interface Control {
   watch(given: WatchArguments, signal: AbortSignal): AsyncIterable<WatchedVerdict>
   /** How a request would be answered now. Nothing is counted. */
   explain(given: ExplainArguments): MaybePromise<Explanation>
+  /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
+  hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -33,6 +36,12 @@ export interface ExplainArguments {
   readonly attributes: Readonly<Record<string, string>>
   /** The port, or the path of the socket, it would come in on; undefined: the first of the configuration. */
   readonly port?: string | undefined
+}
+
+export interface HoursArguments {
+  /** Milliseconds since 1970. */
+  readonly since: number
+  readonly until: number
 }
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
@@ -62,6 +71,7 @@ export const commands: {
     readArguments: given => readTexts(given, ['user', 'client']),
   },
   explain: { level: 'read', kind: 'answer', readArguments: readExplain },
+  hours: { level: 'read', kind: 'stream', readArguments: readHours },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -93,6 +103,12 @@ function readExplain(given: unknown): ExplainArguments {
     read.push([name, value])
   }
   return { ...readTexts(rest, ['port']), attributes: Object.fromEntries(read) }
+}
+
+function readHours(given: unknown): HoursArguments {
+  const { since, until } = objectOf(given, 'arguments')
+  if (typeof since === 'number' && typeof until === 'number') return { since, until }
+  throw new TypeError('"since" and "until" must be milliseconds since 1970')
 }
 
 function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {

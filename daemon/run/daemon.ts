@@ -22,6 +22,7 @@ import { PortTaken } from '../wire/listeners.ts'
 import type { DaemonOptions, Step } from './daemon-options.ts'
 import { explain } from './explain.ts'
 import { Generation } from './generation.ts'
+import { hoursOf } from './hours.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { LogSwitch, type OpenedLog } from './log-switch.ts'
 import { openMeters } from './meters.ts'
@@ -69,6 +70,7 @@ export class Daemon {
       await this.#started.promise
       return explain(this.#inForce, given)
     },
+    hours: given => hoursOf(undefined, given),
   }
 
   /** Resolves when the daemon answers; rejects with nothing left open. */

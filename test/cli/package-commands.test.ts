@@ -63,6 +63,9 @@ function host(t: Test, builtIn: string) {
           watch() {
             throw new Error('not running')
           },
+          hours() {
+            throw new Error('not running')
+          },
         },
       }),
   }

@@ -54,6 +54,7 @@ async function statusOf(
     reload: () => [],
     explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
     async *watch() {},
+    async *hours() {},
   })
   t.teardown(() => {
     server.close()

@@ -26,6 +26,7 @@ async function serve(t: Test, more: Partial<Control> = {}): Promise<string> {
     status: () => STATUS,
     reload: () => ['a warning'],
     async *watch() {},
+    async *hours() {},
     explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
     ...more,
   })

@@ -5,6 +5,7 @@ import type { Command } from '../../daemon/cli/command.ts'
 import { commands } from '../../daemon/cli/commands.ts'
 import type { Host } from '../../daemon/cli/host.ts'
 import { controlOptions } from '../../daemon/cli/options.ts'
+import { pastAccess } from '../../daemon/cli/past-access.ts'
 import { runWords } from '../../daemon/cli/run-words.ts'
 import type { CommitOptions } from '../../daemon/registry/commit.ts'
 import { openRegistry, type RegistryOptions } from '../../daemon/registry/registry.ts'
@@ -23,6 +24,9 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     clock: systemClock,
     out: () => undefined,
     err: () => undefined,
+    flushed: async () => undefined,
+    isTerminal: false,
+    past: pastAccess(paths),
     read: () => '',
     run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),
     daemon: {
@@ -30,6 +34,9 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
       reload: async () => undefined,
       explain: async () => undefined,
       watch() {
+        throw new Error('not running')
+      },
+      hours() {
         throw new Error('not running')
       },
     },
