@@ -23,6 +23,7 @@ import { search } from './commands/search.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
+import { suggest } from './commands/suggest.ts'
 import { takeover } from './commands/takeover.ts'
 import { ucrRemove } from './commands/ucr-remove.ts'
 import { ucrSetup } from './commands/ucr-setup.ts'
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   watch,
   explain,
   replay,
+  suggest,
   check,
   reload,
   set,

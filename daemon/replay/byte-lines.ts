@@ -48,6 +48,7 @@ export async function* lineBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
 /** Lines that are separated by line feeds. */
 export function countLines(bytes: Buffer): number {
   let count = 1
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] === LINE_FEED) count++
+  // Faster than a look at each byte: the search is the machine's own.
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++
   return count
 }

@@ -21,8 +21,9 @@ export class RecordedAttributes implements Attributes {
   }
 
   get(name: string): string | undefined {
-    // A record may have any name, also one that every object has.
-    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined
+    const value: unknown = this.#values[name]
+    // What every object has by itself, such as `constructor`, is no text.
+    return typeof value === 'string' ? value : undefined
   }
 
   [Symbol.iterator](): Iterator<[name: string, value: string]> {

@@ -37,8 +37,8 @@ export function readTraceLine(line: string): Recorded | string {
 
 /** Makes texts of numbers. What is wrong, or undefined. */
 function checkAttributes(request: Record<string, unknown>, mayBreak: boolean): string | undefined {
-  for (const name in request) {
-    const value = request[name]
+  if (!mayBreak && Object.values(request).every(isText)) return undefined
+  for (const [name, value] of Object.entries(request)) {
     if (typeof value !== 'string') {
       const text = textOf(value)
       if (text === undefined) return `"request": attribute ${JSON.stringify(name)} is not a text`
@@ -49,6 +49,8 @@ function checkAttributes(request: Record<string, unknown>, mayBreak: boolean): s
   }
   return undefined
 }
+
+const isText = (value: unknown): boolean => typeof value === 'string'
 
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value
