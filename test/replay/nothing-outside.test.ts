@@ -107,7 +107,7 @@ fields = "sasl_username"
 module = Quota
 field = sasl_username
 metric = count
-threshold = 40
+threshold = 20
 </Plugin>
 <Plugin greylist>
 module = Greylist
@@ -122,7 +122,7 @@ module = Sql
 </Plugin>
 <Plugin limit>
 module = SendingLimit
-threshold = 60
+threshold = 6
 </Plugin>
 </VirtualHost>
 `
