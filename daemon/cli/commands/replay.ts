@@ -141,7 +141,7 @@ async function run(
       to = Math.max(to, record.t)
       const [answer, other] = answers
       if (!answer) return
-      const differs = other !== undefined && other.action !== answer.action
+      const differs = other !== undefined && verbOf(other) !== verbOf(answer)
       if (differs) differing++
       if (isJson) {
         if (other === undefined || differs) text += jsonLine(record, answer, other)
@@ -168,6 +168,11 @@ async function run(
   const read = { requests, milliseconds, from, to, damaged, differing }
   host.out(replayText({ ...tried, ...read, refusals, idle }))
   return 0
+}
+
+/** What becomes of the mail: two refusals that name different limits are alike. */
+function verbOf({ action, objection }: TrialAnswer): string {
+  return /^\S*/.exec((objection?.action ?? action).trimStart())?.[0].toLowerCase() ?? ''
 }
 
 function jsonLine(
