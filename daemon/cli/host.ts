@@ -82,7 +82,7 @@ export interface ConfigurationAccess {
 
 /** Requests of the past, and configurations on trial (`replay/`). */
 export interface PastAccess {
-  /** In the order of their contents, with rotated ones. Rejects if one cannot be found. */
+  /** In the order of their contents, with rotated ones. */
   files(names: readonly string[]): Promise<readonly LogFile[]>
   records(options: ReadOptions): AsyncIterable<readonly Recorded[]>
   /** A file, or the configuration in use with some values changed. Without a trial it cannot be used. */

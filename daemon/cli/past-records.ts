@@ -20,7 +20,6 @@ export class PastRecords {
   /** Files that a trace, or a log, was found in. */
   recognized = 0
 
-  /** Throws if a file cannot be found. */
   static async open(host: Host, names: readonly string[]): Promise<PastRecords> {
     const files = await host.past.files(names)
     if (files.length > names.length) {

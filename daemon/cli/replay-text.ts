@@ -26,7 +26,7 @@ export interface Replayed {
   readonly damaged: number
   /** Requests that the two configurations answer differently. */
   readonly differing: number
-  /** Of each configuration. */
+  /** One for each configuration. */
   readonly refusals: readonly Refusals[]
   readonly idle: readonly Idle[]
 }

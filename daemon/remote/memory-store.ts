@@ -3,7 +3,7 @@
 import type { KeyValueStore } from '../policy/ports/key-value.ts'
 import type { Clock } from '../system/clock.ts'
 
-/** Of the keys beyond, those that were written first are dropped. */
+/** Beyond that, the key that was written first is dropped. */
 const MOST_KEYS = 200_000
 
 interface Entry {

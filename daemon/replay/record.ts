@@ -8,7 +8,7 @@ export interface Recorded {
   /** The policy connection it came on: what is recorded under one name is one smtpd process. */
   readonly conn: string
   readonly attributes: Attributes
-  /** Of the lines it was read from, roughly: what it takes in memory. */
+  /** The length of what it was read from: roughly what it takes in memory. */
   readonly bytes: number
 }
 
@@ -22,7 +22,7 @@ export class RecordedAttributes implements Attributes {
 
   get(name: string): string | undefined {
     const value: unknown = this.#values[name]
-    // What every object has by itself, such as `constructor`, is no text.
+    // What every object has by itself, such as `constructor`, is not a text.
     return typeof value === 'string' ? value : undefined
   }
 

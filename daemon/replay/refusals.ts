@@ -5,7 +5,7 @@ import { refusesMail } from '../policy/verdict.ts'
 import type { Recorded } from './record.ts'
 import type { TrialAnswer } from './trial.ts'
 
-/** Of the accounts beyond, only the sums are known. */
+/** Accounts beyond are in the sums only. */
 const MOST_ACCOUNTS = 100_000
 /** Plugins that are named of one account. */
 const MOST_PLUGINS = 10
@@ -14,7 +14,7 @@ export interface AccountRefusals {
   /** As folded for counting; empty: mail without a login. */
   readonly account: string
   requests: number
-  /** Of refused messages, each once; at RCPT each recipient that was refused. */
+  /** Each refused message counts once, with all of its recipients; at RCPT, each recipient that was refused. */
   recipients: number
   /** When it was refused first, milliseconds since 1970. */
   readonly first: number

@@ -25,7 +25,7 @@ export interface LogFile {
   readonly before: number
 }
 
-/** `now`: milliseconds since 1970. Throws if one cannot be read. */
+/** `now`: milliseconds since 1970. What cannot be read is found out when it is. */
 export async function logFiles(names: readonly string[], now: number): Promise<LogFile[]> {
   const [only] = names
   const all = only !== undefined && names.length === 1 ? withRotated(only) : names
@@ -58,12 +58,11 @@ function namesIn(folder: string): string[] {
 
 function fileOf(name: string, now: number): LogFile {
   if (name === '-') return { name, size: 0, before: now }
-  const stats = statSync(name)
-  if (stats.isDirectory()) throw new Error(`${name}: is a directory`)
-  return { name, size: stats.size, before: stats.mtimeMs }
+  const stats = statSync(name, { throwIfNoEntry: false })
+  return { name, size: stats?.size ?? 0, before: stats?.mtimeMs ?? now }
 }
 
-/** Of the first line that has one; else when the file was last written. */
+/** The time of the first line that has one; else when the file was last written. */
 async function firstTime({ name, before }: LogFile): Promise<number> {
   if (name === '-') return before
   const times = new LocalTimes({ now: () => before, isReplay: true })

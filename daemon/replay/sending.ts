@@ -16,32 +16,40 @@ const HOUR = 3_600_000
 /** Every time zone's days begin at one of these. */
 const QUARTER = HOUR / 4
 
+/** An hour of the clock. */
+export interface HourSent {
+  /** The name of the day it is on. */
+  readonly day: string
+  readonly recipients: number
+}
+
 /** What one account has sent. Days and hours in which it sent nothing are not in it. */
 export interface Sent {
   readonly account: string
   /** Recipients of each day, by the day's name, `2026-11-20`. */
   readonly days: ReadonlyMap<string, number>
-  /** Recipients of each hour that has more than LOWEST_HOUR. */
-  readonly hours: readonly number[]
+  /** Each hour that has more than LOWEST_HOUR recipients. */
+  readonly hours: readonly HourSent[]
   readonly largestHour: number
 }
 
 class Account implements Sent {
   readonly account: string
   readonly days = new Map<string, number>()
-  readonly hours: number[] = []
+  readonly hours: HourSent[] = []
   largestHour = 0
   #hour = 0
   #inHour = 0
+  #day = ''
   lastInstance = ''
 
   constructor(account: string) {
     this.account = account
   }
 
-  addHour(recipients: number): void {
+  addHour(day: string, recipients: number): void {
     this.largestHour = Math.max(this.largestHour, recipients)
-    if (recipients > LOWEST_HOUR) this.hours.push(recipients)
+    if (recipients > LOWEST_HOUR) this.hours.push({ day, recipients })
   }
 
   addDay(day: string, recipients: number): void {
@@ -49,14 +57,15 @@ class Account implements Sent {
   }
 
   /** In the order of time. */
-  addMessage(hour: number, recipients: number): void {
+  addMessage(hour: number, day: string, recipients: number): void {
     if (hour !== this.#hour) this.endHour()
     this.#hour = hour
+    this.#day = day
     this.#inHour += recipients
   }
 
   endHour(): void {
-    if (this.#inHour > 0) this.addHour(this.#inHour)
+    if (this.#inHour > 0) this.addHour(this.#day, this.#inHour)
     this.#inHour = 0
   }
 }
@@ -91,8 +100,9 @@ export class Sending {
     if (!isRecipient && instance !== '' && instance === found.lastInstance) return
     found.lastInstance = instance
     const recipients = isRecipient ? 1 : Math.max(1, Number(attributes.get('recipient_count')) || 0)
-    found.addMessage(Math.floor(t / HOUR), recipients)
-    found.addDay(this.#dayOf(t), recipients)
+    const day = this.#dayOf(t)
+    found.addMessage(Math.floor(t / HOUR), day, recipients)
+    found.addDay(day, recipients)
   }
 
   /** In any order, but each hour of an account once. */
@@ -100,8 +110,9 @@ export class Sending {
     if (account === '' || recipients === 0) return
     this.#reach(hour)
     const found = this.#find(STAGES[0], accountName(account, this.#defaultDomain))
-    found?.addHour(recipients)
-    found?.addDay(this.#dayOf(hour), recipients)
+    const day = this.#dayOf(hour)
+    found?.addHour(day, recipients)
+    found?.addDay(day, recipients)
   }
 
   /** Times of the first and the last message, milliseconds since 1970; undefined: there was none. */
@@ -133,7 +144,7 @@ export class Sending {
   }
 }
 
-/** Of times in any order: the calendar itself remembers the last one only. */
+/** For times in any order: the calendar itself remembers the last one only. */
 function namedDays(timezone: string | undefined): (at: number) => string {
   const dayOf = calendar(timezone)
   const names = new Map<number, string>()

@@ -2,11 +2,11 @@
  * Limits that fit what accounts have sent: round numbers, each with what it would have done.
  *
  * What is usual is the largest day, or hour, of all accounts but the highest twentieth. The limit that is
- * recommended leaves twice as much. Whoever would have been stopped by it more than once, as a
- * newsletter would, needs a number of their own; whoever was stopped once deserves a look first.
+ * recommended leaves twice as much. An account that it would have stopped on more than one day, as a
+ * newsletter, needs a number of its own; one that was stopped once deserves a look first.
  */
 
-import { LOWEST_HOUR, type Sent } from './sending.ts'
+import { type HourSent, LOWEST_HOUR, type Sent } from './sending.ts'
 
 const DAY = 86_400_000
 /** What is less does not show what is usual: it may lack the day of the newsletter. */
@@ -44,13 +44,14 @@ export interface Proposals {
   /** From the lowest; one of them is `recommended`. */
   readonly all: readonly Proposal[]
   readonly recommended: Proposal
-  /** Of accounts that the recommended one stops again and again. */
+  /** Limits of single accounts, which the recommended one would stop again and again. */
   readonly own: readonly Proposal[]
 }
 
 interface Sums {
   readonly account: string
-  readonly sums: readonly number[]
+  /** Its days, or its hours. */
+  readonly sums: readonly HourSent[]
   readonly largest: number
 }
 
@@ -66,8 +67,8 @@ export function suggest(
 ): Suggestion | undefined {
   if (accounts.length === 0) return undefined
   const days = accounts.map(({ account, days }): Sums => {
-    const sums = [...days.values()]
-    return { account, sums, largest: Math.max(...sums) }
+    const sums = [...days].map(([day, recipients]) => ({ day, recipients }))
+    return { account, sums, largest: Math.max(...days.values()) }
   })
   const hours = accounts.map(
     ({ account, hours, largestHour }): Sums => ({ account, sums: hours, largest: largestHour }),
@@ -92,7 +93,7 @@ function proposals(
 ): Proposals {
   const largest = accounts.map(one => one.largest).toSorted((a, b) => a - b)
   const usual = quantile(largest, USUAL)
-  // Of few accounts, a newsletter alone may be the highest twentieth.
+  // Where accounts are few, a newsletter alone may be the highest twentieth.
   const ordinary = Math.min(usual, quantile(largest, MANY) * MUCH_MORE)
   const most = largest.at(-1) ?? 0
   const propose = (value: number): Proposal => {
@@ -103,12 +104,12 @@ function proposals(
     .map(value => Math.max(lowest, roundUp(value)))
     .filter(value => value !== recommended.value)
   const all = [recommended, ...[...new Set(others)].map(propose)]
-  const again = recommended.stopped.filter(({ times }) => times > 1)
-  const own = again.map(({ account }) => {
-    const found = accounts.find(one => one.account === account)
-    const value = roundUp((found?.largest ?? 0) * SCARCE)
-    return { variable: variableOf(account), value, stopped: [] }
-  })
+  const above = accounts.filter(({ largest }) => largest > recommended.value).toSorted(byLargest)
+  const own = above
+    .filter(one => daysAbove(one, recommended.value) > 1)
+    .map(({ account, largest: most }) => {
+      return { variable: variableOf(account), value: roundUp(most * SCARCE), stopped: [] }
+    })
   return {
     half: quantile(largest, 0.5),
     usual,
@@ -122,12 +123,19 @@ function proposals(
 function stoppedBy(value: number, accounts: readonly Sums[]): Stopped[] {
   return accounts
     .filter(({ largest }) => largest > value)
-    .toSorted((a, b) => b.largest - a.largest)
+    .toSorted(byLargest)
     .map(({ account, sums }) => {
-      const over = sums.filter(sum => sum > value)
-      const recipients = over.reduce((all, sum) => all + sum - value, 0)
+      const over = sums.filter(sum => sum.recipients > value)
+      const recipients = over.reduce((all, sum) => all + sum.recipients - value, 0)
       return { account, times: over.length, recipients }
     })
+}
+
+const byLargest = (a: Sums, b: Sums): number => b.largest - a.largest
+
+/** On how many days it was above: a mailing takes several hours. */
+function daysAbove({ sums }: Sums, value: number): number {
+  return new Set(sums.filter(({ recipients }) => recipients > value).map(({ day }) => day)).size
 }
 
 /** The number that this share of the others does not exceed. `sorted` is not empty. */

@@ -87,11 +87,12 @@ t.test('--json prints what the manual says, for every command that answers', asy
     get: ['mtpolicyd/port'],
     info: ['mtpolicyd/port'],
     search: ['mtpolicyd/port'],
+    suggest: [join(import.meta.dirname, '../fixtures/maillog/postfix-3.7.log')],
   }
   for (const { name, json = '' } of commands) {
     const members = /\{(.*?)\}/.exec(json)?.[1]?.split(', ')
-    // A stream has no end; it has a test of its own.
-    if (members === undefined || name === 'watch') continue
+    // What prints line by line has a test of its own.
+    if (members === undefined || ['watch', 'replay'].includes(name)) continue
     const argv = [...name.split(' '), ...(operands[name] ?? []), '--json']
     const { stdout, stderr } = await daemon.ctl(...argv)
     const value: unknown = JSON.parse(stdout)

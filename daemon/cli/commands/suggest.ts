@@ -25,8 +25,7 @@ export const suggest = defineCommand({
     again and again. Shows the commands that set them, and sets nothing.
 
     Without FILE it asks the history of the running daemon. FILE is a log of Postfix or a trace,
-    as for replay. What covers less than a week is no reason for a limit, so nothing is proposed
-    from it. Any hour may have more than an hour of the clock: replay shows what a limit would
+    as for replay. Less than a week does not show what is usual, so nothing is proposed from it. Any hour may have more than an hour of the clock: replay shows what a limit would
     have done exactly.
   `,
   json: `
