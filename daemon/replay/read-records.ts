@@ -11,6 +11,7 @@ import { MailLogReader } from './mail-log.ts'
 import type { Recorded, RecordPlace } from './record.ts'
 import type { LogFile } from './rotation.ts'
 import { readTraceLine } from './trace.ts'
+import { TraceReader } from './trace-reader.ts'
 
 /** Lines by which a file is recognized. */
 const MOST_TRIED = 1000
@@ -80,7 +81,8 @@ function readerOf(
 ): Reader {
   const lines = bytes.toString().split('\n', MOST_TRIED)
   if (lines.some(line => line.startsWith('{') && typeof readTraceLine(line) === 'object')) {
-    return { read: block => readTrace(block, skip), isKnown: true }
+    const trace = new TraceReader()
+    return { read: block => readTrace(trace, block, skip), isKnown: true }
   }
   const options = { now: () => before, isReplay: true }
   const parse = lineParser(options)
@@ -90,6 +92,7 @@ function readerOf(
 }
 
 function readTrace(
+  trace: TraceReader,
   { bytes, firstLine }: LineBlock,
   skip: (line: number, why: string) => void,
 ): Recorded[] {
@@ -102,7 +105,7 @@ function readTrace(
     const line = text.slice(from, end < 0 ? text.length : end)
     from = end < 0 ? text.length + 1 : end + 1
     if (line === '' || line === '\r') continue
-    const record = readTraceLine(line)
+    const record = trace.read(line)
     if (typeof record === 'string') skip(number, record)
     else records.push(record)
   }

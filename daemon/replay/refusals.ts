@@ -1,5 +1,6 @@
 /** Who would have been refused in a replay: by account, bounded whatever names clients make up. */
 
+import { ownText } from '../memory/own-text.ts'
 import { accountName } from '../policy/account.ts'
 import { refusesMail } from '../policy/verdict.ts'
 import type { Recorded } from './record.ts'
@@ -49,7 +50,7 @@ export class Refusals {
     }
     known.requests++
     known.recipients += recipients
-    if (!isRecipient) known.lastInstance = instance
+    if (!isRecipient) known.lastInstance = ownText(instance)
     if (known.by.size < MOST_PLUGINS || known.by.has(told.by)) {
       known.by.set(told.by, (known.by.get(told.by) ?? 0) + 1)
     }
@@ -67,9 +68,10 @@ export class Refusals {
     return this.#accounts.get(account)
   }
 
-  #add(account: string, first: number): AccountRefusals | undefined {
+  #add(name: string, first: number): AccountRefusals | undefined {
     if (this.#accounts.size >= MOST_ACCOUNTS) return undefined
     const by = new Map<string, number>()
+    const account = ownText(name)
     const added = { account, requests: 0, recipients: 0, first, by, lastInstance: '' }
     this.#accounts.set(account, added)
     return added

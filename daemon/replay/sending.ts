@@ -3,6 +3,7 @@
  * of the history; of accounts that have logged in.
  */
 
+import { ownText } from '../memory/own-text.ts'
 import { accountName } from '../policy/account.ts'
 import { calendar } from '../policy/calendar.ts'
 import type { HourSums } from '../policy/ports/history.ts'
@@ -98,7 +99,7 @@ export class Sending {
     const isRecipient = stage === 'RCPT'
     // The same message again counts once.
     if (!isRecipient && instance !== '' && instance === found.lastInstance) return
-    found.lastInstance = instance
+    found.lastInstance = ownText(instance)
     const recipients = isRecipient ? 1 : Math.max(1, Number(attributes.get('recipient_count')) || 0)
     const day = this.#dayOf(t)
     found.addMessage(Math.floor(t / HOUR), day, recipients)
@@ -138,8 +139,9 @@ export class Sending {
     this.#stages.set(stage, accounts)
     const known = accounts.get(account)
     if (known || accounts.size >= MOST_ACCOUNTS) return known
-    const added = new Account(account)
-    accounts.set(account, added)
+    // The account's name may be part of a block of lines.
+    const added = new Account(ownText(account))
+    accounts.set(added.account, added)
     return added
   }
 }

@@ -10,7 +10,7 @@ import { writeMmdb } from '../../daemon/lookup/mmdb-writer.ts'
 import type { Recorded } from '../../daemon/replay/record.ts'
 import { replay } from '../../daemon/replay/replay.ts'
 import { ReplayClock } from '../../daemon/replay/replay-clock.ts'
-import { readTraceLine } from '../../daemon/replay/trace.ts'
+import { TraceReader } from '../../daemon/replay/trace-reader.ts'
 import { openTrial } from '../../daemon/replay/trial.ts'
 import { Daemon } from '../../daemon/run/daemon.ts'
 import { freePort } from '../support/free-port.ts'
@@ -170,8 +170,9 @@ async function replayed(
 t.test(`a replay of ${REQUESTS} requests answers each of them as the daemon did`, async t => {
   const place = await makePlace(t)
   const lines = recordedRequests({ count: REQUESTS, begin: BEGIN, hours: HOURS, seed: 7 })
+  const reader = new TraceReader()
   const records = lines.map(line => {
-    const record = readTraceLine(line)
+    const record = reader.read(line)
     if (typeof record === 'string') throw new Error(record)
     return record
   })

@@ -9,6 +9,7 @@ import { readRecords } from '../../daemon/replay/read-records.ts'
 import type { Recorded } from '../../daemon/replay/record.ts'
 import { logFiles } from '../../daemon/replay/rotation.ts'
 import { readTraceLine } from '../../daemon/replay/trace.ts'
+import { TraceReader } from '../../daemon/replay/trace-reader.ts'
 import { missingPrograms } from '../../scripts/servers/server.ts'
 
 const NOW = Date.UTC(2026, 11, 1, 12)
@@ -290,4 +291,31 @@ t.test('a line without an end is skipped, and takes no memory', async t => {
   const { records, damaged } = await read(join(folder, 'trace'))
   t.equal(records.length, 2)
   t.strictSame(damaged, ['trace:2: the line is too long'])
+})
+
+t.test('a line is the same record, whether a pattern or JSON has read it', async t => {
+  const request = { a: '1', b: 'ü€😀 [x] {y}', c: '' }
+  const plain = { t: NOW + 0.25, conn: 'c 1', request }
+  const lines = [
+    JSON.stringify(plain),
+    JSON.stringify(plain).replaceAll(',"', ', "').replaceAll('":', '": '),
+    `${JSON.stringify(plain)}\r`,
+    JSON.stringify({ ...plain, t: -5 }),
+    JSON.stringify({ ...plain, request: { ...request, a: 'with "quotes" and \\' } }),
+    JSON.stringify({ ...plain, request: { b: 'x', a: 'y' } }),
+    JSON.stringify({ ...plain, request: { a: 'y', b: 'x', c: 'z', d: 'w' } }),
+    JSON.stringify({ ...plain, more: 1 }),
+    `${JSON.stringify(plain)}x`,
+    JSON.stringify(plain).slice(0, -1),
+    JSON.stringify(plain).replace('"1"', '"\u0001"'),
+    JSON.stringify(plain).replace('"1"', '"1'),
+    JSON.stringify(plain).replace('"t":', '"t":0'),
+  ]
+  const shown = (record: Recorded | string): unknown =>
+    typeof record === 'string' ? record : { ...record, attributes: [...record.attributes] }
+  for (const line of lines) {
+    const reader = new TraceReader()
+    reader.read(JSON.stringify(plain))
+    t.strictSame(shown(reader.read(line)), shown(readTraceLine(line)), line)
+  }
 })
