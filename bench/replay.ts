@@ -8,7 +8,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Some seconds of work, so that the start of the program does not count much. */
-const REQUESTS = 200_000
+const REQUESTS = 300_000
 const CONNECTIONS = 16
 /** Written at once. */
 const TOGETHER = 1000

@@ -5,6 +5,8 @@
 
 /** A request may have 1 MiB, and JSON writes some characters in six. */
 const LONGEST_LINE_BYTES = 4 * 1024 * 1024
+/** A chunk, and what was left of the one before. */
+const FIRST_BYTES = 2 * 1024 * 1024
 const LINE_FEED = 0x0a
 
 export interface LineBlock {
@@ -16,33 +18,48 @@ export interface LineBlock {
   readonly isTooLong: boolean
 }
 
+/** The bytes of a block are overwritten when the next one is asked for. */
 export async function* lineBlocks(source: AsyncIterable<Buffer>): AsyncGenerator<LineBlock> {
-  let rest: Buffer = Buffer.alloc(0)
+  // Used again and again: a new one for each block would be most of the memory.
+  let buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  /** Bytes at its beginning whose line has no end yet. */
+  let held = 0
   let line = 1
   let isSkipping = false
   for await (const chunk of source) {
-    let bytes = chunk
+    let from = 0
     if (isSkipping) {
       const end = chunk.indexOf(LINE_FEED)
       if (end < 0) continue
-      yield { bytes: Buffer.alloc(0), firstLine: line, isTooLong: true }
+      yield { bytes: buffer.subarray(0, 0), firstLine: line, isTooLong: true }
       line++
       isSkipping = false
-      bytes = chunk.subarray(end + 1)
-    } else if (rest.length > 0) bytes = Buffer.concat([rest, chunk])
-    const end = bytes.lastIndexOf(LINE_FEED)
-    rest = bytes.subarray(end + 1)
-    if (end >= 0) {
-      const whole = bytes.subarray(0, end)
+      from = end + 1
+    }
+    const length = held + chunk.length - from
+    if (length > buffer.length) buffer = grown(buffer, held, length)
+    chunk.copy(buffer, held, from)
+    const end = buffer.lastIndexOf(LINE_FEED, length - 1)
+    if (length > 0 && end >= 0) {
+      const whole = buffer.subarray(0, end)
       yield { bytes: whole, firstLine: line, isTooLong: false }
       line += countLines(whole)
-    }
-    if (rest.length <= LONGEST_LINE_BYTES) continue
-    rest = Buffer.alloc(0)
+      buffer.copyWithin(0, end + 1, length)
+      held = length - end - 1
+    } else held = length
+    if (held <= LONGEST_LINE_BYTES) continue
+    held = 0
     isSkipping = true
   }
-  if (isSkipping) yield { bytes: Buffer.alloc(0), firstLine: line, isTooLong: true }
-  else if (rest.length > 0) yield { bytes: rest, firstLine: line, isTooLong: false }
+  const rest = buffer.subarray(0, held)
+  if (isSkipping) yield { bytes: rest, firstLine: line, isTooLong: true }
+  else if (held > 0) yield { bytes: rest, firstLine: line, isTooLong: false }
+}
+
+function grown(buffer: Buffer, held: number, length: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafeSlow(2 * length)
+  buffer.copy(larger, 0, 0, held)
+  return larger
 }
 
 /** Lines that are separated by line feeds. */

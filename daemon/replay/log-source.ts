@@ -4,6 +4,7 @@
  */
 
 import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 
 /** Read at once: a system call for less takes longer than the bytes. */
@@ -19,23 +20,52 @@ const MAGIC: ReadonlyArray<readonly [kind: Packing, bytes: Buffer]> = [
 
 type Packing = 'gzip' | 'xz' | 'zstd' | 'bzip2'
 
-/** `noteRead`: told how many bytes of the file itself were read. Throws if it cannot be read, or is damaged. */
+/**
+ * What is yielded is overwritten when more is asked for. `noteRead`: told how many bytes of the file itself
+ * were read. Throws if it cannot be read, or is damaged.
+ */
 export async function* readBytes(
   name: string,
   noteRead: (bytes: number) => void = () => undefined,
 ): AsyncGenerator<Buffer> {
-  const source: Readable =
-    name === STANDARD_INPUT ? process.stdin : createReadStream(name, { highWaterMark: CHUNK_BYTES })
-  const chunks = counted(source, noteRead)
-  try {
-    const first = await firstBytes(chunks)
-    const packing = MAGIC.find(([, bytes]) => first.subarray(0, bytes.length).equals(bytes))?.[0]
-    const all = chain(first, chunks)
-    if (packing === undefined) yield* all
-    else yield* unpacked(packing, all)
-  } finally {
-    if (name !== STANDARD_INPUT) source.destroy()
+  if (name === STANDARD_INPUT) {
+    yield* unpackedIfPacked(counted(process.stdin, noteRead))
+    return
   }
+  const handle = await open(name)
+  try {
+    const bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+    let isFirst = true
+    for (;;) {
+      const { bytesRead } = await handle.read(bytes, 0, CHUNK_BYTES, null)
+      if (bytesRead === 0) return
+      const chunk = bytes.subarray(0, bytesRead)
+      if (isFirst && packingOf(chunk) !== undefined) break
+      isFirst = false
+      noteRead(bytesRead)
+      yield chunk
+    }
+  } finally {
+    await handle.close()
+  }
+  const source = createReadStream(name, { highWaterMark: CHUNK_BYTES })
+  try {
+    yield* unpackedIfPacked(counted(source, noteRead))
+  } finally {
+    source.destroy()
+  }
+}
+
+async function* unpackedIfPacked(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const first = await firstBytes(chunks)
+  const packing = packingOf(first)
+  const all = chain(first, chunks)
+  if (packing === undefined) yield* all
+  else yield* unpacked(packing, all)
+}
+
+function packingOf(first: Buffer): Packing | undefined {
+  return MAGIC.find(([, bytes]) => first.subarray(0, bytes.length).equals(bytes))?.[0]
 }
 
 async function* counted(
