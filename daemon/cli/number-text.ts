@@ -12,9 +12,12 @@ export function counted(number: number, noun: string): string {
   return `${grouped(number)} ${noun}${number === 1 ? '' : 's'}`
 }
 
-/** A length of time: `45 s`, `3 min` */
+/** A length of time, rounded up: `45 s`, `3 min`, `5 h`, `12 days` */
 export function timeText(seconds: number): string {
-  return seconds < 100 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
+  if (seconds < 100) return `${Math.ceil(seconds)} s`
+  if (seconds < 100 * 60) return `${Math.ceil(seconds / 60)} min`
+  const hours = Math.ceil(seconds / 3600)
+  return hours < 100 ? `${hours} h` : `${grouped(Math.ceil(hours / 24))} days`
 }
 
 /** A name that comes from elsewhere, in at most `columns`: it must not control the terminal. */

@@ -15,6 +15,9 @@ import { TraceReader } from './trace-reader.ts'
 
 /** Lines by which a file is recognized. */
 const MOST_TRIED = 1000
+const LINE_FEED = 0x0a
+/** How its usual name begins in a line. */
+const POSTFIX = ' postfix'
 
 export interface ReadOptions {
   readonly files: readonly LogFile[]
@@ -33,8 +36,8 @@ type ReadBlock = (block: LineBlock) => Recorded[]
 
 interface Reader {
   readonly read: ReadBlock
-  /** True if a line of the file was of this form. */
-  readonly isKnown: boolean
+  /** Are there lines of its form, whether they matter or not? */
+  readonly recognizes: (block: LineBlock) => boolean
 }
 
 export async function* readRecords(options: ReadOptions): AsyncGenerator<readonly Recorded[]> {
@@ -60,7 +63,7 @@ async function* readFile(
         continue
       }
       reader ??= readerOf(block, file, skip)
-      if (reader.isKnown) know()
+      if (!isKnown && reader.recognizes(block)) know()
       const records = reader.read(block)
       if (records.length === 0) continue
       know()
@@ -75,20 +78,35 @@ async function* readFile(
 
 /** By the first lines of the file. */
 function readerOf(
-  { bytes }: LineBlock,
+  block: LineBlock,
   { before }: LogFile,
   skip: (line: number, why: string) => void,
 ): Reader {
-  const lines = bytes.toString().split('\n', MOST_TRIED)
+  const lines = firstLines(block)
   if (lines.some(line => line.startsWith('{') && typeof readTraceLine(line) === 'object')) {
     const trace = new TraceReader()
-    return { read: block => readTrace(trace, block, skip), isKnown: true }
+    return { read: block => readTrace(trace, block, skip), recognizes: () => true }
   }
   const options = { now: () => before, isReplay: true }
   const parse = lineParser(options)
-  const isKnown = lines.some(line => parse(line) !== undefined)
   const log = new MailLogReader(lineParser(options), skip)
-  return { read: block => log.read(block), isKnown }
+  return {
+    read: block => log.read(block),
+    recognizes: block =>
+      [...firstLines(block), lineOfPostfix(block)].some(line => parse(line) !== undefined),
+  }
+}
+
+function firstLines({ bytes }: LineBlock): string[] {
+  return bytes.toString().split('\n', MOST_TRIED)
+}
+
+/** Other programs may have filled the beginning of the block. Empty if there is none. */
+function lineOfPostfix({ bytes }: LineBlock): string {
+  const at = bytes.indexOf(POSTFIX)
+  if (at < 0) return ''
+  const end = bytes.indexOf(LINE_FEED, at)
+  return bytes.toString('utf8', bytes.lastIndexOf(LINE_FEED, at) + 1, end < 0 ? undefined : end)
 }
 
 function readTrace(

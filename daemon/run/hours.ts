@@ -9,7 +9,7 @@ export async function* hoursOf(
   { since, until }: HoursArguments,
 ): AsyncGenerator<readonly HourSums[]> {
   if (!history || history.status().state === 'off') {
-    throw new Error('no history is kept (history_days = 0); name a log of Postfix instead')
+    throw new Error('no history is kept (history_days = 0)')
   }
   for await (const portion of history.hours(since, until)) if (portion.length > 0) yield portion
   yield []

@@ -234,7 +234,9 @@ t.test('without anything to go by', async t => {
     message: /no history is kept .*name a log of Postfix/,
   })
   const none = daemonClient(pathsBelow(folderOf(t)).control)
-  await t.rejects(run(t, { daemon: none }), { message: /no daemon listens/ })
+  await t.rejects(run(t, { daemon: none }), {
+    message: /no daemon listens at .*; name a log of Postfix instead/,
+  })
   const folder = folderOf(t, { file: '\0\x01' })
   t.match(await run(t, { words: [join(folder, 'file')] }), { status: 1, err: /nothing to read/ })
   t.match(await run(t, { words: ['--since', 'ever'] }), {

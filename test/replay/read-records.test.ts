@@ -224,6 +224,10 @@ t.test('an empty file is nothing, and a binary one is named', async t => {
     recognized: [],
     unreadable: ['binary: neither a trace nor a log of Postfix'],
   })
+  const dovecot = 'Nov 30 10:00:00 mail dovecot: imap-login: Login: user=<a>\n'.repeat(40_000)
+  const late = `${dovecot}Nov 30 10:00:00 mail postfix/master[1]: daemon started\n`
+  const mixed = folderOf(t, { log: late })
+  t.match(await read(join(mixed, 'log')), { records: [], recognized: ['log'], unreadable: [] })
   const quiet = folderOf(t, { log: 'Nov 30 10:00:00 mail postfix/master[1]: daemon started\n' })
   t.match(await read(join(quiet, 'log')), { records: [], recognized: ['log'], unreadable: [] })
 })

@@ -3,6 +3,7 @@
 import { nameKey } from '../../registry/name-key.ts'
 import { Sending } from '../../replay/sending.ts'
 import { type Proposals, suggest as propose, SHORTEST_PERIOD } from '../../replay/suggestion.ts'
+import { describeError } from '../../system/errors.ts'
 import { defineCommand, USAGE_ERROR } from '../command.ts'
 import type { Host } from '../host.ts'
 import { json as jsonOption } from '../options.ts'
@@ -59,9 +60,7 @@ export const suggest = defineCommand({
     if (hasFiles) {
       if (!(await readFiles(host, operands, from, sending))) return 1
     } else {
-      for await (const portion of host.daemon.hours({ since, until: now })) {
-        for (const one of portion) sending.addHour(one)
-      }
+      await readHistory(host, since, now, sending)
     }
 
     const { period, accounts } = sending
@@ -89,6 +88,22 @@ export const suggest = defineCommand({
 
 function jsonOf({ all, own }: Proposals) {
   return [...all, ...own].map(({ variable, value, stopped }) => ({ variable, value, stopped }))
+}
+
+async function readHistory(
+  { daemon }: Host,
+  since: number,
+  until: number,
+  sending: Sending,
+): Promise<void> {
+  try {
+    for await (const portion of daemon.hours({ since, until })) {
+      for (const one of portion) sending.addHour(one)
+    }
+  } catch (error) {
+    const hint = 'name a log of Postfix instead, such as /var/log/mail.log'
+    throw new Error(`${describeError(error)}; ${hint}`, { cause: error })
+  }
 }
 
 /** False if nothing was readable. */
