@@ -30,6 +30,7 @@ import {
   stop,
 } from './contest.ts'
 import { ask, type Bench, type Ended, type Entrant, finish, rawOf, start } from './entrant.ts'
+import { replayTrace, writeTrace } from './replay.ts'
 import { grouped, head, type Row, rawHead, rawTableOf, tableOf } from './table.ts'
 
 /**
@@ -71,14 +72,24 @@ const bench: Bench = {
   next: () => number++,
 }
 
+/** What was measured besides the rounds of the servers. */
+interface Measures {
+  readonly whileForgetting: Measured | undefined
+  readonly replayed: readonly number[]
+}
+
 /**
  * Queries all servers in turns; returns the round over the minute in which the last one deletes old
  * days, if it does.
  */
 async function askAll(
-  { connections, forgets }: Case,
+  { connections, forgets, replays }: Case,
   entrants: readonly Entrant[],
-): Promise<Measured | undefined> {
+): Promise<Measures> {
+  const replayed: number[] = []
+  const trace = join(bench.root, 'trace.jsonl')
+  const policy = replays && entrants.at(-1)
+  if (policy) writeTrace(trace, bench.addresses.split('\n'), policy.setup.users)
   const last = forgets && entrants.at(-1)
   const earliest = (last?.startedAt ?? 0) + HOUSEKEEPING_MILLISECONDS - EARLIER_MILLISECONDS
   // Time for one round of all servers: a second of warm-up for each, and half a second for the
@@ -88,17 +99,18 @@ async function askAll(
   for (let round = 0; ; round++) {
     const isWaiting = last !== undefined && whileForgetting === undefined
     // The minute would only be spent waiting, so there are more rounds until it is over.
-    if (!isWaiting && round >= rounds) return whileForgetting
+    if (!isWaiting && round >= rounds) return { whileForgetting, replayed }
     if (isWaiting && performance.now() + turn > earliest) {
       await sleep(earliest - performance.now())
       whileForgetting = ask(bench, last, { connections, seconds: FORGETTING_SECONDS })
-      if (round >= rounds) return whileForgetting
+      if (round >= rounds) return { whileForgetting, replayed }
     }
     for (const entrant of entrants) {
       entrant.contestant.rounds.push(ask(bench, entrant, { connections, seconds }))
       // A round blocks this process: signals are handled between rounds.
       await sleep(1)
     }
+    if (policy) replayed.push(replayTrace(bench.dist, policy.folder, trace))
   }
 }
 
@@ -127,14 +139,18 @@ async function run(one: Case): Promise<Finished> {
   const { name, setups } = one
   const entrants: Entrant[] = []
   for (const setup of setups) entrants.push(await start(bench, setup, name))
-  const whileForgetting = await askAll(one, entrants)
+  const { whileForgetting, replayed } = await askAll(one, entrants)
   const ended = new Map<string, Ended>()
   for (const entrant of entrants) ended.set(entrant.setup.name, await finish(bench, entrant))
-  const rows = one.rows(of => {
-    const found = ended.get(of)
-    if (!found) throw new Error(`${name} has no ${of}`)
-    return found
-  }, whileForgetting)
+  const rows = one.rows(
+    of => {
+      const found = ended.get(of)
+      if (!found) throw new Error(`${name} has no ${of}`)
+      return found
+    },
+    whileForgetting,
+    replayed,
+  )
   const counting = [...ended.values()]
   process.stdout.write(tableOf(name, [...rows, countRow(counting)]))
   const mistakes = counting.flatMap(({ setup, counts, answered }) =>

@@ -22,8 +22,14 @@ export interface Case {
   readonly setups: readonly Setup[]
   /** Are requests also sent to the last server during the minute in which it deletes old days? */
   readonly forgets?: true
-  /** Its targets, in addition to exact counts. */
-  rows(of: (name: string) => Ended, whileForgetting: Measured | undefined): readonly Row[]
+  /** Is a trace of such requests replayed after each round, by the policy of the last server? */
+  readonly replays?: true
+  /** Its targets, in addition to exact counts. `replayed`: requests per second, round by round. */
+  rows(
+    of: (name: string) => Ended,
+    whileForgetting: Measured | undefined,
+    replayed: readonly number[],
+  ): readonly Row[]
 }
 
 const echo: Setup = {
@@ -214,14 +220,34 @@ const idle: Case = {
   },
 }
 
+const replay: Case = {
+  name: 'replay',
+  connections: 16,
+  setups: [ours],
+  replays: true,
+  rows(of, _, replayed) {
+    const { rounds } = of('ours').contestant
+    const ratios = replayed.map((perSecond, i) => perSecond / (rounds[i]?.perSecond ?? Number.NaN))
+    return [
+      {
+        what: 'replay, of the daemon',
+        measured: 100 * median(ratios),
+        unit: '%',
+        asked: { least: 100 },
+      },
+      { what: 'requests replayed/s', measured: median(replayed), unit: '' },
+    ]
+  },
+}
+
 /** With the daemon of another build, asked as ours is. */
 export function against(dist: string): (one: Case) => Case {
   return one => ({
     ...one,
     setups: [{ ...ours, name: 'another build', dist }, ...one.setups],
-    rows: (of, whileForgetting) => [
+    rows: (of, whileForgetting, replayed) => [
       speed('speed, of another build', of('ours'), of('another build')),
-      ...one.rows(of, whileForgetting),
+      ...one.rows(of, whileForgetting, replayed),
     ],
   })
 }
@@ -237,4 +263,5 @@ export const CASES = [
   windows,
   history,
   idle,
+  replay,
 ]

@@ -26,7 +26,7 @@ const ROOMS = [
   'wire',
 ]
 /** They put the rooms together: each may import all rooms, and those before it. */
-const UPPER = ['assembly', 'run', 'diagnosis', 'migration', 'cli']
+const UPPER = ['assembly', 'run', 'replay', 'diagnosis', 'migration', 'cli']
 /** Interrupts a regular expression that takes too long. */
 const GUARD = '/text/guarded-match.ts'
 /** Generated, not part of the repository. */

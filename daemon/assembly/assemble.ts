@@ -29,6 +29,7 @@ import { openOutside } from './outside.ts'
 import { loadOwnPlugins } from './own-plugins.ts'
 import type { Paths } from './paths.ts'
 import { withoutEffects } from './rehearsed-outside.ts'
+import { scratchOutside } from './scratch-outside.ts'
 
 export interface Assembly {
   readonly file: string
@@ -58,11 +59,17 @@ export interface AssemblyOptions {
   readonly log: () => Log
   /** Change, send and count nothing (`policy/rehearsal.ts`). */
   readonly isRehearsal?: boolean
+  /**
+   * Requests of the past (`replay/`): nothing outside is changed, sent or queried, and the ledger given is a
+   * scratch one, which counts. Told of each plugin that is skipped, and why.
+   */
+  readonly skipped?: (plugin: string, why: string) => void
 }
 
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
-  const { file, text, paths, clock, ledger, dns, countries, log, isRehearsal = false } = options
-  const { files = configFiles } = options
+  const { file, text, paths, clock, ledger, dns, countries, log, skipped } = options
+  const { files = configFiles, isRehearsal = false } = options
+  const isReplay = skipped !== undefined
   const read = (path: string): string =>
     text !== undefined && path === file ? text : files.read(path)
   const parsed = parseConfig(
@@ -75,12 +82,16 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   )
   const builtInNames = plugins.map(({ name }) => name)
   const own = await loadOwnPlugins(paths.plugins, builtInNames)
-  const ownPlugins = isRehearsal ? own.plugins.map(asStranger) : own.plugins
+  const ownPlugins = isRehearsal || isReplay ? own.plugins.map(asStranger) : own.plugins
   const problems: Problem[] = [...parsed.problems, ...own.problems]
   const database = findOption(parsed.root, 'geoip_database')
   const builtIn = paths.countries.find(path => existsSync(path)) ?? paths.countries[0] ?? ''
   const outside = openOutside({ clock, dns, countries, countryFile: database?.value || builtIn })
-  const reached = isRehearsal ? withoutEffects(outside) : outside
+  const reached = isReplay
+    ? scratchOutside(outside, clock)
+    : isRehearsal
+      ? withoutEffects(outside)
+      : outside
   const standard = outside.countries
   const report = failureReporter(log, clock)
 
@@ -98,7 +109,8 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       ledger: isRehearsal ? previewing(ledger) : ledger,
       outside: reached,
       ...reached.services,
-      isRehearsal,
+      isRehearsal: isRehearsal || isReplay,
+      skipped,
       note(level, message) {
         const to = log()
         if (to.debug >= level) to.trace(message())
@@ -124,7 +136,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     problems: inOrder(problems),
     isUsable: !problems.some(problem => problem.severity === 'fatal'),
     countries: standard,
-    close: () => outside.close(),
+    close: () => reached.close(),
   }
 }
 

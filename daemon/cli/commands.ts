@@ -25,11 +25,13 @@ import { postfixUnregister } from './commands/postfix-unregister.ts'
 import { ready } from './commands/ready.ts'
 import { release } from './commands/release.ts'
 import { reload } from './commands/reload.ts'
+import { replay } from './commands/replay.ts'
 import { reset } from './commands/reset.ts'
 import { search } from './commands/search.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
+import { suggest } from './commands/suggest.ts'
 import { takeover } from './commands/takeover.ts'
 import { testMessage } from './commands/test-message.ts'
 import { top } from './commands/top.ts'
@@ -56,6 +58,8 @@ export const commands: readonly Command[] = [
   reset,
   forget,
   explain,
+  replay,
+  suggest,
   testMessage,
   check,
   set,

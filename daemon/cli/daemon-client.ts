@@ -59,6 +59,13 @@ export function daemonClient(controlSocket: string): DaemonClient {
     accounts: given => offered('accounts', given),
     codes: given => offered('codes', given),
     forget: given => callDaemon(controlSocket, 'forget', given, FORGET_MILLISECONDS),
+    async *hours(given) {
+      const portions = followDaemon(controlSocket, 'hours', given, new AbortController().signal)
+      for await (const portion of portions) {
+        if (portion.length === 0) return
+        yield portion
+      }
+    },
     explain: given => callDaemon(controlSocket, 'explain', given, EXPLAIN_MILLISECONDS),
   }
 }

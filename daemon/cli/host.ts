@@ -9,6 +9,7 @@ import type {
   AnswerName,
   ExplainArguments,
   ForgetArguments,
+  HoursArguments,
   OrderArguments,
   PortionArguments,
   PrefixArguments,
@@ -31,11 +32,16 @@ import type {
   WhyAnswer,
 } from '../control/protocol.ts'
 
-import type { Deleted, RefusalKey } from '../policy/ports/history.ts'
+import type { Deleted, HourSums, RefusalKey } from '../policy/ports/history.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
 import type { CommitOptions } from '../registry/commit.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { ReadOptions } from '../replay/read-records.ts'
+import type { Recorded } from '../replay/record.ts'
+import type { ReplayClock } from '../replay/replay-clock.ts'
+import type { LogFile } from '../replay/rotation.ts'
+import type { Trial } from '../replay/trial.ts'
 import type { Clock } from '../system/clock.ts'
 import type { Run } from '../system/external-program.ts'
 import type { Screen } from './screen.ts'
@@ -48,6 +54,10 @@ export interface Host {
   err(text: string): void
   /** Undefined: the output is not a terminal. */
   readonly screen: Screen | undefined
+  /** Resolves when standard output takes more: for commands that print without end. */
+  flushed(): Promise<void>
+  /** Is standard error a terminal, which can show how far a command is? */
+  readonly isTerminal: boolean
   /** The text of a file; `-`: of standard input. Throws if it cannot be read. */
   read(file: string): string
   /** A password, typed on the terminal and not shown; without a terminal the first line of standard input. */
@@ -57,6 +67,7 @@ export interface Host {
   readonly daemon: DaemonClient
   readonly registry: RegistryAccess
   readonly configuration: ConfigurationAccess
+  readonly past: PastAccess
   /** `status`: of the running daemon, which knows best where it listens. */
   postfix(status?: DaemonStatus | string): RegistrationOptions
 }
@@ -89,6 +100,8 @@ export interface DaemonClient {
   codes(given: PrefixArguments): Promise<readonly string[]>
   /** What was deleted of an account, if anything; undefined if no daemon runs. */
   forget(given: ForgetArguments): Promise<ControlReply<Deleted | undefined> | undefined>
+  /** What accounts have sent, in portions. Throws if there is no daemon, or no history. */
+  hours(given: HoursArguments): AsyncIterable<readonly HourSums[]>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
   /** Requests from the moment it resolves, until the signal is aborted. Rejects if there is no daemon. */
@@ -114,4 +127,16 @@ export interface ConfigurationAccess {
   checkText(file: string, text: string): Promise<readonly Problem[]>
   /** Everything wrong with the configuration as it is on disk; unlike `check`, nothing is rendered. */
   onDisk(): Promise<readonly Problem[]>
+}
+
+/** Requests of the past, and configurations on trial (`replay/`). */
+export interface PastAccess {
+  /** In the order of their contents, with rotated ones. */
+  files(names: readonly string[]): Promise<readonly LogFile[]>
+  records(options: ReadOptions): AsyncIterable<readonly Recorded[]>
+  /** A file, or the configuration in use with some values changed. Without a trial it cannot be used. */
+  trial(
+    what: string | ReadonlyMap<string, string>,
+    clock: ReplayClock,
+  ): Promise<{ readonly trial: Trial | undefined; readonly notices: readonly string[] }>
 }

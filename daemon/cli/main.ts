@@ -17,6 +17,12 @@ const program = { name: 'mtpolicyctl', options: controlOptions, commands, dialec
 const streams = {
   out: (text: string): void => void process.stdout.write(text),
   err: (text: string): void => void process.stderr.write(text),
+  async flushed(): Promise<void> {
+    if (process.stdout.writableNeedDrain) {
+      await new Promise<void>(resolve => process.stdout.once('drain', resolve))
+    }
+  },
+  isTerminal: process.stderr.isTTY === true,
 }
 
 // `mtpolicyctl dump | head` closes the pipe: what was wanted has been shown.

@@ -19,13 +19,16 @@ import { runProgram } from '../system/external-program.ts'
 import { askPassword } from './ask-password.ts'
 import { daemonClient } from './daemon-client.ts'
 import type { DaemonClient, Host, RegistryAccess } from './host.ts'
+import { pastAccess } from './past-access.ts'
 import { wantsRegistration } from './registration-wish.ts'
 import { reloadIfRunning } from './reload-if-running.ts'
-import type { Streams } from './run-words.ts'
 import { type Screen, showLive } from './screen.ts'
 import { checkDropIn, takeEffect } from './take-effect.ts'
 
-export function thisHost(paths: Paths, { out, err }: Streams): Host {
+export function thisHost(
+  paths: Paths,
+  { out, err, flushed, isTerminal }: Pick<Host, 'out' | 'err' | 'flushed' | 'isTerminal'>,
+): Host {
   const daemon = daemonClient(paths.control)
   return {
     paths,
@@ -34,6 +37,9 @@ export function thisHost(paths: Paths, { out, err }: Streams): Host {
     out,
     err,
     screen: process.stdout.isTTY ? ownTerminal : undefined,
+    flushed,
+    isTerminal,
+    past: pastAccess(paths),
     read: file => readFileSync(file === '-' ? 0 : file, 'utf8'),
     askPassword,
     run: runProgram,

@@ -37,6 +37,8 @@ export interface LoadOptions extends ServiceOptions {
   note(level: number, message: () => string): void
   /** A plugin has failed; see ChainOptions. */
   report: ChainOptions['report']
+  /** A plugin was left out; see ChainOptions. */
+  skipped?: ChainOptions['skipped']
   /** Nothing outside may notice: plugins with an effect are not run. The ports given must not write. */
   readonly isRehearsal?: boolean
 }
@@ -148,6 +150,7 @@ class Loader {
       refusesUnknownActions: globals.unknown_action === 'fail',
       elapsed: options.clock.elapsed,
       report: options.report,
+      skipped: options.skipped,
     }
   }
 

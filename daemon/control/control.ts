@@ -6,7 +6,7 @@
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'
-import type { Deleted, RefusalKey } from '../policy/ports/history.ts'
+import type { Deleted, HourSums, RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import type {
@@ -55,6 +55,8 @@ export interface Control {
   codes(given: PrefixArguments): MaybePromise<readonly string[]>
   /** Deletes an account from the history; undefined: it is not known there. */
   forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
+  /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
+  hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -118,6 +120,12 @@ export interface PrefixArguments {
 
 export interface ForgetArguments {
   readonly account: string
+}
+
+export interface HoursArguments {
+  /** Milliseconds since 1970. */
+  readonly since: number
+  readonly until: number
 }
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
@@ -186,6 +194,7 @@ export const commands: {
   accounts: { level: 'read', kind: 'answer', readArguments: readPrefix },
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
   forget: { level: 'change', kind: 'answer', readArguments: readForget },
+  hours: { level: 'read', kind: 'stream', readArguments: readHours },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -264,6 +273,12 @@ function readText<Name extends string>(given: unknown, name: Name): string {
 
 function readForget(given: unknown): ForgetArguments {
   return { account: readText(given, 'account') }
+}
+
+function readHours(given: unknown): HoursArguments {
+  const { since, until } = objectOf(given, 'arguments')
+  if (typeof since === 'number' && typeof until === 'number') return { since, until }
+  throw new TypeError('"since" and "until" must be milliseconds since 1970')
 }
 
 function objectOf(given: unknown, what: string): Readonly<Record<string, unknown>> {

@@ -8,7 +8,7 @@
  * Each with or without its priority in front.
  */
 
-import { readIsoTime } from './iso-time.ts'
+import { type ReadTime, readIsoTime } from './iso-time.ts'
 import type { LocalTimes } from './local-time.ts'
 import type { Envelope } from './record.ts'
 import { readTag } from './tag.ts'
@@ -19,9 +19,8 @@ const REPEATED = /^message repeated \d+ times: \[ ?(.*)\]$/s
 /** Undefined if the line is none of Postfix's, or incomplete. */
 export function readLine(line: string, times: LocalTimes): Envelope | undefined {
   const from = endOfPriority(line)
-  const isVersioned = line[from] === '1' && line[from + 1] === ' '
-  const timeAt = isVersioned ? from + 2 : from
-  const time = readIsoTime(line, timeAt) ?? times.read(line, timeAt)
+  const isVersioned = isVersion(line, from)
+  const time = readTime(line, times, from)
   if (time === undefined || line[time.end] !== ' ') return undefined
   const hostAt = time.end + 1
   const hostEnd = line.indexOf(' ', hostAt)
@@ -31,6 +30,21 @@ export function readLine(line: string, times: LocalTimes): Envelope | undefined 
   return isVersioned
     ? readVersioned(line, tagAt, time.at, host)
     : readTraditional(line, tagAt, time.at, host)
+}
+
+/** When it was logged, whichever program wrote it; undefined: it does not begin with a time. */
+export function readTime(
+  line: string,
+  times: LocalTimes,
+  from = endOfPriority(line),
+): ReadTime | undefined {
+  const timeAt = isVersion(line, from) ? from + 2 : from
+  return readIsoTime(line, timeAt) ?? times.read(line, timeAt)
+}
+
+/** RFC 5424 has a version behind the priority. */
+function isVersion(line: string, from: number): boolean {
+  return line[from] === '1' && line[from + 1] === ' '
 }
 
 /** Some templates fill the place of the host up with spaces. */

@@ -22,6 +22,7 @@
 
 import { definePlugin } from '../policy/plugin.ts'
 import type { SqlRow } from '../policy/ports/sql.ts'
+import { NotRehearsed } from '../policy/rehearsal.ts'
 import type { Session, SessionValue } from '../policy/session.ts'
 import { naming, text } from '../policy/setting.ts'
 import { spellings } from '../policy/spelling.ts'
@@ -62,7 +63,7 @@ export const sqlUserConfig = definePlugin({
       }
       // mtpolicyd continues when the query fails; its configurations do not expect a plugin error.
       const silent = (error: unknown): undefined => {
-        if (!(error instanceof LookupError)) throw error
+        if (!(error instanceof LookupError) || error instanceof NotRehearsed) throw error
         note(() => `query failed: ${describeError(error)}`)
       }
       try {

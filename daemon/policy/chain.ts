@@ -33,7 +33,11 @@ export interface ChainOptions {
   readonly elapsed: () => number
   /** Called once per failure, loud. `stack` is given for what looks like a bug of ours. */
   report(plugin: string, message: string, stack: string | undefined): void
+  /** Called each time a plugin is left out of a rehearsal or an observation, and why. */
+  skipped?: ((plugin: string, why: string) => void) | undefined
 }
+
+const ACTS_OUTSIDE = 'it acts on something outside the daemon'
 
 /** A plugin's failure that the file wants to end the request without an answer. */
 export class RequestFailure extends Error {
@@ -76,6 +80,7 @@ export function makeChain(
 
   function failed(link: Link, error: unknown, started: number, context: ChainContext): Outcome {
     if (error instanceof NotRehearsed) {
+      options.skipped?.(link.name, error.message)
       context.skipped(error.message)
       return undefined
     }
@@ -124,7 +129,8 @@ export function makeChain(
       const link = links[i]
       if (!link) break
       if (link.hasEffects && !options.runsEffects) {
-        context.skipped('it acts on something outside the daemon')
+        options.skipped?.(link.name, ACTS_OUTSIDE)
+        context.skipped(ACTS_OUTSIDE)
         context.ran(link, undefined, since, since)
         continue
       }

@@ -23,6 +23,7 @@ import { accountReport } from './account-report.ts'
 import type { DaemonOptions, Step } from './daemon-options.ts'
 import { explain } from './explain.ts'
 import { Generation } from './generation.ts'
+import { hoursOf } from './hours.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { neededHistory } from './kept-history.ts'
 import { LogSwitch, type OpenedLog } from './log-switch.ts'
@@ -102,6 +103,7 @@ export class Daemon {
     accounts: ({ prefix }) => accountsOffered(this.#parts.history(), prefix),
     codes: ({ prefix }) => codesOffered(this.#parts.history(), prefix),
     forget: ({ account }) => neededHistory(this.#parts.history()).forget(account),
+    hours: given => hoursOf(this.#parts.history(), given),
   }
 
   /** Resolves when the daemon answers; rejects with nothing left open. */

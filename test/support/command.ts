@@ -5,6 +5,7 @@ import type { Command } from '../../daemon/cli/command.ts'
 import { commands } from '../../daemon/cli/commands.ts'
 import type { DaemonClient, Host } from '../../daemon/cli/host.ts'
 import { controlOptions } from '../../daemon/cli/options.ts'
+import { pastAccess } from '../../daemon/cli/past-access.ts'
 import { runWords } from '../../daemon/cli/run-words.ts'
 import type { CommitOptions } from '../../daemon/registry/commit.ts'
 import { openRegistry, type RegistryOptions } from '../../daemon/registry/registry.ts'
@@ -35,6 +36,9 @@ export const noDaemon: DaemonClient = {
   requests: async () => {
     throw new Error('not running')
   },
+  hours() {
+    throw new Error('not running')
+  },
 }
 
 /** A host below a root, without a daemon, without Postfix, without other programs. */
@@ -48,6 +52,9 @@ export function fakeHost({ root, ...given }: FakeHost): Host {
     out: () => undefined,
     err: () => undefined,
     screen: undefined,
+    flushed: async () => undefined,
+    isTerminal: false,
+    past: pastAccess(paths),
     read: () => '',
     askPassword: async () => '',
     run: async () => ({ status: NOT_FOUND, stdout: '', stderr: '' }),

@@ -11,6 +11,7 @@ export const idleControl: Control = {
   reload: () => [],
   async *watch() {},
   async *requests() {},
+  async *hours() {},
   explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),
   why: () => ({
     refusal: undefined,

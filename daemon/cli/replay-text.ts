@@ -1,0 +1,151 @@
+/** What a replay has shown, for a terminal. */
+
+import type { AccountRefusals, Refusals } from '../replay/refusals.ts'
+import type { Idle } from '../replay/trial.ts'
+import { wrap } from '../text/wrap.ts'
+import { columns, counted, grouped, shortName, timeText } from './number-text.ts'
+import { momentText } from './when.ts'
+
+const COLUMNS = 79
+/** Accounts that are listed. */
+const MOST_LISTED = 20
+const LONGEST_ACCOUNT = 28
+const LONGEST_PLUGIN = 14
+const NO_LOGIN = '(no login)'
+
+export interface Replayed {
+  readonly set: readonly string[]
+  readonly config: string | undefined
+  readonly compare: readonly string[]
+  readonly requests: number
+  readonly milliseconds: number
+  /** Times of the first and the last request, milliseconds since 1970. */
+  readonly from: number
+  readonly to: number
+  /** Lines that were skipped. */
+  readonly damaged: number
+  /** Requests that the two configurations answer differently. */
+  readonly differing: number
+  /** One for each configuration. */
+  readonly refusals: readonly Refusals[]
+  readonly idle: readonly Idle[]
+}
+
+export function replayText(replayed: Replayed): string {
+  const { requests, refusals, set, config } = replayed
+  const [first, second] = refusals
+  if (requests === 0 || !first) {
+    return 'No requests: nobody who had logged in has sent a message in it.\n'
+  }
+  const tried =
+    config !== undefined
+      ? `Configuration: ${config}`
+      : set.length > 0
+        ? `With ${set.join(' ')}`
+        : 'With the settings in use'
+  return [
+    ...lines(headText(replayed)),
+    ...lines(second ? `${tried}, and compared with ${replayed.compare.join(' ')}:` : `${tried}:`),
+    '',
+    second ? comparedText(first, second, replayed.differing) : refusedText(first),
+    ...idleLines(replayed.idle),
+  ].join('\n')
+}
+
+function headText({ requests, from, to, milliseconds, damaged }: Replayed): string {
+  const took = timeText(milliseconds / 1000)
+  const left = damaged === 0 ? '' : ` ${counted(damaged, 'damaged line')} skipped.`
+  const period = `from ${momentText(from)} to ${momentText(to)}`
+  return `${counted(requests, 'request')} ${period}, replayed in ${took}.${left}`
+}
+
+function refusedText(refusals: Refusals): string {
+  const { accounts, requests, recipients } = refusals
+  if (requests === 0) return 'Nothing would have been refused.\n'
+  const sum = `${counted(requests, 'request')} of ${counted(accounts.length, 'account')}`
+  const rows = accounts
+    .slice(0, MOST_LISTED)
+    .map(one => [
+      nameOf(one),
+      grouped(one.requests),
+      grouped(one.recipients),
+      momentText(one.first),
+      pluginsOf(one),
+    ])
+  const head = ['ACCOUNT', 'REQUESTS', 'RECIPIENTS', 'SINCE', 'BY']
+  return (
+    `Would have been refused: ${sum}, ${counted(recipients, 'recipient')}.\n\n` +
+    columns([head, ...rows], [1, 2]) +
+    restText(accounts.length)
+  )
+}
+
+function comparedText(first: Refusals, second: Refusals, differing: number): string {
+  const sums = columns(
+    [
+      ['REFUSED', 'NOW', 'COMPARED'],
+      ['requests', grouped(first.requests), grouped(second.requests)],
+      ['recipients', grouped(first.recipients), grouped(second.recipients)],
+      ['accounts', grouped(first.accounts.length), grouped(second.accounts.length)],
+    ],
+    [1, 2],
+  )
+  if (differing === 0) return `${sums}\nAll requests are answered alike.\n`
+  const names = new Set([...first.accounts, ...second.accounts].map(({ account }) => account))
+  const rows = [...names]
+    .map(account => ({ account, now: first.of(account), other: second.of(account) }))
+    .filter(({ now, other }) => now?.requests !== other?.requests)
+    .toSorted((a, b) => changeOf(b) - changeOf(a))
+  const listed = rows
+    .slice(0, MOST_LISTED)
+    .map(({ account, now, other }) => [
+      nameOf({ account }),
+      refusedOf(now),
+      refusedOf(other),
+      momentText(Math.min(now?.first ?? Infinity, other?.first ?? Infinity)),
+      other ? pluginsOf(other) : '',
+    ])
+  const head = ['ACCOUNT', 'NOW', 'COMPARED', 'SINCE', 'BY']
+  return (
+    `${sums}\n${counted(differing, 'request')} would be answered differently. ` +
+    'Recipients refused, by account:\n\n' +
+    columns([head, ...listed], [1, 2]) +
+    restText(rows.length)
+  )
+}
+
+type Compared = Readonly<Record<'now' | 'other', AccountRefusals | undefined>>
+
+function changeOf({ now, other }: Compared): number {
+  return Math.abs((other?.recipients ?? 0) - (now?.recipients ?? 0))
+}
+
+function refusedOf(one: AccountRefusals | undefined): string {
+  return grouped(one?.recipients ?? 0)
+}
+
+function restText(accounts: number): string {
+  const rest = accounts - MOST_LISTED
+  return rest > 0 ? `  and ${counted(rest, 'more account')}\n` : ''
+}
+
+function nameOf({ account }: Pick<AccountRefusals, 'account'>): string {
+  return account === '' ? NO_LOGIN : shortName(account, LONGEST_ACCOUNT)
+}
+
+/** The one that refused most first. */
+function pluginsOf({ by }: AccountRefusals): string {
+  const names = [...by].toSorted((a, b) => b[1] - a[1]).map(([name]) => name)
+  return shortName(names.join(','), LONGEST_PLUGIN)
+}
+
+function idleLines(idle: readonly Idle[]): string[] {
+  const seen = new Map(idle.map(one => [`${one.plugin} ${one.kind}`, one]))
+  return [...seen.values()].flatMap(({ plugin, kind, why, times }) =>
+    lines(`Plugin ${plugin} ${kind} ${counted(times, 'time')}: ${why}`),
+  )
+}
+
+function lines(text: string): string[] {
+  return wrap(shortName(text, 1000), COLUMNS)
+}

@@ -1,0 +1,123 @@
+/**
+ * Postfix's log as requests: for each message of a client that has logged in, the request that Postfix
+ * sends at its end.
+ *
+ * smtpd tells of a message who sends it (`client=`), the queue manager, once it is accepted, how large it is
+ * and how many recipients it has (`nrcpt=`); that is its time. What was refused is not there. `nrcpt`
+ * is counted after aliases and what is added (always_bcc), so it may be more than Postfix would have told.
+ *
+ * Most lines matter to nobody, and are told apart by their bytes.
+ */
+
+import type { ParseLine } from '../maillog/parser.ts'
+import type { ClientRecord, MailRecord, QueuedRecord } from '../maillog/record.ts'
+import type { LineBlock } from './byte-lines.ts'
+import { countLines } from './byte-lines.ts'
+import { type Recorded, RecordedAttributes } from './record.ts'
+
+/** Messages that are still coming in; of those beyond, the oldest are dropped: they were never accepted. */
+const MOST_PENDING = 100_000
+
+const LINE_FEED = 0x0a
+const SPACE = 0x20
+const QUOTE = 0x22
+const LOGIN = Buffer.from(', sasl_username=')
+const CLIENT = Buffer.from(': client=')
+const QUEUED = Buffer.from(', nrcpt=')
+const FROM = Buffer.from(': from=<')
+
+const UNREADABLE = 'expected time, host and program of a line of Postfix'
+
+export class MailLogReader {
+  readonly #parse: ParseLine
+  readonly #damaged: (line: number, why: string) => void
+  /** By queue id. */
+  readonly #pending = new Map<string, ClientRecord>()
+
+  constructor(parse: ParseLine, damaged: (line: number, why: string) => void) {
+    this.#parse = parse
+    this.#damaged = damaged
+  }
+
+  /** The messages that were accepted in these lines. */
+  read({ bytes, firstLine }: LineBlock): Recorded[] {
+    const records: Recorded[] = []
+    let login = bytes.indexOf(LOGIN)
+    let queued = bytes.indexOf(QUEUED)
+    while (login >= 0 || queued >= 0) {
+      const isLogin = login >= 0 && (queued < 0 || login < queued)
+      const mark = isLogin ? login : queued
+      const from = bytes.lastIndexOf(LINE_FEED, mark) + 1
+      const end = bytes.indexOf(LINE_FEED, mark)
+      const line = bytes.subarray(from, end < 0 ? bytes.length : end)
+      const isRead = isLogin ? this.#noteClient(line) : this.#takeQueued(line, records)
+      if (!isRead) this.#damaged(firstLine + countLines(bytes.subarray(0, from)) - 1, UNREADABLE)
+      if (end < 0) break
+      if (login >= 0 && login < end) login = bytes.indexOf(LOGIN, end)
+      if (queued >= 0 && queued < end) queued = bytes.indexOf(QUEUED, end)
+    }
+    return records
+  }
+
+  /** False if the line is damaged. */
+  #noteClient(line: Buffer): boolean {
+    // An attempt to log in that failed has the mark as well.
+    if (!line.includes(CLIENT)) return true
+    const record = this.#parse(line.toString())
+    if (record?.kind !== 'client' || record.queueId === '') return record !== undefined
+    this.#pending.delete(record.queueId)
+    this.#pending.set(record.queueId, record)
+    if (this.#pending.size > MOST_PENDING) {
+      const [oldest] = this.#pending.keys()
+      if (oldest !== undefined) this.#pending.delete(oldest)
+    }
+    return true
+  }
+
+  /** False if the line is damaged. */
+  #takeQueued(line: Buffer, records: Recorded[]): boolean {
+    // The sender may look like anything, but what is in front of it is Postfix's.
+    const idEnd = line.indexOf(FROM)
+    if (idEnd < 0) return true
+    let idFrom = idEnd
+    while (idFrom > 0 && line[idFrom - 1] !== SPACE && line[idFrom - 1] !== QUOTE) idFrom--
+    const id = line.toString('latin1', idFrom, idEnd)
+    const client = this.#pending.get(id)
+    if (!client) return true
+    const record: MailRecord | undefined = this.#parse(line.toString())
+    if (record?.kind !== 'queued' || record.host !== client.host) return record !== undefined
+    this.#pending.delete(id)
+    records.push(requestOf(client, record))
+    return true
+  }
+}
+
+/** As Postfix sends it at END-OF-MESSAGE. What the log does not tell is empty. */
+function requestOf(client: ClientRecord, queued: QueuedRecord): Recorded {
+  const { queueId, clientName, clientAddress, saslMethod, saslUsername, pid } = client
+  const { at, from, bytes, recipients } = queued
+  return {
+    t: Math.round(at),
+    conn: String(pid ?? ''),
+    bytes: client.text.length + queued.text.length,
+    attributes: new RecordedAttributes({
+      request: 'smtpd_access_policy',
+      protocol_state: 'END-OF-MESSAGE',
+      protocol_name: 'ESMTP',
+      helo_name: '',
+      queue_id: queueId,
+      sender: from,
+      recipient: '',
+      recipient_count: String(recipients),
+      client_address: clientAddress,
+      client_name: clientName,
+      reverse_client_name: clientName,
+      // Short queue ids are used again.
+      instance: `${queueId}.${Math.floor(at / 1000)}`,
+      sasl_method: saslMethod,
+      sasl_username: saslUsername,
+      sasl_sender: '',
+      size: String(bytes),
+    }),
+  }
+}
