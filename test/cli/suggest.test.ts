@@ -229,7 +229,7 @@ t.test('without anything to go by', async t => {
   t.match(await run(t, { daemon: empty }), { status: 0, out: /^Nothing to go by/ })
   const off = await daemonWith(t, undefined)
   await t.rejects(run(t, { daemon: off }), {
-    message: /no history is kept .*name a log of Postfix/,
+    message: /no history is kept; .*name a log of Postfix/,
   })
   const none = daemonClient(pathsBelow(folderOf(t)).control)
   await t.rejects(run(t, { daemon: none }), {

@@ -10,6 +10,7 @@ import { OpenHistory } from '../../daemon/history/history.ts'
 import { Hearing } from '../../daemon/policy/hearing.ts'
 import { LedgerEvents } from '../../daemon/policy/ledger-event.ts'
 import { PolicyRequest } from '../../daemon/policy/request.ts'
+import { withCode } from '../../daemon/policy/verdict.ts'
 import { VerdictRecord } from '../../daemon/policy/verdict-record.ts'
 import { type Clock, systemClock } from '../../daemon/system/clock.ts'
 
@@ -63,7 +64,9 @@ export function verdict(clock: Clock, mail: Mail): VerdictRecord {
   const action = 'action' in mail ? mail.action : 'dunno'
   const decided = action === undefined ? undefined : { action, by: mail.by ?? '' }
   const names = { client: [], decision: [] }
-  return new VerdictRecord(clock, hearing, decided, action, 'decided', names, mail.code ?? '')
+  const { code = '' } = mail
+  const sent = action === undefined || code === '' ? action : withCode(action, code)
+  return new VerdictRecord(clock, hearing, decided, sent, 'decided', names, code)
 }
 
 export const folder = (t: Test): string => {

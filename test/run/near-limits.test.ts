@@ -36,7 +36,7 @@ t.test('whoever fills it with accounts fills no memory', async t => {
   for (let i = 0; i < 1500; i++) {
     const record = {
       facts: { near: 'day', used: 8, limit: 10 },
-      request: { account: () => `user${i}` },
+      account: `user${i}`,
       at: NOON,
     }
     near.note(record as unknown as VerdictRecord) // what it reads of a record
