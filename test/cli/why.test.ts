@@ -1,5 +1,6 @@
 /** `mtpolicyctl why`: a refusal of the daemon at work, as it is shown and as programs read it. */
 
+import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Refusal } from '../../daemon/policy/ports/history.ts'
 import { type HistoryDaemon, historyDaemon } from '../support/history-daemon.ts'
@@ -35,6 +36,12 @@ async function refused(
   await daemon.explained(code)
   t.match(daemon.history.kept.at(-1), { code })
   return code
+}
+
+/** Where this line is in its configuration. */
+function placeOf({ paths }: HistoryDaemon, text: string): string {
+  const lines = readFileSync(paths.config, 'utf8').split('\n')
+  return `${paths.config}:${lines.indexOf(text) + 1}`
 }
 
 const linesTooLong = (text: string): string[] =>
@@ -287,7 +294,7 @@ t.test('in a file of one’s own, a rule stands in a line of it', async t => {
   })
   const code = await refused(t, daemon)
   const shown = JSON.parse((await daemon.ctl('why', code, '--json')).stdout)
-  const place = `${daemon.paths.config}:6`
+  const place = placeOf(daemon, '<Plugin most>')
   t.match(shown, { rule: 'most (SendingLimit)', place, steps: [{ place }] })
   t.strictSame(
     shown.remedies.map(({ command }: { command: string }) => command),
@@ -303,12 +310,13 @@ t.test('any other plugin is changed where it is written', async t => {
   })
   const code = await refused(t, daemon)
   const shown = JSON.parse((await daemon.ctl('why', code, '--json')).stdout)
+  const place = placeOf(daemon, '<Plugin all>')
   t.match(shown, {
     rule: 'all (Action)',
-    place: `${daemon.paths.config}:6`,
+    place,
     remedies: [
       {
-        text: `Change <Plugin all> at ${daemon.paths.config}:6, then put it in force:`,
+        text: `Change <Plugin all> at ${place}, then put it in force:`,
         command: 'mtpolicyctl reload',
       },
     ],

@@ -142,6 +142,7 @@ t.test('whatever action a plugin answers at RCPT', { skip, timeout: 120_000 }, a
     t.match(JSON.parse(found.stdout), { action, attributes: { recipient } })
   }
   t.equal((await send(['welcome@example.net'])).code, 250)
+  await rig.logged(/to=<welcome@example\.net>.*status=sent/)
   t.equal(rig.queueIds().length, 1)
 })
 
