@@ -84,7 +84,9 @@ export class Sights {
 
   /** The last one first. */
   of(kind: Kind): Sight[] {
+    // Of the same second: the one that came later first.
     return [...this.#all.values()]
+      .reverse()
       .filter(one => one.kind === kind)
       .toSorted((one, other) => other.last - one.last)
   }

@@ -94,6 +94,7 @@ class HistoryThread {
       const why = `the history was damaged (${this.#problem}), and is kept as ${aside}`
       this.#lost = { from: this.#now, to: this.#now, missing: 0, why }
       this.#notBefore = Number.NEGATIVE_INFINITY
+      this.#problem = undefined
     } catch (second) {
       this.#problem = describeError(second)
     }

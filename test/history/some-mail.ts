@@ -74,7 +74,11 @@ export const folder = (t: Test): string => {
 /** In a folder of its own, or in one where another was. */
 export function openHistory(
   t: Test,
-  { path = join(folder(t), 'history.sqlite'), clock = systemClock, days = 90 } = {},
+  {
+    path = join(folder(t), 'history.sqlite'),
+    clock = systemClock,
+    days = 90,
+  }: { readonly path?: string; readonly clock?: Clock; readonly days?: number } = {},
 ): OpenHistory & { readonly path: string } {
   const history = new OpenHistory({ path, clock, days, failed: () => undefined })
   t.teardown(() => history.close())
@@ -82,6 +86,6 @@ export function openHistory(
 }
 
 /** Until it is true. */
-export async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await sleep(10)
+export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await sleep(10)
 }
