@@ -77,6 +77,8 @@ const UN_GERMAN: ReadonlyArray<readonly [pattern: RegExp, better: string]> = [
 
 /** Phrases in which one of the patterns is plain English. */
 const ALLOWED: readonly RegExp[] = [
+  // The command.
+  /\bmtpolicyctl forget\b/,
   // The table in daemon/README.md.
   /the verdict of before, nothing counted/,
   // As RFC 1035 calls it.

@@ -13,7 +13,7 @@ export interface Paths {
   readonly plugins: string
   readonly state: string
   readonly ledger: string
-  /** Of the verdicts that were given; its spool is beside it. */
+  /** The verdicts that were given; the spool of this file is beside it. */
   readonly history: string
   readonly measures: string
   readonly run: string

@@ -36,7 +36,7 @@ function readSpan(text: string): number | undefined {
   return span > 0 ? span : undefined
 }
 
-/** A date that the calendar has. Without a time: so many days after its midnight. */
+/** A date that the calendar has. Without a time: that many days after its midnight. */
 function readDate(text: string, daysAfter: number): number | undefined {
   const match = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d))?$/.exec(text)
   if (!match) return undefined

@@ -3,7 +3,7 @@
  * found at once. A portion of the spool is written to the file once a minute, or when it is large; until then it
  * is in memory, and after a kill it is read again from the spool, whose place is part of the transaction.
  *
- * Whoever reads sees the file as the last portion has left it (`reader`), and `portions`, which are not in it.
+ * A reader sees the file as the last portion has left it (`reader`), and `portions`, which are not in it.
  */
 
 import { setImmediate } from 'node:timers/promises'
@@ -39,7 +39,7 @@ export class Archive {
   readonly accounts: Accounts
   readonly heads = new Heads()
   readonly #instances: Instances
-  /** Of the last day; and others that somebody is waiting for. */
+  /** Sums of the last day; and others that a reader waits for. */
   readonly recents = new Set<Recent>()
   readonly #fold: Fold
   /** Written, or to be written, next. */
@@ -48,6 +48,8 @@ export class Archive {
   /** What is done with the file, one after the other. */
   #last: Promise<unknown> = Promise.resolve()
   #reading: Promise<void> | undefined
+  /** Why the file is of no use any more. */
+  #failure: unknown
   #isClosed = false
   /** Why the last portion could not be written. */
   problem: string | undefined
@@ -92,6 +94,7 @@ export class Archive {
 
   /** Reads the spool up to that place, or to its end; not further than can be held in memory. */
   async catchUp(to?: SpoolPlace): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
     while (!this.#isClosed && (to === undefined || isBefore(this.#current.end, to))) {
       const before = this.#current.end
       this.#reading ??= this.#read().finally(() => {
@@ -104,8 +107,15 @@ export class Archive {
   }
 
   async #read(): Promise<void> {
-    if (this.#isFull && !(await this.write())) return
+    if (this.#isFull && this.#full && !(await this.write())) return
     if (this.#isClosed) return
+    if (this.#isFull) {
+      // Reading continues meanwhile.
+      this.#beginNext()
+      this.write().catch(error => {
+        this.#failure = error
+      })
+    }
     const portion = this.#current
     const found = nextFrames(this.path, portion.end)
     if (!found) return
@@ -148,16 +158,9 @@ export class Archive {
 
   async #write(): Promise<boolean> {
     if (this.#isClosed) return false
-    const { end } = this.#current
-    const isNew = isBefore(this.taken, end) || this.#current.gaps.length > 0
+    const isNew = isBefore(this.taken, this.#current.end) || this.#current.gaps.length > 0
     if (!this.#full && !isNew) return true
-    if (!this.#full) {
-      this.#full = this.#current
-      this.#noteStrangers(this.#full)
-      this.#full.instances = keptInstances(this.#full, this.#instances)
-      this.#current = new Portion(this.#full.number + 1, end)
-    }
-    const portion = this.#full
+    const portion = this.#full ?? this.#beginNext()
     try {
       await this.inSteps(this.#fold.steps(portion, this.accounts, this.heads))
     } catch (error) {
@@ -169,8 +172,17 @@ export class Archive {
     this.#full = undefined
     this.taken = portion.end
     this.problem = undefined
-    // What came meanwhile may be a portion of its own already.
     return true
+  }
+
+  /** The portion that is to be written now: nothing is added to it any more. */
+  #beginNext(): Portion {
+    const portion = this.#current
+    this.#noteStrangers(portion)
+    portion.instances = keptInstances(portion, this.#instances)
+    this.#full = portion
+    this.#current = new Portion(portion.number + 1, portion.end)
+    return portion
   }
 
   #noteStrangers({ strangers, gaps }: Portion): void {

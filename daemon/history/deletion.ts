@@ -1,6 +1,6 @@
 /**
  * What is deleted: of an account everything, if an administrator wants it, and of all what has become old or is
- * too much. In small transactions; what is deleted is overwritten, and nothing of it stays in the log.
+ * too much. In small transactions; what is deleted is overwritten, also in the write-ahead log.
  */
 
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
@@ -145,7 +145,7 @@ async function deleteMessages({ db, heads }: Archive, number: number): Promise<n
   return found
 }
 
-/** What is older than so many days, and what is too much. */
+/** What is older than this many days, and what is too much. */
 export function deleteOld(archive: Archive, now: number, days: number): Promise<void> {
   return archive.exclusively(() => archive.inSteps(oldSteps(archive, now - days * DAY)))
 }

@@ -26,7 +26,7 @@ import {
 import { AT, BYTES, RECIPIENTS } from './spool-format.ts'
 import { Pages } from './store.ts'
 
-const GREATEST_RECIPIENTS = 0xffff_ffff
+const UINT32 = 0xffff_ffff
 /** Items of a step. */
 const STEP_ITEMS = 2000
 
@@ -274,7 +274,7 @@ export function copyMessage(portion: Portion, item: number, writer: PageWriter):
   writer.number(end - message)
   const at = writer.copy(bytes, message, end)
   if (portion.messages[item] !== 1) return
-  const recipients = Math.min(portion.recipients[item] ?? 0, GREATEST_RECIPIENTS)
+  const recipients = Math.min(portion.recipients[item] ?? 0, UINT32)
   writer.bytes.writeUInt32LE(recipients, at + RECIPIENTS)
   writer.bytes.writeDoubleLE(portion.bytes[item] ?? 0, at + BYTES)
 }

@@ -31,7 +31,7 @@ const LONGEST_SHORT_TEXT = 255
 const LONGEST_TEXT = 4096
 /** Bytes of a refusal or its steps: attributes and steps beyond that are left out. */
 const LARGEST_RECORD = 64 * 1024
-const GREATEST_COUNT = 0xffff_ffff
+const UINT32 = 0xffff_ffff
 /** Characters; a function outside of V8 is called for longer ones. */
 const SHORT = 100
 
@@ -186,7 +186,7 @@ export class FrameWriter {
   }
 
   #count(value: number): void {
-    this.#view.setUint32(this.#end, Math.min(value, GREATEST_COUNT), true)
+    this.#view.setUint32(this.#end, Math.min(value, UINT32), true)
     this.#end += 4
   }
 

@@ -1,6 +1,6 @@
 /**
  * The history of a running daemon: verdicts go into the spool, from which a thread of its own takes them; the
- * thread answers what is asked. All that is kept of a million accounts takes some 250 MB of memory there.
+ * thread also answers queries. All that is kept of a million accounts takes some 250 MB of memory there.
  */
 
 import { accountName } from '../policy/account.ts'
@@ -28,7 +28,7 @@ const LOOK_MILLISECONDS = 1000
 const DAY = 86_400_000
 
 export interface HistoryOptions {
-  /** Of the SQLite file; the spool is beside it. */
+  /** The SQLite file; the spool is beside it. */
   readonly path: string
   readonly clock: Clock
   readonly days: number

@@ -1,5 +1,5 @@
 /**
- * The messages of the last portions as they are counted, kept in the file: one that is asked about again after a
+ * The messages of the last portions as they are counted, kept in the file: one that Postfix asks about again after a
  * restart is not counted again. For each its key, what was counted (floats), account, hour (32 bits) and stage (a
  * byte); stage 255: it was taken back.
  */
@@ -9,7 +9,7 @@ import type { Instances } from './instances.ts'
 import type { Portion } from './portion.ts'
 import { remember } from './taking.ts'
 
-/** Of a portion, the newest ones: Postfix asks again within seconds, or not at all. */
+/** The newest ones of a portion: Postfix asks again within seconds, or not at all. */
 const MOST_KEPT = 50_000
 /** Portions that they are kept of. */
 const PORTIONS = 3

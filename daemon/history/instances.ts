@@ -22,7 +22,7 @@ export class Instances {
   readonly hours = new Uint32Array(MOST_INSTANCES)
   readonly recipients = new Float64Array(MOST_INSTANCES)
   readonly bytes = new Float64Array(MOST_INSTANCES)
-  /** Of STAGES. */
+  /** Indexes of STAGES. */
   readonly stages = new Uint8Array(MOST_INSTANCES)
   /** Which portion the message is in, and where: it can be changed there until it is written. */
   readonly portions = new Uint32Array(MOST_INSTANCES)

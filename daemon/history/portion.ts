@@ -20,7 +20,7 @@ export interface NewRefusal {
   readonly instance: string
   /** The whole record. */
   readonly record: Buffer
-  /** Of the record EXPLAINED. */
+  /** The record EXPLAINED. */
   steps: Buffer | undefined
 }
 
@@ -39,7 +39,7 @@ export class Portion {
   refused = new Uint8Array(1024)
   recipients = new Float64Array(1024)
   bytes = new Float64Array(1024)
-  /** Of the message in the readings, or NOWHERE. */
+  /** Where the message is in the readings, or NOWHERE. */
   places = new Float64Array(1024)
   /** Where the name of the client is. */
   names = new Float64Array(1024)
@@ -49,7 +49,7 @@ export class Portion {
   readonly gaps: Gap[] = []
   /** Keys of the messages that were counted or changed, the last one last. */
   readonly touched: number[] = []
-  /** Of `instances-kept.ts`; when the portion is written. */
+  /** The page of `instances-kept.ts`, once the portion is to be written. */
   instances: Buffer = EMPTY
   readonly newAccounts: number[] = []
   /** Verdicts of accounts that were too many. */

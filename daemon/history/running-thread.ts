@@ -1,6 +1,6 @@
 /**
- * The daemon's side of the history's thread: starts it, and again when it has ended by itself; passes questions
- * on to it. Nothing here is on the path of a request.
+ * The daemon's side of the history's thread: starts it, and again when it has ended by itself; passes queries
+ * to it. Nothing here is on the path of a request.
  */
 
 import { existsSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import type { Gap } from '../policy/ports/history.ts'
 import type { Cancel, Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
-import type { Answers, QuestionName, Questions } from './questions.ts'
+import type { Answers, QuestionName, Questions } from './queries.ts'
 import type { SpoolPlace } from './spool-files.ts'
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts'
 
@@ -17,9 +17,9 @@ import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts'
 const SHORTEST_REST_MILLISECONDS = 1000
 const LONGEST_REST_MILLISECONDS = 60_000
 const CLOSING_MILLISECONDS = 5000
-/** Questions that wait for their answers. */
+/** Queries that wait for their answers. */
 const MOST_WAITING = 1000
-/** Of JavaScript's own; tables and portions are outside of it. */
+/** JavaScript's own memory; tables and portions are outside of it. */
 const MOST_HEAP_MEGABYTES = 512
 
 /** Beside the bundle, or the source. */
@@ -67,7 +67,7 @@ export class RunningThread {
         return
       }
       const id = ++this.#lastId
-      // The thread answers each question by its name (questions.ts).
+      // The thread answers each query by its name.
       this.#waiting.set(id, { resolve: value => resolve(value as Answers[Name]), reject })
       this.#worker.ref()
       this.#send({ kind: 'ask', id, name, question, place })

@@ -21,7 +21,7 @@ export const weekKey = (week: number, account: number): number =>
 export type Kind = 'country' | 'network' | 'client'
 
 const KINDS: readonly Kind[] = ['country', 'network', 'client']
-/** Of each kind, per account and week; the one that was seen the longest time ago is left out. */
+/** How many of each kind, per account and week; the one that was seen the longest time ago is left out. */
 const MOST_COUNTRIES = 30
 const MOST_NETWORKS = 50
 const MOST_CLIENTS = 20
@@ -77,6 +77,7 @@ export class Sights {
 
   /** Leaves out what is above MOST. */
   keepMost(): void {
+    if (this.#all.size <= MOST_CLIENTS) return
     for (const kind of KINDS) {
       for (const one of this.of(kind).slice(MOST[kind])) this.#all.delete(`${kind}${one.name}`)
     }
@@ -84,7 +85,7 @@ export class Sights {
 
   /** The last one first. */
   of(kind: Kind): Sight[] {
-    // Of the same second: the one that came later first.
+    // Within one second the one that came later is first.
     return [...this.#all.values()]
       .reverse()
       .filter(one => one.kind === kind)
@@ -92,7 +93,7 @@ export class Sights {
   }
 }
 
-/** `192.0.2.0/24`, or /64 of IPv6; empty: it is no address. */
+/** `192.0.2.0/24`, or /64 of IPv6; empty: it is not an address. */
 function networkOf(client: string): string {
   const groups = addressGroups(client)
   return groups

@@ -1,6 +1,6 @@
 /**
- * The history as the daemon has it, whether it is switched on or not. Where it is off nothing of it runs: no
- * thread, no file.
+ * The history as the daemon has it, whether it is switched on or not. Where it is off there is neither a
+ * thread nor a file.
  */
 
 import type { History, HistoryStatus } from '../policy/ports/history.ts'

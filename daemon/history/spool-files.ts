@@ -39,7 +39,7 @@ export interface SpoolFile {
 export const isBefore = (one: SpoolPlace, other: SpoolPlace): boolean =>
   one.file < other.file || (one.file === other.file && one.offset < other.offset)
 
-/** Of the history in `path`. */
+/** The name of a file of the spool of the history in `path`. */
 export function spoolPath(path: string, number: number): string {
   return `${path.replace(/\.sqlite$/, '')}.spool-${number}`
 }
@@ -105,7 +105,7 @@ export function endOfFrame(bytes: Buffer, at: number): number | undefined {
   return isWhole ? end : undefined
 }
 
-/** Bytes of a file from a place on, at most so many. Throws the system's errors. */
+/** Bytes of a file from a place on, at most that many. Throws the system's errors. */
 export function readFrom(path: string, offset: number, most: number): Buffer {
   const fd = openSync(path, 'r')
   try {

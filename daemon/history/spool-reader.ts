@@ -12,7 +12,7 @@ export interface Frames {
   /** Where each frame begins and ends. */
   readonly frames: readonly { readonly start: number; readonly end: number }[]
   readonly end: SpoolPlace
-  /** Something that is no whole frame was skipped. */
+  /** Something other than a whole frame was skipped. */
   readonly isDamaged: boolean
 }
 

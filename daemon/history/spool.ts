@@ -89,7 +89,7 @@ export class Spool {
   /** What keeps it from being written. */
   problem: string | undefined
 
-  /** Of the history in `path`. Nothing is written before there is something to write. */
+  /** The spool of the history in `path`. Nothing is written before there is something to write. */
   constructor(path: string, clock: Pick<Clock, 'now' | 'elapsed'>) {
     this.#path = path
     this.#clock = clock

@@ -82,7 +82,7 @@ function takeRecord(
       portion.gaps.push(readMissed(bytes, record))
       break
     default:
-    // Of a newer version that was removed again.
+    // A newer version has written it.
   }
 }
 

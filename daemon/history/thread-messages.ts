@@ -1,7 +1,7 @@
 /** What the daemon and the history's thread tell each other. */
 
 import type { Gap } from '../policy/ports/history.ts'
-import type { QuestionName, Questions } from './questions.ts'
+import type { QuestionName, Questions } from './queries.ts'
 import type { SpoolPlace } from './spool-files.ts'
 
 /** What the thread is started with. */

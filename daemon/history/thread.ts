@@ -1,5 +1,5 @@
 /**
- * The history's thread: takes what the daemon leaves in the spool, and answers what it is asked. A file that is
+ * The history's thread: takes what the daemon leaves in the spool, and answers queries. A file that is
  * damaged is set aside and begun again; one that cannot be opened or written is tried again.
  */
 
@@ -10,7 +10,7 @@ import type { Gap } from '../policy/ports/history.ts'
 import { describeError } from '../system/errors.ts'
 import { Archive } from './archive.ts'
 import { deleteOld } from './deletion.ts'
-import { answers, keepRecent, type QuestionName, type Questions } from './questions.ts'
+import { answers, keepRecent, type QuestionName, type Questions } from './queries.ts'
 import { spoolFilesOf } from './spool-files.ts'
 import { isUnusable, setAside } from './store.ts'
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts'
@@ -22,7 +22,7 @@ const WRITE_MILLISECONDS = 60_000
 /** After a failure. */
 const AGAIN_MILLISECONDS = 5000
 /** The answers to requests come first: this thread gets what they leave over. */
-const NICE = 10
+const NICE = 5
 
 class HistoryThread {
   readonly #port: MessagePort
@@ -169,7 +169,7 @@ class HistoryThread {
   }
 }
 
-/** The table gives each name the answer to its own kind of question. */
+/** The table gives each name the answer to its own kind of query. */
 function answerOf<Name extends QuestionName>(
   archive: Archive,
   name: Name,
@@ -178,7 +178,7 @@ function answerOf<Name extends QuestionName>(
   return answers[name](archive, question)
 }
 
-/** Of this thread alone; where that is not possible, nothing is lost but time. */
+/** For this thread alone; where that is not possible, nothing is lost but time. */
 function giveWay(): void {
   try {
     const thread = readlinkSync('/proc/thread-self').split('/').at(-1)

@@ -7,7 +7,7 @@
 const SYMBOLS = 'ABCDEFGHJKMNPQRSTUVWXYZ23456789'
 const LENGTH = 6
 
-/** There are so many codes: 31^6. */
+/** There are this many codes: 31^6. */
 export const DECISION_CODES = SYMBOLS.length ** LENGTH
 
 /** Coprime to 31, so that each number has a code of its own; about 0.583 of all, so that neighbours are far apart. */

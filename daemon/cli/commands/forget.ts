@@ -1,4 +1,4 @@
-/** forget: deletes what is kept of an account in the history. */
+/** Deletes what the history has of an account. */
 
 import { oneLine } from '../../policy/verdict.ts'
 import { defineCommand } from '../command.ts'

@@ -2,7 +2,7 @@
  * What is kept of the verdicts: who sent how much, from where, and every refusal whole; `history/` does it.
  *
  * `note` and `explained` belong to the request's path: they never wait, throw or fail. Whatever goes wrong
- * behind them is a gap of the history, which its status tells. The questions are answered elsewhere, and
+ * behind them is a gap of the history, which its status tells. Queries are answered elsewhere, and
  * may take their time. All times are milliseconds since 1970.
  */
 
@@ -19,7 +19,7 @@ export interface SenderSums {
   readonly recipients: number
   /** Refusals and deferrals: one per request. */
   readonly refused: number
-  /** Of accepted messages whose size Postfix told. */
+  /** Bytes of accepted messages whose size Postfix told. */
   readonly bytes: number
   /** Countries it has connected from in that time, ISO 3166-1; the most used first. */
   readonly countries: readonly string[]
@@ -49,7 +49,7 @@ export interface SeenMessage {
   readonly action: string
   /** The plugin that decided; empty if none did. */
   readonly by: string
-  /** Of the decision, if it was a refusal; else empty. */
+  /** The code of the decision, if it was a refusal; else empty. */
   readonly code: string
 }
 
@@ -146,7 +146,7 @@ export interface Deleted {
   readonly account: string
   /** Hours in which it had sent something. */
   readonly hours: number
-  /** Of its last messages. */
+  /** How many of its last messages. */
   readonly messages: number
   readonly refusals: number
 }

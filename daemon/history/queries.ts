@@ -1,5 +1,5 @@
 /**
- * What can be asked of the history, as it goes to its thread, and the answers out of the archive: of the file and
+ * The queries that the history answers, as they go to its thread, and the answers out of the archive: of the file and
  * of what is not in it yet.
  */
 
@@ -27,11 +27,11 @@ import { readMessage, readRefusal } from './record-reader.ts'
 import { readSeenPage, readSights, SEEN_ACCOUNTS, Sights, WEEK, weekKey } from './seen-page.ts'
 import { hourOf } from './taking.ts'
 
-/** Of an answer; there are more in the file. */
+/** Refusals of an answer; there are more in the file. */
 const MOST_REFUSALS = 100
 const MOST_SENDERS = 1000
 const MOST_NAMES = 1000
-/** Of a portion of `hours`. */
+/** Pages of a portion of `hours`. */
 const HOURS_PAGES = 1
 
 export interface Questions {
@@ -100,7 +100,7 @@ async function top(
   })
 }
 
-/** Of the weeks since that time. */
+/** Where these accounts were seen since that time, to the week. */
 function sightsOf(
   archive: Archive,
   numbers: readonly number[],
