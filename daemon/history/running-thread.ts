@@ -13,6 +13,8 @@ import type { Answers, QuestionName, Questions } from './queries.ts'
 import type { SpoolPlace } from './spool-files.ts'
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts'
 
+/** At the daemon's start its first answers come first; a query does not wait for that. */
+const START_MILLISECONDS = 1000
 /** A thread that ends is started again after so long; each time after twice as long. */
 const SHORTEST_REST_MILLISECONDS = 1000
 const LONGEST_REST_MILLISECONDS = 60_000
@@ -32,6 +34,8 @@ interface Waiting {
 }
 
 export interface ThreadOptions extends ThreadStart {
+  /** Another one than the history's, in tests. */
+  readonly program?: string
   readonly clock: Pick<Clock, 'after'>
   /** Up to here the spool is no longer needed. */
   readonly taken: (place: SpoolPlace) => void
@@ -46,13 +50,14 @@ export class RunningThread {
   #lastId = 0
   #rest = SHORTEST_REST_MILLISECONDS
   #cancel: Cancel | undefined
+  #hasBegun = false
   #isClosed = false
   problem: string | undefined
   gaps: readonly Gap[] = []
 
   constructor(options: ThreadOptions) {
     this.#options = options
-    this.#begin()
+    this.#cancel = options.clock.after(START_MILLISECONDS, () => this.#begin())
   }
 
   /** `place`: what was noted before it is part of the answer. */
@@ -61,6 +66,7 @@ export class RunningThread {
     question: Questions[Name],
     place: SpoolPlace,
   ): Promise<Answers[Name]> {
+    if (!this.#hasBegun) this.#begin()
     return new Promise((resolve, reject) => {
       if (!this.#worker || this.#waiting.size >= MOST_WAITING) {
         reject(new Error(`the history cannot be read now (${this.problem ?? 'it is busy'})`))
@@ -97,9 +103,11 @@ export class RunningThread {
   }
 
   #begin(): void {
+    this.#cancel?.()
+    this.#hasBegun = true
     const start: ThreadStart = { path: this.#options.path }
     let why = 'it has ended'
-    const worker = new Worker(program, {
+    const worker = new Worker(this.#options.program ?? program, {
       workerData: start,
       execArgv: [],
       name: 'history',

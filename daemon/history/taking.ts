@@ -3,6 +3,7 @@
  * sums of the last day up to date.
  */
 
+import type { Gap } from '../policy/ports/history.ts'
 import type { Accounts } from './accounts.ts'
 import { dayOf, type Heads } from './heads.ts'
 import { HOUR } from './hour-page.ts'
@@ -32,6 +33,7 @@ import {
 } from './spool-format.ts'
 
 const AT_RECIPIENT = 1
+const SAME_GAP_MILLISECONDS = 60_000
 
 export interface Memory {
   readonly accounts: Accounts
@@ -79,11 +81,18 @@ function takeRecord(
       explain(portion, bytes.subarray(record, end))
       break
     case MISSED:
-      portion.gaps.push(readMissed(bytes, record))
+      takeGap(portion.gaps, readMissed(bytes, record))
       break
     default:
     // A newer version has written it.
   }
+}
+
+/** Where refusals were noted in between, it is still one gap. */
+function takeGap(gaps: Gap[], gap: Gap): void {
+  const last = gaps.at(-1)
+  if (last?.why !== gap.why || gap.from - last.to > SAME_GAP_MILLISECONDS) gaps.push(gap)
+  else gaps[gaps.length - 1] = { ...last, to: gap.to, missing: last.missing + gap.missing }
 }
 
 function takeVerdict(

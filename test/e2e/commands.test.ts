@@ -84,6 +84,7 @@ t.test('--json prints what the manual says, for every command that answers', asy
   await daemon.start()
   const operands: Readonly<Record<string, readonly string[]>> = {
     explain: ['--user', 'alice'],
+    forget: ['nobody'],
     get: ['mtpolicyd/port'],
     info: ['mtpolicyd/port'],
     search: ['mtpolicyd/port'],
