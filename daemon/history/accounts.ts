@@ -43,14 +43,17 @@ export class Accounts {
     return this.#find(this.#name.of(name))
   }
 
-  /** The number of the account with these bytes, which is added if there are not too many; else -1. */
-  numberOf(name: Uint8Array): { number: number; isNew: boolean } {
-    const prepared = this.#name.ofBytes(name)
-    const found = this.#find(prepared)
-    if (found >= 0 || this.#count >= MOST_ACCOUNTS) return { number: found, isNew: false }
+  /** The number of the account whose name is a part of these bytes, or -1. */
+  numberOf(bytes: Uint8Array, from: number, end: number): number {
+    return this.#find(this.#name.ofPart(bytes, from, end))
+  }
+
+  /** The number of an account that `numberOf` has not found just now; -1: there are too many. */
+  add(bytes: Uint8Array, from: number, end: number): number {
+    if (this.#count >= MOST_ACCOUNTS) return -1
     const number = this.#free.pop() ?? this.#end
-    this.#put(prepared, number)
-    return { number, isNew: true }
+    this.#put(this.#name.ofPart(bytes, from, end), number)
+    return number
   }
 
   /** As it was kept. Numbers come in ascending order, each once. */

@@ -124,7 +124,7 @@ export class Archive {
       accounts: this.accounts,
       heads: this.heads,
       instances: this.#instances,
-      recents: this.recents,
+      recents: [...this.recents],
     }
     let isDamaged = found.isDamaged
     for (const { start, end } of found.frames) {

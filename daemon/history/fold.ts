@@ -12,7 +12,7 @@ import { writeInstances } from './instances-kept.ts'
 import { MESSAGE_ACCOUNTS, MOST_MESSAGES, portionKey } from './message-page.ts'
 import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
-import { clientNameOf, endOfMessage, originOf } from './record-reader.ts'
+import { clientNameOf, clientOf, endOfMessage } from './record-reader.ts'
 import {
   readSeenPage,
   readSights,
@@ -258,7 +258,7 @@ export function addSight(portion: Portion, item: number, sights: Sights): void {
   const place = portion.places[item] ?? NOWHERE
   const bytes = portion.readingOf(place)
   const message = inReading(place)
-  const { country, client } = originOf(bytes, message)
+  const { country, client } = clientOf(bytes, message)
   const name = clientNameOf(bytes, inReading(portion.names[item] ?? 0))
   const isAccepted = portion.messages[item] === 1
   const at = bytes.readDoubleLE(message + AT)

@@ -17,6 +17,9 @@ import {
   TEXTS,
 } from './spool-format.ts'
 
+/** Which of a message's texts is the client's address. */
+const CLIENT = 2
+
 type Facts = Record<string, FactValue | undefined>
 
 /** The texts of a message, from the one that begins at `at` to the next. */
@@ -115,6 +118,14 @@ function textsOf(texts: Texts): Origin & { readonly by: string } {
 
 export function originOf(bytes: Buffer, message: number): Origin {
   return textsOf(new Texts(bytes, message + TEXTS))
+}
+
+/** What `Sights` need of a message. */
+export function clientOf(bytes: Buffer, message: number): { client: string; country: string } {
+  let at = message + TEXTS
+  for (let text = 0; text < CLIENT; text++) at += 1 + bytes.readUInt8(at)
+  const texts = new Texts(bytes, at)
+  return { client: texts.short(), country: texts.short() }
 }
 
 export function readMessage(bytes: Buffer, message: number): SeenMessage {

@@ -43,6 +43,8 @@ export interface Sight {
 /** What one account was seen with, each once. */
 export class Sights {
   readonly #all = new Map<string, Sight>()
+  /** The request before: often the next one comes from there as well. */
+  #before: { client: string; country: string; clientName: string; sights: Sight[] } | undefined
 
   get all(): Iterable<Sight> {
     return this.#all.values()
@@ -52,32 +54,46 @@ export class Sights {
     return this.#all.size === 0
   }
 
-  add(kind: Kind, name: string, first: number, last: number, messages: number): void {
-    if (name === '') return
+  /** Undefined: an empty name. */
+  add(kind: Kind, name: string, first: number, last: number, messages: number): Sight | undefined {
+    if (name === '') return undefined
     const key = `${kind}${name}`
     const known = this.#all.get(key)
     if (!known) {
-      this.#all.set(key, { kind, name, first, last, messages })
+      const sight = { kind, name, first, last, messages }
+      this.#all.set(key, sight)
       // Not at every one: each look takes the time of all.
       if (this.#all.size > 2 * (MOST_COUNTRIES + MOST_NETWORKS + MOST_CLIENTS)) this.keepMost()
-      return
+      return sight
     }
-    known.first = Math.min(known.first, first)
-    known.last = Math.max(known.last, last)
-    known.messages += messages
+    addTo(known, first, last, messages)
+    return known
   }
 
   /** One request: `client`: address, `clientName`: `unknown` is none. */
   addOne(at: number, country: string, client: string, clientName: string, messages: number): void {
     const time = Math.floor(at / 1000) * 1000
-    this.add('country', country, time, time, messages)
-    this.add('network', networkOf(client), time, time, messages)
-    if (clientName !== 'unknown') this.add('client', clientName, time, time, messages)
+    const before = this.#before
+    if (
+      before?.client === client &&
+      before.country === country &&
+      before.clientName === clientName
+    ) {
+      for (const one of before.sights) addTo(one, time, time, messages)
+      return
+    }
+    const sights = [
+      this.add('country', country, time, time, messages),
+      this.add('network', networkOf(client), time, time, messages),
+      this.add('client', clientName === 'unknown' ? '' : clientName, time, time, messages),
+    ].filter(one => one !== undefined)
+    this.#before = { client, country, clientName, sights }
   }
 
   /** Leaves out what is above MOST. */
   keepMost(): void {
     if (this.#all.size <= MOST_CLIENTS) return
+    this.#before = undefined
     for (const kind of KINDS) {
       for (const one of this.of(kind).slice(MOST[kind])) this.#all.delete(`${kind}${one.name}`)
     }
@@ -91,6 +107,12 @@ export class Sights {
       .filter(one => one.kind === kind)
       .toSorted((one, other) => other.last - one.last)
   }
+}
+
+function addTo(sight: Sight, first: number, last: number, messages: number): void {
+  sight.first = Math.min(sight.first, first)
+  sight.last = Math.max(sight.last, last)
+  sight.messages += messages
 }
 
 /** `192.0.2.0/24`, or /64 of IPv6; empty: it is not an address. */

@@ -40,7 +40,7 @@ export interface Memory {
   readonly heads: Heads
   readonly instances: Instances
   /** All that are to be kept up to date. */
-  readonly recents: Iterable<Recent>
+  readonly recents: readonly Recent[]
 }
 
 /** Hours since 1970; a clock that was never set is at 0. */
@@ -104,12 +104,15 @@ function takeVerdict(
   memory: Memory,
 ): void {
   const name = accountOf(bytes, record)
-  const { number: account, isNew } = memory.accounts.numberOf(bytes.subarray(name.from, name.end))
+  let account = memory.accounts.numberOf(bytes, name.from, name.end)
   if (account < 0) {
-    portion.strangers++
-    return
+    account = memory.accounts.add(bytes, name.from, name.end)
+    if (account < 0) {
+      portion.strangers++
+      return
+    }
+    portion.newAccounts.push(account)
   }
-  if (isNew) portion.newAccounts.push(account)
   const message = messageAt(bytes, name.end)
   const instance = instanceOf(bytes, message)
   const key = memory.instances.keyOf(bytes, instance.from, instance.end, account)

@@ -46,6 +46,17 @@ export class Name {
     return this
   }
 
+  /** Turns this object into the name that is a part of these bytes. */
+  ofPart(bytes: Uint8Array, from: number, end: number): this {
+    const length = end - from
+    if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(length)
+    for (let i = 0; i < length; i++) this.#bytes[i] = bytes[from + i] ?? 0
+    this.#length = length
+    this.#hash = hashOf(this.#bytes, 0, length, this.#seed)
+    this.#filling = ++fillings
+    return this
+  }
+
   /** The first `length` bytes are the name; the rest is left over from others. */
   get bytes(): Uint8Array {
     return this.#bytes
