@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Archive } from '../daemon/history/archive.ts'
-import { deleteOld } from '../daemon/history/deletion.ts'
+import { deleteOld, packOld } from '../daemon/history/deletion.ts'
 import { OpenHistory } from '../daemon/history/history.ts'
 import { Spool } from '../daemon/history/spool.ts'
 import { systemClock } from '../daemon/system/clock.ts'
@@ -79,6 +79,7 @@ async function disk(): Promise<void> {
     await read()
     await archive.write()
     await deleteOld(archive, clock.at, days)
+    await packOld(archive, clock.at)
     if (day % 10 === 9 || day === days - 1) sizes(day + 1)
   }
   async function read(): Promise<void> {

@@ -17,6 +17,7 @@ import {
   withSums,
 } from './hour-page.ts'
 import { groupIn, messagesIn, portionKey, withoutGroup } from './message-page.ts'
+import { packSteps, unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
 import { readSeenPage, SEEN_ACCOUNTS, seenPage, WEEK, weekKey } from './seen-page.ts'
 import { dropAside, Pages } from './store.ts'
@@ -119,7 +120,7 @@ async function deleteSeen({ db }: Archive, number: number): Promise<void> {
   const writer = new PageWriter()
   const first = number - (number % SEEN_ACCOUNTS)
   for (const key of keys) {
-    const entries = readSeenPage(pages.get(key) ?? Buffer.alloc(0), first)
+    const entries = readSeenPage(unpacked(pages.get(key) ?? Buffer.alloc(0)), first)
     if (entries.delete(number)) pages.put(key, seenPage(entries, first, writer))
     await setImmediate()
   }
@@ -148,6 +149,11 @@ async function deleteMessages({ db, heads }: Archive, number: number): Promise<n
 /** What is older than this many days, and what is too much. */
 export function deleteOld(archive: Archive, now: number, days: number): Promise<void> {
   return archive.exclusively(() => archive.inSteps(oldSteps(archive, now - days * DAY)))
+}
+
+/** What will hardly change any more takes less room from now on. */
+export function packOld(archive: Archive, now: number): Promise<void> {
+  return archive.exclusively(() => archive.inSteps(packSteps(archive.db, now)))
 }
 
 function* oldSteps(archive: Archive, before: number): Generator<void, void> {

@@ -10,6 +10,7 @@ import { dayOf, HEAD_ACCOUNTS, type Heads, headKey } from './heads.ts'
 import { firstOfHourPage, HOUR, hourKey, type Sums, withSums } from './hour-page.ts'
 import { writeInstances } from './instances-kept.ts'
 import { MESSAGE_ACCOUNTS, MOST_MESSAGES, portionKey } from './message-page.ts'
+import { unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
 import { clientNameOf, clientOf, endOfMessage } from './record-reader.ts'
@@ -120,7 +121,7 @@ export class Fold {
       yield* byPages(mine, keyOf, (key, items) => {
         const first = firstOf(portion.accounts[items[0] ?? 0] ?? 0, SEEN_ACCOUNTS)
         const before = this.#pages.seen.get(key)
-        const entries = before ? readSeenPage(before, first) : new Map<number, Buffer>()
+        const entries = before ? readSeenPage(unpacked(before), first) : new Map<number, Buffer>()
         for (const group of byAccount(portion, items)) {
           const account = portion.accounts[group[0] ?? 0] ?? 0
           const sights = new Sights()

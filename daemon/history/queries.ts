@@ -20,6 +20,7 @@ import { deleteAccount } from './deletion.ts'
 import { addSight, copyMessage } from './fold.ts'
 import { firstOfHourPage, HOUR, hourKey, hourOfKey, readHourPage } from './hour-page.ts'
 import { groupIn, MOST_MESSAGES, messagesIn, portionKey } from './message-page.ts'
+import { unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
 import { type NewRefusal, NOWHERE } from './portion.ts'
 import { largest, RECENT_HOURS, type Recent } from './recent.ts'
@@ -114,7 +115,7 @@ function sightsOf(
     for (const [number, sights] of found) {
       const page = select.get(weekKey(week, number))
       if (!page) continue
-      const entries = readSeenPage(page, number - (number % SEEN_ACCOUNTS)).get(number)
+      const entries = readSeenPage(unpacked(page), number - (number % SEEN_ACCOUNTS)).get(number)
       if (entries) readSights(entries, week * WEEK, sights)
     }
   }

@@ -9,7 +9,8 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Gap } from '../policy/ports/history.ts'
 import { describeError } from '../system/errors.ts'
 import { Archive } from './archive.ts'
-import { deleteOld } from './deletion.ts'
+import { deleteOld, packOld } from './deletion.ts'
+import { DAY } from './heads.ts'
 import { answers, keepRecent, type QuestionName, type Questions } from './queries.ts'
 import { spoolFilesOf } from './spool-files.ts'
 import { isUnusable, setAside } from './store.ts'
@@ -35,6 +36,8 @@ class HistoryThread {
   #notBefore = Number.NEGATIVE_INFINITY
   #now = Date.now()
   #told = ''
+  /** The day on which old pages were packed last. */
+  #packedOn = 0
   #isClosing = false
 
   constructor(port: MessagePort, start: ThreadStart) {
@@ -163,6 +166,9 @@ class HistoryThread {
     try {
       await keepRecent(archive, now)
       await deleteOld(archive, now, days)
+      const day = Math.floor(now / DAY)
+      if (day !== this.#packedOn) await packOld(archive, now)
+      this.#packedOn = day
     } catch (error) {
       this.#failed(error)
     }

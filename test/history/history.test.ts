@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import Database from 'better-sqlite3'
 import t from 'tap'
 import { systemClock as clock } from '../../daemon/system/clock.ts'
 import { BEGAN, madeClock } from './made-events.ts'
@@ -276,3 +277,36 @@ t.test('no code comes twice, whatever happens to the clock and the daemon', asyn
   }
   t.equal(new Set(codes).size, codes.length)
 })
+
+t.test(
+  'weeks that are over take less room, and are read, changed and deleted as before',
+  async t => {
+    const path = join(folder(t), 'history.sqlite')
+    const now = madeClock(clock)
+    const before = openHistory(t, { path, clock: now })
+    for (let number = 0; number < 100; number++) {
+      before.note(verdict(now, { user: `user${number}`, clientName: `pc${number}.example.org` }))
+    }
+    await before.hours(0, 0).next()
+    await before.close()
+    const then = now.at
+    now.at += 15 * 24 * HOUR
+    const history = openHistory(t, { path, clock: now })
+    await history.account('user5')
+    const db = new Database(path, { readonly: true })
+    t.teardown(() => db.close())
+    const isPacked = db.prepare("SELECT min(substr(page, 1, 2) = x'ffff') FROM seen").pluck()
+    await until(() => isPacked.get() === 1)
+    t.strictSame(
+      (await history.account('user5'))?.clients.map(one => one.name),
+      ['pc5.example.org'],
+    )
+    now.at = then
+    history.note(verdict(now, { user: 'user5', clientName: 'new.example.org' }))
+    await history.hours(0, 0).next()
+    t.equal((await history.account('user5'))?.clients.length, 2)
+    t.ok(await history.forget('user6'))
+    t.equal((await history.account('user5'))?.clients.length, 2)
+    t.equal((await history.account('user7'))?.clients.length, 1)
+  },
+)
