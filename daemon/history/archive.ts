@@ -17,7 +17,7 @@ import { firstOfHourPage, hourKey, hourOfKey, readHourPage } from './hour-page.t
 import { Instances } from './instances.ts'
 import { keptInstances, restoreInstances } from './instances-kept.ts'
 import { Portion } from './portion.ts'
-import { Recent } from './recent.ts'
+import { addPortion, Recent } from './recent.ts'
 import { isBefore, type SpoolPlace } from './spool-files.ts'
 import { nextFrames } from './spool-reader.ts'
 import { isUnusable, openToRead, openToWrite, UnusableHistory } from './store.ts'
@@ -286,19 +286,5 @@ export class Archive {
 
   #lastPortion(): number {
     return Number(this.reader.prepare('SELECT portion FROM place').pluck().get())
-  }
-}
-
-function addPortion(portion: Portion, sums: Recent): void {
-  const { accounts, hours, messages, recipients, refused, bytes } = portion
-  for (let item = 0; item < portion.count; item++) {
-    sums.add(
-      hours[item] ?? 0,
-      accounts[item] ?? 0,
-      messages[item] ?? 0,
-      recipients[item] ?? 0,
-      refused[item] ?? 0,
-      bytes[item] ?? 0,
-    )
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The history of a running daemon: verdicts go into the spool, from which a thread of its own takes them; the
- * thread also answers queries. All that is kept of a million accounts takes some 250 MB of memory there.
+ * thread also answers queries. A million accounts take some 200 MB of memory there.
  */
 
 import { accountName } from '../policy/account.ts'

@@ -5,6 +5,7 @@
 
 import { Cells } from '../memory/cells.ts'
 import type { Sums } from './hour-page.ts'
+import type { Portion } from './portion.ts'
 
 /** The hour that has begun, and 24 before. */
 export const RECENT_HOURS = 25
@@ -89,4 +90,19 @@ export function largest(end: number, most: number, sizeOf: (number: number) => n
   }
   keep()
   return found.map(one => one.number)
+}
+
+/** What a portion has of these hours. */
+export function addPortion(portion: Portion, sums: Recent): void {
+  const { accounts, hours, messages, recipients, refused, bytes } = portion
+  for (let item = 0; item < portion.count; item++) {
+    sums.add(
+      hours[item] ?? 0,
+      accounts[item] ?? 0,
+      messages[item] ?? 0,
+      recipients[item] ?? 0,
+      refused[item] ?? 0,
+      bytes[item] ?? 0,
+    )
+  }
 }

@@ -58,6 +58,15 @@ export function spoolFilesOf(path: string): SpoolFile[] {
   return files.toSorted((one, other) => one.number - other.number)
 }
 
+/** The same where a folder that cannot be read has none. */
+export function filesOrNone(path: string): readonly SpoolFile[] {
+  try {
+    return spoolFilesOf(path)
+  } catch {
+    return []
+  }
+}
+
 function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder)

@@ -27,14 +27,7 @@ import type { VerdictRecord } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { FrameWriter } from './frame-writer.ts'
-import {
-  headOf,
-  lastCodeIn,
-  type SpoolFile,
-  type SpoolPlace,
-  spoolFilesOf,
-  spoolPath,
-} from './spool-files.ts'
+import { filesOrNone, headOf, lastCodeIn, type SpoolPlace, spoolPath } from './spool-files.ts'
 import { FILE_HEAD, STAGES } from './spool-format.ts'
 
 /** Then the next file is begun. */
@@ -298,13 +291,5 @@ export class Spool {
   #leave(): void {
     if (this.#open) closeSync(this.#open.fd)
     this.#open = undefined
-  }
-}
-
-function filesOrNone(path: string): readonly SpoolFile[] {
-  try {
-    return spoolFilesOf(path)
-  } catch {
-    return []
   }
 }
