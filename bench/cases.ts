@@ -110,7 +110,7 @@ const withHistory: Case = {
   name: 'history',
   connections: 16,
   setups: [
-    { ...ours, name: 'without', settings: ['mtpolicyd/history/days=0'] },
+    { ...ours, name: 'without' },
     { ...ours, name: 'with', settings: ['mtpolicyd/history/days=90'] },
   ],
   rows: of => [

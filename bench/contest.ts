@@ -142,14 +142,22 @@ export async function startDaemon(options: DaemonOptions): Promise<Contestant> {
   return { name, process: child, port, rounds: [] }
 }
 
-/** The default policy with a limit that nobody reaches, as variables below `root`; its port. */
+/**
+ * The default policy with a limit that nobody reaches and, unless `settings` say otherwise, without a
+ * history, as variables below `root`; its port.
+ */
 export async function setDefaultPolicy(
   dist: string,
   root: string,
   settings: readonly string[] = [],
 ): Promise<number> {
   const port = await freePort()
-  const all = [`mtpolicyd/port=${port}`, 'mtpolicyd/threshold=1000000000', ...settings]
+  const all = [
+    `mtpolicyd/port=${port}`,
+    'mtpolicyd/threshold=1000000000',
+    'mtpolicyd/history/days=0',
+    ...settings,
+  ]
   execFileSync(join(dist, 'mtpolicyctl'), ['--root', root, 'set', ...all], { stdio: 'ignore' })
   return port
 }
