@@ -20,7 +20,7 @@ import { Portion } from './portion.ts'
 import { addPortion, Recent } from './recent.ts'
 import { isBefore, type SpoolPlace } from './spool-files.ts'
 import { nextFrames } from './spool-reader.ts'
-import { isUnusable, openToRead, openToWrite, UnusableHistory } from './store.ts'
+import { inodeOf, isUnusable, openToRead, openToWrite, UnusableHistory } from './store.ts'
 import { type Memory, takeFrame } from './taking.ts'
 
 /** Then a portion is written. */
@@ -55,11 +55,13 @@ export class Archive {
   problem: string | undefined
   /** Up to here the spool is in the file. */
   taken: SpoolPlace
+  readonly #inode: number
 
   /** Throws UnusableHistory, LookupError, or SQLite's errors. */
   constructor(path: string) {
     this.path = path
     this.#db = openToWrite(path)
+    this.#inode = inodeOf(path)
     try {
       this.reader = openToRead(path)
       const seed = this.#seed()
@@ -73,6 +75,11 @@ export class Archive {
       this.#db.close()
       throw error
     }
+  }
+
+  /** False: the file was deleted or replaced while in use. */
+  get isInPlace(): boolean {
+    return inodeOf(this.path) === this.#inode
   }
 
   /** Those that are not in the file, oldest first. */

@@ -3,7 +3,7 @@
  * file, from which the history's thread takes them. Nothing here waits, and nothing throws: what cannot be
  * kept is counted as a gap, which is written once there is room again.
  *
- * A kill -9 loses at most what was answered in the same turn.
+ * A kill -9 loses at most what was answered in the same turn; codes that were lost so are not given again.
  */
 
 import {
@@ -40,6 +40,8 @@ const MOST_UNREAD_REFUSALS_BYTES = 80 * 1024 * 1024
 const MOST_SERVICES = 1000
 /** A code's number is at least the time in this unit: the codes of 400 days, should the spool be lost. */
 const CODE_MILLISECONDS = 40
+/** At a start: more than a frame has room for, which is what a kill loses of the codes that were sent. */
+const CODES_LEFT_OUT = 10_000
 /** After a failure, before the next attempt. */
 const REST_MILLISECONDS = 1000
 
@@ -90,7 +92,7 @@ export class Spool {
     this.#files = files.map(({ path, number, bytes }) => ({ path, number, bytes }))
     this.#lastNumber = files.at(-1)?.number ?? 0
     const codes = files.slice(-2).map(file => lastCodeIn(file.path))
-    this.#lastCode = Math.max(0, ...codes)
+    this.#lastCode = codes.length === 0 ? 0 : Math.max(...codes) + CODES_LEFT_OUT
     this.#countUnread()
   }
 

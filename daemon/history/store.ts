@@ -5,7 +5,15 @@
  * `place` says how far the spool is in it, in how many portions, and has the seed of hash tables. What is deleted is overwritten with zeros (`secure_delete`).
  */
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { LookupError } from '../system/errors.ts'
 import { asLookupError, openSqlite, type SqliteDatabase } from '../system/sqlite.ts'
@@ -89,6 +97,9 @@ export function openToRead(path: string): SqliteDatabase {
   return db
 }
 
+/** 0: there is no such file. */
+export const inodeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.ino ?? 0
+
 function requireTables(db: SqliteDatabase, path: string): void {
   const tables = db.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'")
   const there = new Set(tables.pluck().all())
@@ -115,9 +126,14 @@ export function setAside(path: string, now: number): string {
   let aside = name
   for (let more = 2; existsSync(aside); more++) aside = `${name}-${more}`
   renameSync(path, aside)
-  for (const companion of ['-wal', '-shm']) rmSync(`${path}${companion}`, { force: true })
+  dropCompanions(path)
   dropAside(path, MOST_SET_ASIDE)
   return aside
+}
+
+/** The write-ahead log of a file that is gone would be applied to the next one. */
+export function dropCompanions(path: string): void {
+  for (const companion of ['-wal', '-shm']) rmSync(`${path}${companion}`, { force: true })
 }
 
 /** Deletes the damaged files that were set aside, except the newest ones. */

@@ -13,7 +13,7 @@ import { deleteOld, packOld } from './deletion.ts'
 import { DAY } from './heads.ts'
 import { answers, keepRecent, type QuestionName, type Questions } from './queries.ts'
 import { spoolFilesOf } from './spool-files.ts'
-import { isUnusable, setAside } from './store.ts'
+import { dropCompanions, isUnusable, setAside } from './store.ts'
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts'
 
 /** Between two looks into the spool. */
@@ -56,6 +56,7 @@ class HistoryThread {
   async #work(): Promise<void> {
     if (performance.now() < this.#notBefore) return
     try {
+      this.#look()
       const archive = this.#open()
       await archive.catchUp()
       const isDue = performance.now() - this.#writtenAt >= WRITE_MILLISECONDS
@@ -79,6 +80,16 @@ class HistoryThread {
     // Without them `top` takes longer.
     keepRecent(archive, this.#now).catch(error => this.#failed(error))
     return archive
+  }
+
+  /** A file that was deleted or replaced is written no longer; what the spool still has is read again. */
+  #look(): void {
+    if (!this.#archive || this.#archive.isInPlace) return
+    this.#archive.close()
+    this.#archive = undefined
+    dropCompanions(this.#start.path)
+    const why = 'the history was deleted or replaced while in use'
+    this.#lost = { from: this.#now, to: this.#now, missing: 0, why }
   }
 
   #rest(): void {

@@ -278,6 +278,21 @@ t.test('no code comes twice, whatever happens to the clock and the daemon', asyn
   t.equal(new Set(codes).size, codes.length)
 })
 
+t.test('a code that was sent and is in no file after a kill is not given again', async t => {
+  const path = join(folder(t), 'history.sqlite')
+  const now = madeClock(clock)
+  const before = openHistory(t, { path, clock: now })
+  before.note(verdict(now, { action: 'reject no', code: before.nextCode() }))
+  const lost = Array.from({ length: 4000 }, () => before.nextCode())
+  await before.close()
+  const after = openHistory(t, { path, clock: now })
+  const given = new Set(Array.from({ length: 4000 }, () => after.nextCode()))
+  t.strictSame(
+    lost.filter(code => given.has(code)),
+    [],
+  )
+})
+
 t.test(
   'weeks that are over take less room, and are read, changed and deleted as before',
   async t => {

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -128,6 +129,32 @@ t.test('a spool that was deleted while in use is begun again', async t => {
   t.equal((await history.account('bob'))?.messages.length, 1)
   t.equal((await history.account('alice'))?.messages.length, 1)
 })
+
+t.test(
+  'a file that is deleted or replaced while in use is begun again, and that is said',
+  async t => {
+    const history = openHistory(t)
+    const { path } = history
+    history.note(verdict(clock, { user: 'alice' }))
+    // It is in the file, which has a write-ahead log.
+    await history.hours(0, 0).next()
+    rmSync(path)
+    await until(() => history.status().gaps.length > 0)
+    t.match(history.status().gaps[0]?.why, /deleted or replaced/)
+    history.note(verdict(clock, { user: 'bob' }))
+    await history.hours(0, 0).next()
+    t.ok(await history.account('bob'))
+    const other = await filled(t)
+    renameSync(other, path)
+    await until(() => history.status().gaps.length > 0)
+    history.note(verdict(clock, { user: 'carol' }))
+    await until(async () => (await history.account('carol')) !== undefined)
+    await history.close()
+    const again = openHistory(t, { path })
+    t.ok(await again.account('carol'), 'it is in the file that has this name')
+    t.ok(await again.account('alice'))
+  },
+)
 
 t.test(
   'on a full disk mail is not noted; that is a gap',
