@@ -11,7 +11,7 @@ import { accountName } from '../policy/account.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { AccountMeasures, Measure, Measures } from '../policy/ports/measures.ts'
 import { describeError } from '../system/errors.ts'
-import { readFile, writeFile } from './file.ts'
+import { inodeOf, readFile, writeFile } from './file.ts'
 import { type Ended, NOTHING, type Records, type Reset, valueText } from './records.ts'
 
 /** In force at the same time. */
@@ -46,6 +46,8 @@ export class MeasureBook implements Measures {
   #problem: string | undefined
   /** False: there is a file that could not be read, and must not be replaced. */
   #isRead = true
+  /** Of the file that was read or written last. */
+  #inode = 0
 
   constructor(file: string, log: () => BookLog) {
     this.#file = file
@@ -133,11 +135,17 @@ export class MeasureBook implements Measures {
     this.#end([reset], 'done', by, at, this.inForce(at))
   }
 
-  /** Records the end of those whose time has passed; none is in force any more. Throws as `order`. */
-  endExpired(now: number): void {
+  /**
+   * To be called now and then. Records the end of those whose time has passed; none is in force any more. A
+   * file that was deleted or replaced is written again. Throws as `order`.
+   */
+  keep(now: number): void {
     this.#makeReady(now)
     const inForce = this.inForce(now)
     if (inForce.length < this.#records.measures.length) this.#end([], 'expired', '', now, inForce)
+    if (this.isEmpty || inodeOf(this.#file) === this.#inode) return
+    this.#write(this.#records)
+    this.#log().error(`${this.#file} was deleted or replaced while in use; it was written again`)
   }
 
   /** `kept`: what is in force from now on. What has expired meanwhile ends as well. */
@@ -160,7 +168,7 @@ export class MeasureBook implements Measures {
     const youngest = now - ENDED_DAYS * DAY
     const all = [...this.#records.ended.filter(one => one.endedAt >= youngest), ...ends]
     const next: Records = { measures: kept, ended: all.slice(-MOST_ENDED) }
-    writeFile(this.#file, next)
+    this.#write(next)
     this.#use(next)
     for (const { measure, how, endedBy } of ends) {
       const done = how === 'done' ? 'count reset' : `measure ${how}`
@@ -169,6 +177,11 @@ export class MeasureBook implements Measures {
         ...(how === 'done' ? {} : { ended_by: endedBy || undefined }),
       })
     }
+  }
+
+  #write(records: Records): void {
+    writeFile(this.#file, records)
+    this.#inode = inodeOf(this.#file)
   }
 
   #use(records: Records): void {
@@ -200,6 +213,7 @@ export class MeasureBook implements Measures {
   #load(now: number): void {
     const { records, problem } = readFile(this.#file, now)
     this.#isRead = true
+    this.#inode = inodeOf(this.#file)
     this.#problem = problem
     if (problem !== undefined) this.#log().error(problem)
     this.#use(records)

@@ -1,6 +1,6 @@
 /** The file of the measures: read at the start, and written whole at each change. */
 
-import { readFileSync, renameSync } from 'node:fs'
+import { readFileSync, renameSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError } from '../system/errors.ts'
 import { makeFolder } from '../system/made-folder.ts'
@@ -49,6 +49,15 @@ function setAside(file: string, now: number, why: string): string {
   } catch (error) {
     const both = `${why}; it cannot be set aside: ${describeError(error)}`
     throw new Error(`${file} cannot be used: ${both}`, { cause: error })
+  }
+}
+
+/** 0: there is no such file, or nobody can tell. */
+export function inodeOf(file: string): number {
+  try {
+    return statSync(file, { throwIfNoEntry: false })?.ino ?? 0
+  } catch {
+    return 0
   }
 }
 

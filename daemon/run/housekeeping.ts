@@ -27,7 +27,7 @@ const PROBES_ARE_ONE_IN = 100
 export interface HousekeepingOptions {
   readonly slot: LedgerSlot
   /** Ends measures; may throw. */
-  readonly measures?: { endExpired(now: number): void }
+  readonly measures?: { keep(now: number): void }
   /** The default is the system's. */
   readonly clock?: Clock
   readonly log: () => Log
@@ -53,7 +53,7 @@ export class Housekeeping {
   /** No recovery is tried before. */
   #nextProbeAt: number
   /** No measure is ended before. */
-  #nextEndAt: number
+  #nextKeepAt: number
   readonly #reportUnfolded: (message: string) => void
   /** Undefined while it is at work. */
   #cancel: (() => void) | undefined
@@ -70,7 +70,7 @@ export class Housekeeping {
     // The first one is made a minute after the start.
     this.#backedUpAt = clock.elapsed() - BACKUP_MILLISECONDS + FOLD_MILLISECONDS
     this.#nextProbeAt = clock.elapsed()
-    this.#nextEndAt = clock.elapsed()
+    this.#nextKeepAt = clock.elapsed()
     this.#reportUnfolded = rateLimited(clock, message => log().error(message))
     this.#wait()
   }
@@ -92,7 +92,7 @@ export class Housekeeping {
   }
 
   async #keepHouse(): Promise<void> {
-    if (this.#clock.elapsed() >= this.#nextEndAt) this.#endMeasures()
+    if (this.#clock.elapsed() >= this.#nextKeepAt) this.#keepMeasures()
     if (this.#clock.elapsed() >= this.#nextProbeAt) await this.#recover()
     if (!this.#slot.isOpen) return
     const now = this.#clock.elapsed()
@@ -105,13 +105,13 @@ export class Housekeeping {
     }
   }
 
-  #endMeasures(): void {
+  #keepMeasures(): void {
     try {
-      this.#measures?.endExpired(this.#clock.now())
+      this.#measures?.keep(this.#clock.now())
     } catch (error) {
-      // None of them is in force any more: this is for the records.
-      this.#nextEndAt = this.#clock.elapsed() + FOLD_MILLISECONDS
-      this.#log().error(`could not record the end of measures: ${describeError(error)}`)
+      // What has ended is not in force any more, whether the records say so or not.
+      this.#nextKeepAt = this.#clock.elapsed() + FOLD_MILLISECONDS
+      this.#log().error(`could not write the measures: ${describeError(error)}`)
     }
   }
 

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -122,8 +123,8 @@ t.test('a measure ends at its moment by itself, and then in the records', async 
   t.equal(book.of('alice', NOON + DAY), undefined)
   t.equal(book.inForce(NOON + HOUR).length, 1)
   t.strictSame(book.ended, [], 'not recorded yet')
-  book.endExpired(NOON + HOUR + 5000)
-  book.endExpired(NOON + HOUR + 6000)
+  book.keep(NOON + HOUR + 5000)
+  book.keep(NOON + HOUR + 6000)
   t.match(open().ended, [{ how: 'expired', endedAt: NOON + HOUR, endedBy: '' }])
   t.equal(lines.filter(line => line.startsWith('measure expired')).length, 1)
   t.match(open().of('alice', NOON), { block: undefined }, 'a clock that is set back brings nothing')
@@ -155,8 +156,8 @@ t.test('records are kept for 90 days', async t => {
   const book = open()
   book.order(block('alice', NOON + HOUR), NOON)
   book.order(block('bob', NOON + 91 * DAY), NOON)
-  book.endExpired(NOON + HOUR)
-  book.endExpired(NOON + 91 * DAY)
+  book.keep(NOON + HOUR)
+  book.keep(NOON + 91 * DAY)
   t.match(open().ended, [{ measure: { account: 'bob' } }])
   t.equal(open().ended.length, 1)
 })
@@ -237,12 +238,32 @@ t.test('a file that cannot be read is not replaced, and is in force once it can 
   t.match(book.problem, /no measure is in force, and none can be ordered: cannot read .*EISDIR/)
   t.match(lines.at(-1), /^error: no measure is in force/)
   t.throws(() => book.order(block('bob'), NOON), /cannot read/)
-  t.throws(() => book.endExpired(NOON), /cannot read/)
+  t.throws(() => book.keep(NOON), /cannot read/)
   rmSync(file, { recursive: true })
   writeFileSync(file, text)
   book.order(block('bob'), NOON)
   t.equal(book.problem, undefined)
   t.match(open().inForce(NOON), [{ account: 'alice' }, { account: 'bob' }])
+})
+
+t.test('a file that is deleted or replaced while in use is written again', t => {
+  const { file, lines, open } = place(t)
+  const book = open()
+  book.keep(NOON)
+  t.notOk(existsSync(file), 'there is nothing to write')
+  book.order(block('alice'), NOON)
+  rmSync(file)
+  book.keep(NOON)
+  t.match(open().of('alice', NOON), { block: {} })
+  t.match(lines.at(-1), /^error: .*deleted or replaced while in use; it was written again$/)
+  const number = lines.length
+  book.keep(NOON)
+  t.equal(lines.length, number, 'it is said once')
+  writeFileSync(`${file}.other`, 'rubbish')
+  renameSync(`${file}.other`, file)
+  book.keep(NOON)
+  t.match(open().of('alice', NOON), { block: {} })
+  t.end()
 })
 
 t.test('what cannot be written is not in force, and what is in force stays', async t => {
@@ -256,7 +277,7 @@ t.test('what cannot be written is not in force, and what is in force stays', asy
   t.throws(() => book.release('alice', 'anna', NOON), /nothing was changed/)
   t.equal(book.of('bob', NOON), undefined)
   t.match(book.of('alice', NOON), { block: {} })
-  t.throws(() => book.endExpired(NOON + HOUR), /nothing was changed/)
+  t.throws(() => book.keep(NOON + HOUR), /nothing was changed/)
   t.equal(book.of('alice', NOON + HOUR), undefined, 'it has ended all the same')
   t.equal(readFileSync(file, 'utf8'), text)
   t.equal(lines.length, logged, 'nothing is reported that has not happened')
