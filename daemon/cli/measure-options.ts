@@ -8,6 +8,7 @@ import type { Host } from './host.ts'
 import { jsonText } from './json-text.ts'
 import { inForceText, lineOf, measureJson } from './measure-text.ts'
 import { orderedBy } from './ordered-by.ts'
+import { unknownAccountText } from './unknown-account.ts'
 import { readUntil, UNTIL } from './when.ts'
 
 export const why = {
@@ -70,5 +71,6 @@ export async function order(
   }
   host.out(lineOf(`${inForceText(measure)}.`))
   for (const one of replaced) host.out(lineOf(`It replaces: ${inForceText(one)}.`))
+  host.out(lineOf(await unknownAccountText(host, measure.account)))
   return 0
 }

@@ -19,6 +19,7 @@ export function endedJson(measure: EndedMeasure): object {
 
 /** Lines of a terminal; what comes from elsewhere must not control it. */
 export function lineOf(text: string, indent = 0): string {
+  if (text === '') return ''
   const lines = wrap(oneLine(text), COLUMNS - indent)
   return lines.map(line => `${' '.repeat(indent)}${line}\n`).join('')
 }
@@ -48,6 +49,19 @@ function endText({ until }: OrderedMeasure): string {
 }
 
 const momentOf = (iso: string): string => momentText(Date.parse(iso))
+
+/** That a measure is no longer in force. */
+export function releasedText({ account, kind, value }: OrderedMeasure): string {
+  const values = value.replaceAll(',', ', ')
+  switch (kind) {
+    case 'block':
+      return `${account} is no longer blocked.`
+    case 'allow':
+      return `${account}: the exception for ${values} has ended.`
+    default:
+      return `${account}: the measure "${kind} ${values}" has ended.`
+  }
+}
 
 /** What is in force, and who has ordered it. */
 export function measureText(measure: OrderedMeasure): string {

@@ -9,6 +9,7 @@ import { refusesMail } from '../policy/verdict.ts'
 import { columnsOf, cutOff, padded, printable, shortened } from '../text/columns.ts'
 import { wrap } from '../text/wrap.ts'
 import { limitRow, sentenceOf, shortMoment } from './limit-text.ts'
+import { isUnknown } from './unknown-account.ts'
 
 const COLUMNS = 79
 const LABEL_COLUMNS = 11
@@ -23,9 +24,16 @@ interface Section {
   readonly most: number
 }
 
-/** @param isWhole everything, instead of what fits a screen of 25 lines */
-export function userText(report: AccountReport, isWhole: boolean): string {
-  const sections = sectionsOf(report)
+/**
+ * @param isWhole everything, instead of what fits a screen of 25 lines
+ * @param meant accounts that an unknown name may stand for
+ */
+export function userText(
+  report: AccountReport,
+  isWhole: boolean,
+  meant: readonly string[] = [],
+): string {
+  const sections = sectionsOf(report, meant)
   const lines = sections.flatMap(section => sectionLines(section, isWhole))
   return [...headLines(headline(report), isWhole), '', ...lines, ''].join('\n')
 }
@@ -40,11 +48,19 @@ function headLines(text: string, isWhole: boolean): string[] {
 function headline(report: AccountReport): string {
   const name = shortened(printable(report.account), LONGEST_ACCOUNT)
   const block = report.measures.find(({ kind }) => kind === 'block')
-  if (!block) return `${sentenceOf(report, name)}.`
+  if (!block) return `${sentenceOf(report, name)}${lastRefusalText(report)}.`
   return `${name} cannot send: blocked by ${printable(block.by)} ${untilText(block)}${whyText(block)}.`
 }
 
-function sectionsOf(report: AccountReport): Section[] {
+/** An account that has room in its limits may be refused all the same, such as because of its country. */
+function lastRefusalText({ limits, messages: [last] }: AccountReport): string {
+  if (!last || !refusesMail(last.action)) return ''
+  // That is what the sentence says already.
+  if (limits.some(({ next }) => next !== undefined && refusesMail(next))) return ''
+  return `; its last mail was ${outcome(last)}`
+}
+
+function sectionsOf(report: AccountReport, meant: readonly string[]): Section[] {
   const { limits, measures, refusals, countries, networks, messages } = report
   const width = Math.min(LONGEST_LIMIT, Math.max(0, ...limits.map(({ name }) => columnsOf(name))))
   const limitName = (name: string): string => padded(shortened(printable(name), width), width)
@@ -59,7 +75,7 @@ function sectionsOf(report: AccountReport): Section[] {
     { label: 'countries', most: 3, rows: countries.map(seenRow) },
     { label: 'networks', most: 3, rows: networks.map(seenRow) },
     { label: 'messages', most: 4, rows: messages.map(messageRow) },
-    { label: 'history', most: 2, rows: historyRows(report) },
+    { label: 'history', most: 2, rows: historyRows(report, meant) },
   ]
 }
 
@@ -103,7 +119,8 @@ function refusalRow({ at, code, by, action }: Refusal): string {
 function seenRow({ name, first, last, messages }: Seen): string {
   const where = padded(name === '' ? 'unknown' : printable(name), 2)
   const what = messages === 0 ? 'nothing accepted' : countText(messages, 'message')
-  return `${where}  ${what}, ${shortMoment(first)} to ${shortMoment(last)}`
+  const [from, to] = [shortMoment(first), shortMoment(last)]
+  return `${where}  ${what}, ${from === to ? from : `${from} to ${to}`}`
 }
 
 function messageRow(message: SeenMessage): string {
@@ -121,7 +138,8 @@ function outcome({ action, by, code }: SeenMessage): string {
   return `refused ${code === '' ? `by ${printable(by)}` : printable(code)}`
 }
 
-function historyRows({ history, ...lists }: AccountReport): string[] {
+function historyRows(report: AccountReport, meant: readonly string[]): string[] {
+  const { history } = report
   if (history.state === 'failed') return [`cannot be read: ${printable(history.problem)}`]
   if (history.state === 'off') {
     return [
@@ -129,8 +147,9 @@ function historyRows({ history, ...lists }: AccountReport): string[] {
       'mtpolicyctl set mtpolicyd/history/days=90',
     ]
   }
-  const isEmpty = lists.messages.length + lists.refusals.length + lists.countries.length === 0
-  return isEmpty ? ['no mail of this account is known'] : []
+  if (!isUnknown(report)) return []
+  const question = meant.length === 0 ? [] : [`do you mean ${meant.join(', ')}?`]
+  return ['no mail of this account is known', ...question]
 }
 
 function countText(count: number, noun: string): string {

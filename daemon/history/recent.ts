@@ -56,10 +56,18 @@ export class Recent {
     return this.#messages.get(account)
   }
 
-  /** The largest first; those with nothing are left out. `end`: all accounts are below. */
+  /**
+   * The largest first, then, ordered by what was refused, those all of whose mail was refused: such an account may be
+   * the one that was hacked. Those with nothing are left out. `end`: all accounts are below.
+   */
   largest(by: 'recipients' | 'messages' | 'refused', most: number, end: number): number[] {
     const cells = { recipients: this.#recipients, messages: this.#messages, refused: this.#refused }
-    return largest(end, most, account => cells[by].get(account))
+    const found = largest(end, most, account => cells[by].get(account))
+    if (by === 'refused') return found
+    const rest = largest(end, most - found.length, account =>
+      cells[by].get(account) === 0 ? this.#refused.get(account) : 0,
+    )
+    return [...found, ...rest]
   }
 
   clear(account: number): void {
@@ -75,6 +83,7 @@ function addTo(cells: Cells, account: number, more: number): void {
 
 /** The numbers from 0 to `end` with the largest values, largest first; 0 is none. */
 export function largest(end: number, most: number, sizeOf: (number: number) => number): number[] {
+  if (most < 1) return []
   let found: { number: number; value: number }[] = []
   let least = 0
   const keep = (): void => {

@@ -252,5 +252,7 @@ function prepare(db: SqliteDatabase) {
 }
 
 function inodeOf(path: string): number | undefined {
+  // Not a file of the working directory, which the daemon's user may not be allowed to enter.
+  if (path.startsWith(':memory:')) return undefined
   return statSync(path, { throwIfNoEntry: false })?.ino
 }

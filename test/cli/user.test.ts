@@ -1,7 +1,7 @@
 /** mtpolicyctl user: what it says of an account, as text of a screen and as JSON. */
 
 import t from 'tap'
-import type { Seen } from '../../daemon/policy/ports/history.ts'
+import type { Seen, SeenMessage } from '../../daemon/policy/ports/history.ts'
 import type { AccountMeasures, Block } from '../../daemon/policy/ports/measures.ts'
 import { columnsOf } from '../../daemon/text/columns.ts'
 import { accountHost } from '../support/account-host.ts'
@@ -166,6 +166,31 @@ t.test('a block comes before everything else', async t => {
   const released = await accountHost(t, ONE, { measures: blocking({ ...block, why: '' }) })
   t.match((await released.say('user', 'alice')).out, /by root until it is released\.\n/)
   t.match((await released.say('user', 'bob')).out, /^bob can send/)
+})
+
+t.test('that the last mail was refused is said, although there is room', async t => {
+  const refused = message(NOON, { action: 'reject 5.7.1 no', by: 'countries', code: 'K3F-9QT' })
+  const first = async (...messages: SeenMessage[]): Promise<string> => {
+    const history = memoryHistory({ accounts: [past('alice', { messages })] })
+    const host = await accountHost(t, chain(limit('threshold = 5'), UTC), { history })
+    const full = await host.say('user', 'alice')
+    return full.out.split('\n')[0] ?? ''
+  }
+  const room = 'alice can send: 0 of 5 recipients used today'
+  t.equal(await first(refused, message(NOON)), `${room}; its last mail was refused K3F-9QT.`)
+  t.equal(await first(message(NOON), refused), `${room}.`)
+})
+
+t.test('a name without its domain is answered with the account that is meant', async t => {
+  const accounts = ['eve@example.org', 'evelyn@example.org'].map(one =>
+    past(one, { messages: [message(NOON)] }),
+  )
+  const host = await accountHost(t, ONE, { history: memoryHistory({ accounts }) })
+  t.match(
+    (await host.say('user', 'eve')).out,
+    /^history {4}no mail of this account is known\n {11}do you mean eve@example\.org\?\n$/m,
+  )
+  t.match((await host.say('user', 'eve@example.com')).out, /account is known\n$/)
 })
 
 t.test('an account that never sent has its limits, and that is no failure', async t => {

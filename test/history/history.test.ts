@@ -47,6 +47,24 @@ t.test('who sends is found at once, the largest first', async t => {
   )
 })
 
+t.test('accounts all of whose mail is refused come behind the others, not nowhere', async t => {
+  const history = openHistory(t)
+  const refused = { action: 'reject country', by: 'countries', country: 'ES' }
+  history.note(verdict(clock, { user: 'tried-once', ...refused }))
+  for (let mail = 0; mail < 3; mail++) history.note(verdict(clock, { user: 'hacked', ...refused }))
+  history.note(verdict(clock, { user: 'alice' }))
+  const names = async (by: 'recipients' | 'messages' | 'refused', most: number) =>
+    (await history.top({ ...day(), by, most })).map(one => one.account)
+  for (const by of ['recipients', 'messages'] as const) {
+    t.strictSame(await names(by, 20), ['alice', 'hacked', 'tried-once'], by)
+    t.strictSame(await names(by, 2), ['alice', 'hacked'], `the first two by ${by}`)
+    t.strictSame(await names(by, 1), ['alice'], `the first by ${by}`)
+  }
+  t.strictSame(await names('refused', 20), ['hacked', 'tried-once'])
+  const [, hacked] = await history.top({ ...day(), by: 'recipients', most: 2 })
+  t.strictSame(hacked?.countries, ['ES'])
+})
+
 t.test('an account is known with where it was, its last messages and its refusals', async t => {
   const history = openHistory(t)
   const code = history.nextCode()

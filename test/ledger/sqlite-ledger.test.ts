@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -615,6 +616,17 @@ t.test('the sums of a file have every bucket, and another file can take them ove
   t.equal(usedInTheHour(read, 'alice', now + 40 * MINUTE), 9)
   read.close()
   again.close()
+})
+
+t.test('counts in memory need nothing of the working directory', async t => {
+  const before = process.cwd()
+  t.teardown(() => process.chdir(before))
+  process.chdir(t.testdir())
+  // Neither can be looked at, as in a directory that is closed to this user.
+  for (const name of [':memory:', ':memory:-wal']) symlinkSync(name, name)
+  const store = openSqliteLedger(':memory:', 'normal')
+  add(store, ['day', 'alice', '2026-11-20'], 1)
+  store.close()
 })
 
 t.test('of each counter the newest periods are read, and all that roll', async t => {

@@ -150,7 +150,7 @@ t.test('a block is in force on an open connection, over a reload and a restart',
   t.equal(await again(), BLOCKED)
   t.strictSame(await ctl('release', 'alice'), {
     status: 0,
-    out: 'Ended: alice is blocked until released.\n',
+    out: 'alice is no longer blocked.\n',
     err: '',
   })
   t.equal(await again(), 'action=dunno')
@@ -229,7 +229,7 @@ t.test(
     })
     t.ok(await logged(/ verdict=dunno by="" measure=limit used=5 limit=5 ms=/))
     const ended = await ctl('release', 'alice')
-    t.equal(ended.out.match(/^Ended: /gm)?.length, 2)
+    t.equal(ended.out.match(/ has ended\.$/gm)?.length, 2)
     t.equal(await send({ recipient_count: 3 }), 'action=dunno', 'the limit of everybody, from 0')
   },
 )
@@ -267,7 +267,11 @@ t.test('what cannot be ordered is refused in words, and nothing is done', async 
     [['block', 'alice', '--until', '2020-01-01'], 64, 'in the future'],
     [['block', 'alice', '--why', 'x'.repeat(501)], 1, 'expected 500 at most'],
     [['block', ' '], 64, 'expected the name of an account'],
-    [['release', 'alice'], 1, 'There is no measure for alice.'],
+    [
+      ['release', 'alice'],
+      1,
+      'There is no measure for alice.\nWhat stops it, if anything does: mtpolicyctl user alice',
+    ],
   ] as const) {
     const { status: found, out, err } = await ctl(...words)
     t.equal(found, status, `${words.join(' ')}: ${err}`)

@@ -15,7 +15,7 @@ export const block = defineCommand({
     configuration says, also in observe mode. The user is told to contact the administrator. It
     stays so over restarts, until mtpolicyctl release NAME, or until --until.
 
-    NAME is the login name; case does not matter, nor does mtpolicyd/defaultdomain. A second
+    NAME is the whole login name; case does not matter, nor does mtpolicyd/defaultdomain. A second
     block replaces the first. Mail that is in Postfix's queue already is sent all the same: look
     at it with postqueue -p.
   `,

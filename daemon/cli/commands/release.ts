@@ -2,11 +2,13 @@
 
 import { defineCommand } from '../command.ts'
 import { resultOf } from '../daemon-client.ts'
+import type { Host } from '../host.ts'
 import { jsonText } from '../json-text.ts'
 import { readAccount, withWords } from '../measure-options.ts'
-import { inForceText, lineOf, measureJson } from '../measure-text.ts'
+import { lineOf, measureJson, releasedText } from '../measure-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { orderedBy } from '../ordered-by.ts'
+import { unknownAccountText } from '../unknown-account.ts'
 
 export const release = defineCommand({
   name: 'release',
@@ -16,8 +18,10 @@ export const release = defineCommand({
   summary: 'end all measures of an account, such as its block',
   more: `
     Ends what block, allow and limit have ordered for the account, from the next request on, and
-    shows it. What it has sent stays counted: see mtpolicyctl reset. Host variables stay as they
-    are. The exit status is 1 if there was nothing to end.
+    shows it. An account that has reached a limit, or sends from a country that is not allowed, is
+    not released by this: mtpolicyctl user NAME shows what stops it, and mtpolicyctl why CODE the
+    command that lets its mail pass, such as reset, limit or allow. Host variables stay as they are.
+    The exit status is 1 if there was nothing to end.
   `,
   json: '{ended}: a list of measures with account, kind, value, until, by and why.',
   options: { json: jsonOption },
@@ -26,8 +30,18 @@ export const release = defineCommand({
       const account = readAccount(operands[0])
       const ended = resultOf(await host.daemon.release({ account, by: orderedBy(host.env) }))
       if (json) host.out(jsonText({ ended: ended.map(measureJson) }))
-      else if (ended.length === 0) host.err(lineOf(`There is no measure for ${account}.`))
-      else for (const one of ended) host.out(lineOf(`Ended: ${inForceText(one)}.`))
+      else {
+        for (const one of ended) host.out(lineOf(releasedText(one)))
+        if (ended.length === 0) host.err(await nothingText(host, account))
+      }
       return ended.length === 0 ? 1 : 0
     }),
 })
+
+async function nothingText(host: Host, account: string): Promise<string> {
+  const unknown = await unknownAccountText(host, account)
+  return (
+    lineOf(`There is no measure for ${account}.`) +
+    lineOf(unknown || `What stops it, if anything does: mtpolicyctl user ${account}`)
+  )
+}

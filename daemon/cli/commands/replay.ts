@@ -32,7 +32,8 @@ export const replay = defineCommand({
     named alone stands for its rotated files as well (mail.log.1, mail.log.2.gz); of several files
     only those are read, the oldest first. From a log, each accepted message of a user who had
     logged in is a request at the end of the message. Mail that was refused is not in it. Recipients
-    are counted after aliases.
+    are counted after aliases. Where Postfix logs to the journal only:
+    journalctl -u 'postfix*' | mtpolicyctl replay -
 
     A trace has a line of JSON for each request, in the order of their times:
     {"t": MILLISECONDS SINCE 1970, "conn": "NAME", "request": {ATTRIBUTE: VALUE, ...}}.

@@ -7,6 +7,7 @@ import { readAccount, why, withWords } from '../measure-options.ts'
 import { lineOf } from '../measure-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { orderedBy } from '../ordered-by.ts'
+import { unknownAccountText } from '../unknown-account.ts'
 
 export const reset = defineCommand({
   name: 'reset',
@@ -45,6 +46,7 @@ export const reset = defineCommand({
           const was = `${used} ${unit}`
           host.out(lineOf(`${account}: ${name} (${window}) begins again at 0; it was ${was}.`))
         }
+        host.out(lineOf(await unknownAccountText(host, account)))
       }
       return 0
     }),

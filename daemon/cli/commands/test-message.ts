@@ -17,7 +17,7 @@ import { testMessageJson, testMessageText } from '../test-message-text.ts'
 export const testMessage = defineCommand({
   name: 'test-message',
   group: 'try',
-  summary: 'send a real mail as a user, and show what was decided',
+  summary: 'send a real mail as a user (--user NAME), and show what was decided',
   more: `
     Logs in to Postfix's own submission service on this host, sends a short mail to the account's own
     address, and shows whether it was accepted, the request that arrived at the daemon, the

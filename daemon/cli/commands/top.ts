@@ -19,12 +19,13 @@ const FOOT_LINES = 2
 export const top = defineCommand({
   name: 'top',
   group: 'look',
-  summary: 'show which accounts send most',
+  summary: 'show which accounts send most, or are refused most',
   more: `
     Shows who has sent most within the last 24 hours, with what was refused and where it came from:
-    countries, the most used first, and the number of networks (/24, or /64 of IPv6). Refused and
-    deferred mail counts in refused only, once per attempt. The figures are those of whole hours,
-    the hour of --since included. Mail without a login is one sender.
+    countries, the most used first, and the number of networks (/24, or /64 of IPv6). Accounts all
+    of whose mail was refused come last; with --by refused, those that were stopped come first.
+    Refused and deferred mail counts in refused only, once per attempt. The figures are those of
+    whole hours, the hour of --since included. Mail without a login is one sender.
 
     With --watch the table is renewed every 2 seconds, as large as the terminal allows, until q or
     Ctrl-C; if the output is not a terminal, each table follows the previous one, and with --json

@@ -7,6 +7,7 @@ import { defineCommand, USAGE_ERROR } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
 import { isoTime, jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
+import { accountsMeant, isUnknown } from '../unknown-account.ts'
 import { userText } from '../user-text.ts'
 
 export const user = defineCommand({
@@ -21,7 +22,7 @@ export const user = defineCommand({
     with the codes for mtpolicyctl why; countries and networks it was seen in, and its last
     messages. A calendar window shows when it ends, a rolling one when it has room again.
 
-    NAME is the login name. Case does not matter, nor does mtpolicyd/defaultdomain. An account
+    NAME is the whole login name. Case does not matter, nor does mtpolicyd/defaultdomain. An account
     that has never sent has its limits, too, so the exit status is 0 for any name; it is 1 if no
     daemon runs. If the history is off (mtpolicyd/history/days), only limits and measures are
     known.
@@ -44,7 +45,11 @@ export const user = defineCommand({
     if (!reply) throw new Error(`the daemon is ${NOT_RUNNING}`)
     if (!reply.ok) throw new Error(reply.message)
     const report = reply.result
-    out(json ? userJson(report) : userText(report, all))
+    if (json) out(userJson(report))
+    else {
+      const meant = isUnknown(report) ? await accountsMeant(daemon, report.account) : []
+      out(userText(report, all, meant))
+    }
     if (json) for (const line of problemsOf(report)) err(`mtpolicyctl user: ${printable(line)}\n`)
     return 0
   },

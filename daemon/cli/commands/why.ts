@@ -82,7 +82,10 @@ function keyOf(
 ): RefusalKey | ExitStatus {
   const given = [code, queueId, instance].filter(one => one !== undefined)
   if (given.length !== 1 || given[0] === '') {
-    return wrong(host, 'expected a CODE, or one of --queue-id and --message')
+    return wrong(
+      host,
+      'expected a CODE, or one of --queue-id and --message;\nmtpolicyctl user NAME lists the codes of an account',
+    )
   }
   if (queueId !== undefined) return { queueId }
   if (instance !== undefined) return { instance }
