@@ -61,7 +61,7 @@ export function suggestionText(suggested: Suggested): string {
     ...(rest > 0
       ? [text(`and ${grouped(rest)} more of single accounts; --json has them all.`)]
       : []),
-    ...onceText(day),
+    ...unusualText(day),
     ...(source === undefined
       ? []
       : [`To see exactly what it does, before it is set:\n\n${replayCommand(source, suggestion)}`]),
@@ -104,14 +104,13 @@ function listText(stopped: readonly Stopped[]): string {
 
 const timesText = (times: number): string => (times > 1 ? ` (${grouped(times)} times)` : '')
 
-/** What happens once may be the newsletter of the year, or a stolen password. */
-function onceText({ recommended }: Proposals): string[] {
-  const once = recommended.stopped.filter(({ times }) => times === 1)
-  if (once.length === 0) return []
+/** What does not happen again may be the newsletter of the year, or a stolen password. */
+function unusualText({ recommended, unusual }: Proposals): string[] {
+  if (unusual.length === 0) return []
   return [
     text(
-      `Over ${grouped(recommended.value)} on a single day${listText(once)}. Nothing is proposed for ` +
-        'them: find out first whether they meant to.',
+      `Over ${grouped(recommended.value)}, but not regularly${listText(unusual)}. Nothing is proposed ` +
+        'for that: find out first whether they meant to.',
     ),
   ]
 }

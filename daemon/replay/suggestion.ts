@@ -2,8 +2,9 @@
  * Limits that fit what accounts have sent: round numbers, each with what it would have done.
  *
  * What is usual is the largest day, or hour, of all accounts but the highest twentieth. The limit that is
- * recommended leaves twice as much. An account that it would have stopped on more than one day, as a
- * newsletter, needs a number of its own; one that was stopped once deserves a look first.
+ * recommended leaves twice as much. An account that sends more again and again, as a newsletter does, needs a
+ * number of its own. What it has sent once, or only on days in a row, raises no number and deserves a look
+ * first: that is what a stolen password looks like, over midnight and over a weekend as well.
  */
 
 import { type HourSent, LOWEST_HOUR, type Sent } from './sending.ts'
@@ -16,6 +17,10 @@ const USUAL = 0.95
 /** Three quarters of the accounts send no more; five times that is another kind of sender. */
 const MANY = 0.75
 const MUCH_MORE = 5
+/** Nobody is another kind of sender because of a letter to a class. */
+const A_FEW = 50
+/** Days that are further from each other have nothing to do with the same stolen password. */
+const APART = 6 * DAY
 const SCARCE = 1.25
 const AMPLE = 2
 const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10]
@@ -32,7 +37,7 @@ export interface Proposal {
   /** The host variable. */
   readonly variable: string
   readonly value: number
-  /** Those that send most first; of an account's own limit: nobody. */
+  /** Those that send most first; of an account's own limit: what it has sent only once. */
   readonly stopped: readonly Stopped[]
 }
 
@@ -46,6 +51,8 @@ export interface Proposals {
   readonly recommended: Proposal
   /** Limits of single accounts, which the recommended one would stop again and again. */
   readonly own: readonly Proposal[]
+  /** Who would be stopped by the recommended one, or by its own, for what it does not send again and again. */
+  readonly unusual: readonly Stopped[]
 }
 
 interface Sums {
@@ -94,7 +101,7 @@ function proposals(
   const largest = accounts.map(one => one.largest).toSorted((a, b) => a - b)
   const usual = quantile(largest, USUAL)
   // Where accounts are few, a newsletter alone may be the highest twentieth.
-  const ordinary = Math.min(usual, quantile(largest, MANY) * MUCH_MORE)
+  const ordinary = Math.min(usual, Math.max(A_FEW, quantile(largest, MANY) * MUCH_MORE))
   const most = largest.at(-1) ?? 0
   const propose = (value: number): Proposal => {
     return { variable, value, stopped: stoppedBy(value, accounts) }
@@ -104,12 +111,17 @@ function proposals(
     .map(value => Math.max(lowest, roundUp(value)))
     .filter(value => value !== recommended.value)
   const all = [recommended, ...[...new Set(others)].map(propose)]
-  const above = accounts.filter(({ largest }) => largest > recommended.value).toSorted(byLargest)
-  const own = above
-    .filter(one => daysAbove(one, recommended.value) > 1)
-    .map(({ account, largest: most }) => {
-      return { variable: variableOf(account), value: roundUp(most * SCARCE), stopped: [] }
-    })
+  const own: Proposal[] = []
+  const unusual: Stopped[] = []
+  for (const one of accounts
+    .filter(({ largest }) => largest > recommended.value)
+    .toSorted(byLargest)) {
+    const regular = regularOf(one, recommended.value)
+    const value = regular === undefined ? recommended.value : roundUp(regular * SCARCE)
+    const stopped = stoppedBy(value, [one])
+    if (regular !== undefined) own.push({ variable: variableOf(one.account), value, stopped })
+    unusual.push(...stopped)
+  }
   return {
     half: quantile(largest, 0.5),
     usual,
@@ -117,6 +129,7 @@ function proposals(
     all: all.toSorted((a, b) => a.value - b.value),
     recommended,
     own,
+    unusual,
   }
 }
 
@@ -133,9 +146,22 @@ function stoppedBy(value: number, accounts: readonly Sums[]): Stopped[] {
 
 const byLargest = (a: Sums, b: Sums): number => b.largest - a.largest
 
-/** On how many days it was above: a mailing takes several hours. */
-function daysAbove({ sums }: Sums, value: number): number {
-  return new Set(sums.filter(({ recipients }) => recipients > value).map(({ day }) => day)).size
+/**
+ * What it sends again and again, beyond a value: the most that there was nearly as much of on a day
+ * well before or after. Undefined: nothing.
+ */
+function regularOf({ sums }: Sums, value: number): number | undefined {
+  const above = sums
+    .filter(({ recipients }) => recipients > value)
+    .toSorted((a, b) => b.recipients - a.recipients)
+  return above.find((one, at) => {
+    const end = above.findIndex(({ recipients }) => recipients * AMPLE < one.recipients)
+    return above.slice(at + 1, end < 0 ? undefined : end).some(other => areApart(one, other))
+  })?.recipients
+}
+
+function areApart(a: HourSent, b: HourSent): boolean {
+  return Math.abs(Date.parse(a.day) - Date.parse(b.day)) >= APART
 }
 
 /** The number that this share of the others does not exceed. `sorted` is not empty. */

@@ -144,7 +144,7 @@ t.test('limits from the history, each with whom it would have stopped', async t 
   t.match(out, /The limit in force\s+is 1,000\./)
   t.match(out, /^ {2}mtpolicyctl set mtpolicyd\/threshold=60 mtpolicyd\/threshold\/hour=10$/m)
   t.match(out, /^ {2}mtpolicyctl set mtpolicyd\/user\/newsletter\/threshold=2000$/m)
-  t.match(out, /^Over 60 on a single day: eve\. Nothing is proposed/m)
+  t.match(out, /^Over 60, but not regularly: eve\. Nothing is proposed/m)
   t.notMatch(out, /user\/eve/)
   t.ok(
     out.split('\n').every(line => line.length <= 79),
@@ -175,6 +175,55 @@ t.test('--json has every proposal', async t => {
   const own = { variable: 'mtpolicyd/user/newsletter/threshold', value: 2000, stopped: [] }
   t.ok(proposals.some((one: unknown) => JSON.stringify(one) === JSON.stringify(own)))
 })
+
+t.test('a stolen password raises no limit, whichever days it was used on', async t => {
+  const office = [
+    ...HABITS.filter(({ account }) => account !== 'eve'),
+    ...Array.from({ length: 80 }, (_, i) => ({ account: `more${i}`, recipients: 5, hours: 2 })),
+  ]
+  const stolen: readonly Habit[] = [
+    // Over midnight; a whole weekend; that of an account that has sent a little more once before.
+    { account: 'user7', recipients: 800, hours: 20, days: [13, 12] },
+    { account: 'user8', recipients: 800, hours: 20, days: [6, 5, 4, 3] },
+    { account: 'mallory', recipients: 90, hours: 1, days: [26] },
+    { account: 'mallory', recipients: 800, hours: 20, days: [13] },
+    // And that of the newsletter.
+    { account: 'newsletter', recipients: 800, hours: 20, days: [10] },
+  ]
+  const daemon = await daemonWith(t, historyOf(hoursOfHabits([...office, ...stolen])))
+  const { out } = await run(t, { daemon })
+  const set = out.split('\n').filter(line => line.includes('mtpolicyctl set'))
+  t.strictSame(set, [
+    '  mtpolicyctl set mtpolicyd/threshold=60 mtpolicyd/threshold/hour=10',
+    '  mtpolicyctl set mtpolicyd/user/newsletter/threshold=2000',
+    '  mtpolicyctl set mtpolicyd/user/newsletter/threshold/hour=1000',
+  ])
+  const unusual = /Over 60, but not regularly: (.*?)\. Nothing/.exec(out.replaceAll(/\s+/g, ' '))
+  t.strictSame(unusual?.[1]?.split(', ').toSorted(), [
+    'mallory (2 times)',
+    'newsletter',
+    'user7 (2 times)',
+    'user8 (4 times)',
+  ])
+})
+
+t.test(
+  'teachers who write to their classes are not stopped because pupils seldom write',
+  async t => {
+    const school = Array.from({ length: 400 }, (_, i): Habit => {
+      const isTeacher = i % 8 === 0
+      return {
+        account: `${isTeacher ? 'teacher' : 'pupil'}${i}`,
+        recipients: isTeacher ? 28 : 1,
+        hours: 1,
+        days: isTeacher ? [20, 13, 6] : [i % 28],
+      }
+    })
+    const daemon = await daemonWith(t, historyOf(hoursOfHabits(school)))
+    const { proposals } = JSON.parse((await run(t, { daemon, words: ['--json'] })).out)
+    for (const { variable, stopped } of proposals) t.strictSame(stopped, [], variable)
+  },
+)
 
 t.test('a trace says the same as the history of the same mail', async t => {
   const folder = folderOf(t, { trace: traceOfHabits(HABITS) })
