@@ -29,7 +29,7 @@ class House {
   readonly messages: string[] = []
   readonly #housekeeping: ReturnType<typeof startHousekeeping>
 
-  constructor(file: string, measures?: { endExpired(now: number): void }) {
+  constructor(file: string, measures?: { keep(now: number): void }) {
     this.file = file
     const say = (message: string): void => void this.messages.push(message)
     const nothing = (): void => undefined
@@ -88,7 +88,7 @@ class House {
   }
 }
 
-function house(t: Test, measures?: { endExpired(now: number): void }): House {
+function house(t: Test, measures?: { keep(now: number): void }): House {
   return new House(join(t.testdir({ state: {} }), 'state/ledger.sqlite'), measures)
 }
 
@@ -174,7 +174,7 @@ t.test(
     const asked: number[] = []
     let isBroken = false
     const one = house(t, {
-      endExpired(now) {
+      keep(now) {
         asked.push(now)
         if (isBroken) throw new Error('disk full')
       },
