@@ -1,6 +1,6 @@
 /**
  * Says that the history does not know a name, and which accounts it may stand for: somebody in a hurry writes eve
- * where the login is eve@example.org, and mail of eve@example.org goes on.
+ * where the login is eve@example.org, and mail of eve@example.org still passes.
  */
 
 import type { AccountReport } from '../control/protocol.ts'

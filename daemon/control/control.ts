@@ -2,7 +2,7 @@
  * What a running daemon can be told to do or report. Other code in the process calls this interface
  * directly; over a socket it is served by `server.ts` and called by `client.ts`, both by the table below.
  *
- * A new command is a method here, a line in the table, and its work in run/daemon.ts.
+ * A new command is a method here, a line in the table, and its work in run/commands/.
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'

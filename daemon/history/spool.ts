@@ -1,9 +1,11 @@
 /**
- * The daemon's end of the history: verdicts go into a buffer, and the buffer at the end of the turn into a
- * file, from which the history's thread takes them. Nothing here waits, and nothing throws: what cannot be
- * kept is counted as a gap, which is written once there is room again.
+ * The daemon's end of the history: verdicts go into a buffer, and the buffer soon into a file, from which the
+ * history's thread takes them: refusals at the end of the turn, accepted mail at most 2 ms later, because each
+ * write costs as much as several records. Nothing here waits, and nothing throws: what cannot be kept is
+ * counted as a gap, which is written once there is room again.
  *
- * A kill -9 loses at most what was answered in the same turn; codes that were lost so are not given again.
+ * A kill -9 loses at most what was answered in the same turn, and accepted mail of the last 2 ms; codes that
+ * were lost so are not given again.
  */
 
 import {
@@ -18,17 +20,16 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { ownText } from '../memory/own-text.ts'
 import { DECISION_CODES, decisionCode } from '../policy/decision-code.ts'
 import type { Gap, SeenStep } from '../policy/ports/history.ts'
-import type { PolicyRequest } from '../policy/request.ts'
 import { refusesMail } from '../policy/verdict.ts'
 import type { VerdictRecord } from '../policy/verdict-record.ts'
-import type { Clock } from '../system/clock.ts'
+import type { Cancel, Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { filesOrNone, headOf, lastCodeIn, type SpoolPlace, spoolPath } from './spool-files.ts'
 import { FILE_HEAD, STAGES } from './spool-format.ts'
+import { ToldOnce } from './told-once.ts'
 
 /** Then the next file is begun. */
 const FILE_BYTES = 4 * 1024 * 1024
@@ -36,12 +37,12 @@ const FILE_BYTES = 4 * 1024 * 1024
 const MOST_UNREAD_BYTES = 64 * 1024 * 1024
 /** Beyond that, refusals are not noted either. */
 const MOST_UNREAD_REFUSALS_BYTES = 80 * 1024 * 1024
-/** Services that are remembered to ask after RCPT; with more, all are learnt again. */
-const MOST_SERVICES = 1000
 /** A code's number is at least the time in this unit: the codes of 400 days, should the spool be lost. */
 const CODE_MILLISECONDS = 40
 /** At a start: more than a frame has room for, which is what a kill loses of the codes that were sent. */
 const CODES_LEFT_OUT = 10_000
+/** Between two writes, unless there is a refusal. */
+const WRITE_MILLISECONDS = 2
 /** After a failure, before the next attempt. */
 const REST_MILLISECONDS = 1000
 
@@ -54,6 +55,8 @@ const NEW_FILE =
 
 const BEHIND = 'the history did not keep up'
 
+type SpoolClock = Pick<Clock, 'now' | 'elapsed' | 'after'>
+
 interface Missing {
   from: number
   to: number
@@ -63,7 +66,7 @@ interface Missing {
 
 export class Spool {
   readonly #path: string
-  readonly #clock: Pick<Clock, 'now' | 'elapsed'>
+  readonly #clock: SpoolClock
   readonly #frame = new FrameWriter()
   /** Files that are not taken yet; the last one is being written. */
   #files: { readonly path: string; readonly number: number; bytes: number }[]
@@ -73,19 +76,21 @@ export class Spool {
   #open: { readonly fd: number; readonly inode: number } | undefined
   #lastCode: number
   #missing: Missing | undefined
+  /** It is written at the end of this turn. */
   #isDue = false
+  #cancelWrite: Cancel | undefined
+  /** `Clock.elapsed` from which accepted mail is written at the end of the turn. */
+  #nextWriteAt = Number.NEGATIVE_INFINITY
   /** Bytes that are not taken yet. */
   #unread = 0
   /** `Clock.elapsed` of the earliest next attempt. */
   #restUntil = Number.NEGATIVE_INFINITY
-  /** Services that are queried at DATA or END-OF-MESSAGE: at RCPT nothing has to be noted. */
-  readonly #asksAtEnd = new Set<string>()
-  #hasAskedAtRecipient = false
+  readonly #told = new ToldOnce()
   /** What keeps it from being written. */
   problem: string | undefined
 
   /** The spool of the history in `path`. Nothing is written before there is something to write. */
-  constructor(path: string, clock: Pick<Clock, 'now' | 'elapsed'>) {
+  constructor(path: string, clock: SpoolClock) {
     this.#path = path
     this.#clock = clock
     const files = filesOrNone(path)
@@ -108,22 +113,25 @@ export class Spool {
     if (sent === undefined) return
     const isRefusal = refusesMail(sent)
     const stage = STAGES.indexOf(request.stage ?? '')
-    if (!isRefusal && (stage === 0 || !this.#isTold(request, stage))) return
+    if (!isRefusal && (stage === 0 || !this.#told.tells(request, stage))) return
     if (!this.#hasSpace(isRefusal)) return
     const { account } = record
     if (isRefusal) this.#frame.refused(record, stage, account, sent)
     else this.#frame.accepted(record, stage, account, sent)
-    this.#noted()
+    this.#noted(isRefusal)
   }
 
   explained(code: string, steps: readonly SeenStep[]): void {
     if (!this.#hasSpace(true)) return
     this.#frame.explained(code, steps)
-    this.#noted()
+    this.#noted(true)
   }
 
   /** Writes what was noted. The place behind it. */
   flush(): SpoolPlace {
+    this.#isDue = false
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
     if (!this.#frame.isEmpty) this.#write()
     const last = this.#files.at(-1)
     return { file: last?.number ?? this.#lastNumber, offset: last?.bytes ?? 0 }
@@ -171,26 +179,16 @@ export class Spool {
     this.#leave()
   }
 
-  #noted(): void {
+  #noted(isUrgent: boolean): void {
     if (!this.#frame.hasRoom) this.#write()
-    if (this.#isDue) return
+    if (this.#isDue || (this.#cancelWrite && !isUrgent)) return
+    const early = this.#nextWriteAt - this.#clock.elapsed()
+    if (early > 0 && !isUrgent) {
+      this.#cancelWrite = this.#clock.after(early, () => this.flush())
+      return
+    }
     this.#isDue = true
-    queueMicrotask(() => {
-      this.#isDue = false
-      if (!this.#frame.isEmpty) this.#write()
-    })
-  }
-
-  /** Is this request to tell of its message? Not at RCPT, where the service asks again at the end. */
-  #isTold(request: PolicyRequest, stage: number): boolean {
-    const isAtRecipient = stage === 1
-    if (!isAtRecipient && !this.#hasAskedAtRecipient) return true
-    this.#hasAskedAtRecipient = true
-    const service = `${request.text('server_address')}:${request.text('server_port')}`
-    if (isAtRecipient) return !this.#asksAtEnd.has(service)
-    if (this.#asksAtEnd.size >= MOST_SERVICES) this.#asksAtEnd.clear()
-    if (!this.#asksAtEnd.has(service)) this.#asksAtEnd.add(ownText(service))
-    return true
+    queueMicrotask(() => this.flush())
   }
 
   #hasSpace(isRefusal: boolean): boolean {
@@ -237,6 +235,7 @@ export class Spool {
       this.#lose(records, this.problem ?? '')
     }
     frame.clear()
+    this.#nextWriteAt = this.#clock.elapsed() + WRITE_MILLISECONDS
     this.#countUnread()
   }
 

@@ -46,7 +46,7 @@ export class MeasureBook implements Measures {
   #problem: string | undefined
   /** False: there is a file that could not be read, and must not be replaced. */
   #isRead = true
-  /** Of the file that was read or written last. */
+  /** The inode of the file that was read or written last. */
   #inode = 0
 
   constructor(file: string, log: () => BookLog) {

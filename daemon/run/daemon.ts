@@ -19,24 +19,17 @@ import { describeNotice, formatProblem, type Notice } from '../policy/problem.ts
 import { type Clock, systemClock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { PortTaken } from '../wire/listeners.ts'
-import { accountReport } from './account-report.ts'
+import { controlOf } from './commands/control.ts'
+import { statusOf } from './commands/status.ts'
 import type { DaemonOptions, Step } from './daemon-options.ts'
-import { explain } from './explain.ts'
 import { Generation } from './generation.ts'
-import { hoursOf } from './hours.ts'
 import { startHousekeeping } from './housekeeping.ts'
-import { neededHistory } from './kept-history.ts'
 import { LogSwitch, type OpenedLog } from './log-switch.ts'
-import { MeasureOrders } from './measure-orders.ts'
 import { openMeters } from './meters.ts'
-import { accountsOffered, codesOffered } from './offered.ts'
 import { makeParts, type Parts } from './parts.ts'
 import { type PidFile, pidFileFor } from './pid-file.ts'
 import { forgetClaim, recordClaim } from './port-claim.ts'
-import { statusOf } from './status.ts'
-import { topSenders } from './top.ts'
 import { type Undo, UndoStack } from './undo.ts'
-import { why } from './why.ts'
 
 type Phase = 'starting' | 'running' | 'reloading' | 'stopping'
 
@@ -59,52 +52,7 @@ export class Daemon {
   #lastReload: Promise<unknown> = this.#started.promise.catch(() => undefined)
 
   /** What the daemon can be told to do or report, over its control sockets or in this process. */
-  readonly control: Control = {
-    status: async () => {
-      await this.#started.promise
-      return this.status()
-    },
-    reload: () => this.reload(),
-    watch: ({ user, client }, signal) =>
-      this.#parts.verdicts.subscribe(
-        signal,
-        verdict =>
-          (user === undefined || user === verdict.user) &&
-          (client === undefined || client === verdict.client),
-      ),
-    requests: ({ client, port }, signal) =>
-      this.#parts.requests.subscribe(
-        signal,
-        ({ attributes }) =>
-          (client === undefined || client === attributes.client_address) &&
-          (port === undefined || port === attributes.client_port),
-      ),
-    explain: async given => {
-      await this.#started.promise
-      return explain(this.#inForce, given)
-    },
-    why: async given => {
-      await this.#started.promise
-      return why(this.#inForce, this.#parts.history(), given)
-    },
-    order: given => this.#measured(orders => orders.order(given)),
-    release: given => this.#measured(orders => orders.release(given)),
-    reset: given => this.#measured(orders => orders.reset(given)),
-    measures: given => this.#measured(orders => orders.list(given)),
-    endedMeasures: given => this.#measured(orders => orders.listEnded(given)),
-    top: async given => {
-      await this.#started.promise
-      return topSenders(this.#parts.history(), given, this.#parts.clock.now())
-    },
-    user: async ({ name }) => {
-      await this.#started.promise
-      return accountReport(this.#inForce, this.#parts, name)
-    },
-    accounts: ({ prefix }) => accountsOffered(this.#parts.history(), prefix),
-    codes: ({ prefix }) => codesOffered(this.#parts.history(), prefix),
-    forget: ({ account }) => neededHistory(this.#parts.history()).forget(account),
-    hours: given => hoursOf(this.#parts.history(), given),
-  }
+  readonly control: Control
 
   /** Resolves when the daemon answers; rejects with nothing left open. */
   static async start(options: DaemonOptions): Promise<Daemon> {
@@ -133,13 +81,13 @@ export class Daemon {
       inForce: () => this.#inForce,
       note: message => this.#note({ severity: 'warning', message }),
     })
-  }
-
-  async #measured<T>(work: (orders: MeasureOrders) => T): Promise<Awaited<T>> {
-    await this.#started.promise
-    const { clock, measures, slot } = this.#parts
-    const { loaded } = this.#inForce.assembly
-    return await work(new MeasureOrders({ clock, book: measures, ledger: slot.ledger, loaded }))
+    this.control = controlOf({
+      started: this.#started.promise,
+      parts: this.#parts,
+      inForce: () => this.#inForce,
+      status: () => this.status(),
+      reload: () => this.reload(),
+    })
   }
 
   async #start(): Promise<void> {

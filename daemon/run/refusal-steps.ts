@@ -14,7 +14,7 @@ import type { Place } from '../policy/problem.ts'
 import type { VerdictRecord } from '../policy/verdict-record.ts'
 import { variableOfBlock } from '../registry/rendered-blocks.ts'
 import type { Clock } from '../system/clock.ts'
-import { inWords } from './explain.ts'
+import { inWords } from './commands/explain.ts'
 import type { Generation } from './generation.ts'
 
 /** Refusals that are rehearsed within a second. */

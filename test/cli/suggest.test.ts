@@ -10,7 +10,7 @@ import type { DaemonClient } from '../../daemon/cli/host.ts'
 import { serveControl } from '../../daemon/control/server.ts'
 import type { History, HourSums } from '../../daemon/policy/ports/history.ts'
 import { roundUp, suggest } from '../../daemon/replay/suggestion.ts'
-import { hoursOf } from '../../daemon/run/hours.ts'
+import { hoursOf } from '../../daemon/run/commands/hours.ts'
 import { runCommand } from '../support/command.ts'
 import { idleControl } from '../support/idle-control.ts'
 

@@ -44,7 +44,7 @@ const openFiles = ({ pid }: InstalledDaemon): string[] =>
 t.test('what was answered is known after kill -9, and forget deletes it', async t => {
   const daemon = await install(t, { 'mtpolicyd/threshold': '5' })
   for (const recipients of [2, 9]) await send(daemon, 'Alice', recipients)
-  // What was answered in the very turn of the kill may be lost.
+  // What was answered within the last 2 ms may be lost.
   await sleep(100)
   await daemon.kill()
   await daemon.start()

@@ -1,23 +1,23 @@
 /** What an administrator orders for single accounts, over the control socket: read, checked, and carried out. */
 
-import type { Loaded } from '../config/load.ts'
+import type { Loaded } from '../../config/load.ts'
 import type {
   OrderArguments,
   PortionArguments,
   ReleaseArguments,
   ResetArguments,
-} from '../control/control.ts'
-import type { EndedMeasure, OrderedMeasure, Portion, ResetCount } from '../control/protocol.ts'
-import type { MeasureBook } from '../measures/book.ts'
-import { readAmount, scaleOf, unitOf } from '../plugins/limit/amount.ts'
-import { accountName } from '../policy/account.ts'
-import type { AccountLimit } from '../policy/account-limit.ts'
-import { countryCodes } from '../policy/country-codes.ts'
-import type { Ledger } from '../policy/ports/ledger.ts'
-import type { Measure } from '../policy/ports/measures.ts'
-import { oneLine } from '../policy/verdict.ts'
-import type { Clock } from '../system/clock.ts'
-import { describeError } from '../system/errors.ts'
+} from '../../control/control.ts'
+import type { EndedMeasure, OrderedMeasure, Portion, ResetCount } from '../../control/protocol.ts'
+import type { MeasureBook } from '../../measures/book.ts'
+import { readAmount, scaleOf, unitOf } from '../../plugins/limit/amount.ts'
+import { accountName } from '../../policy/account.ts'
+import type { AccountLimit } from '../../policy/account-limit.ts'
+import { countryCodes } from '../../policy/country-codes.ts'
+import type { Ledger } from '../../policy/ports/ledger.ts'
+import type { Measure } from '../../policy/ports/measures.ts'
+import { oneLine } from '../../policy/verdict.ts'
+import type { Clock } from '../../system/clock.ts'
+import { describeError } from '../../system/errors.ts'
 import { limitsNamed } from './named-limits.ts'
 import { measureShown } from './shown-measures.ts'
 

@@ -1,6 +1,6 @@
 /** The history of the daemon, for commands that are nothing without it. */
 
-import type { History } from '../policy/ports/history.ts'
+import type { History } from '../../policy/ports/history.ts'
 
 export const HISTORY_OFF =
   'no history is kept; to keep 90 days: mtpolicyctl set mtpolicyd/history/days=90 ' +

@@ -1,8 +1,8 @@
 /** Measures as commands show them. */
 
-import type { OrderedMeasure } from '../control/protocol.ts'
-import { type Reset, valueText } from '../measures/records.ts'
-import type { AccountMeasures, Measure } from '../policy/ports/measures.ts'
+import type { OrderedMeasure } from '../../control/protocol.ts'
+import { type Reset, valueText } from '../../measures/records.ts'
+import type { AccountMeasures, Measure } from '../../policy/ports/measures.ts'
 
 /** Those in force for an account. */
 export function measuresShown(inForce: AccountMeasures | undefined): OrderedMeasure[] {

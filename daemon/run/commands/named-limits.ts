@@ -1,8 +1,8 @@
 /** The limits per user that an administrator means by a window: `day`, `hour`, `1h`, or the name of a block. */
 
-import { window, writtenWindow } from '../plugins/limit/window.ts'
-import type { AccountLimit } from '../policy/account-limit.ts'
-import { oneLine } from '../policy/verdict.ts'
+import { window, writtenWindow } from '../../plugins/limit/window.ts'
+import type { AccountLimit } from '../../policy/account-limit.ts'
+import { oneLine } from '../../policy/verdict.ts'
 
 /** As the host variables call them. */
 const WORDS: Readonly<Record<string, string>> = { hour: '1h', minute: '1m', rolling: '24h' }

@@ -1,12 +1,12 @@
 /** Explains how the configuration in force would answer a request (`mtpolicyctl explain`). */
 
-import type { ExplainArguments } from '../control/control.ts'
-import type { Explanation } from '../control/protocol.ts'
-import { endpointKey } from '../net/endpoint.ts'
-import { roundToMicroseconds, type Step } from '../policy/hearing.ts'
-import { PolicyRequest } from '../policy/request.ts'
-import { oneLine } from '../policy/verdict.ts'
-import type { Generation } from './generation.ts'
+import type { ExplainArguments } from '../../control/control.ts'
+import type { Explanation } from '../../control/protocol.ts'
+import { endpointKey } from '../../net/endpoint.ts'
+import { roundToMicroseconds, type Step } from '../../policy/hearing.ts'
+import { PolicyRequest } from '../../policy/request.ts'
+import { oneLine } from '../../policy/verdict.ts'
+import type { Generation } from '../generation.ts'
 
 /** No connection of Postfix's has this number. */
 const NO_CONNECTION = 0

@@ -1,7 +1,7 @@
 /** What accounts have sent, hour by hour, as the history has it (`mtpolicyctl suggest`). */
 
-import type { HoursArguments } from '../control/control.ts'
-import type { History, HourSums } from '../policy/ports/history.ts'
+import type { HoursArguments } from '../../control/control.ts'
+import type { History, HourSums } from '../../policy/ports/history.ts'
 import { neededHistory } from './kept-history.ts'
 
 /** Ends with an empty portion. Throws if no history is kept. */

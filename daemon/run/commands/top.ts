@@ -1,8 +1,8 @@
 /** Who sends most (`mtpolicyctl top`). */
 
-import type { TopArguments } from '../control/control.ts'
-import type { TopSenders } from '../control/protocol.ts'
-import type { History } from '../policy/ports/history.ts'
+import type { TopArguments } from '../../control/control.ts'
+import type { TopSenders } from '../../control/protocol.ts'
+import type { History } from '../../policy/ports/history.ts'
 import { neededHistory } from './kept-history.ts'
 
 const HOUR = 3_600_000

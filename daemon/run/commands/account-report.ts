@@ -1,13 +1,13 @@
 /** All that is known of an account (`mtpolicyctl user`): its limits, its measures and its history. */
 
-import type { AccountReport } from '../control/protocol.ts'
-import { accountName, accountSpellings } from '../policy/account.ts'
-import type { AccountHistory, History, Seen } from '../policy/ports/history.ts'
-import type { Measures } from '../policy/ports/measures.ts'
-import { describeError } from '../system/errors.ts'
-import type { Generation } from './generation.ts'
+import type { AccountReport } from '../../control/protocol.ts'
+import { accountName, accountSpellings } from '../../policy/account.ts'
+import type { AccountHistory, History, Seen } from '../../policy/ports/history.ts'
+import type { Measures } from '../../policy/ports/measures.ts'
+import { describeError } from '../../system/errors.ts'
+import type { Generation } from '../generation.ts'
+import type { Parts } from '../parts.ts'
 import { keptHistory } from './kept-history.ts'
-import type { Parts } from './parts.ts'
 import { measuresShown } from './shown-measures.ts'
 
 /** Entries of each list: an answer of some hundred KiB, which takes a few milliseconds to write. */

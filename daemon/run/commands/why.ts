@@ -1,11 +1,11 @@
 /** Which refusals a key names, and which plugin of the configuration in force decided the latest (`mtpolicyctl why`). */
 
-import type { Decider, WhyAnswer } from '../control/protocol.ts'
-import type { History, Refusal, RefusalKey } from '../policy/ports/history.ts'
-import type { Section } from '../policy/setting.ts'
-import type { Generation } from './generation.ts'
+import type { Decider, WhyAnswer } from '../../control/protocol.ts'
+import type { History, Refusal, RefusalKey } from '../../policy/ports/history.ts'
+import type { Section } from '../../policy/setting.ts'
+import type { Generation } from '../generation.ts'
+import { writtenAt } from '../refusal-steps.ts'
 import { neededHistory } from './kept-history.ts'
-import { writtenAt } from './refusal-steps.ts'
 
 /** Rejects if no history is kept, or if it cannot be read. */
 export async function why(

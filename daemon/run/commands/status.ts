@@ -1,11 +1,11 @@
 /** What `mtpolicyctl status` and the console show of a running daemon, out of its parts. */
 
-import type { DaemonStatus } from '../control/protocol.ts'
-import { formatEndpoint } from '../net/endpoint.ts'
-import { formatProblem } from '../policy/problem.ts'
-import { version } from '../version.ts'
-import type { Generation } from './generation.ts'
-import type { Parts } from './parts.ts'
+import type { DaemonStatus } from '../../control/protocol.ts'
+import { formatEndpoint } from '../../net/endpoint.ts'
+import { formatProblem } from '../../policy/problem.ts'
+import { version } from '../../version.ts'
+import type { Generation } from '../generation.ts'
+import type { Parts } from '../parts.ts'
 
 export async function statusOf(
   parts: Omit<Parts, 'log' | 'conversation'>,

@@ -1,6 +1,6 @@
 /** What the shell offers of the history (`mtpolicyctl complete`). */
 
-import type { History } from '../policy/ports/history.ts'
+import type { History } from '../../policy/ports/history.ts'
 import { keptHistory } from './kept-history.ts'
 
 /** More on a screen helps nobody. */
