@@ -176,31 +176,6 @@ t.test('a page in German has its umlauts, on the terminal and in whatis(1)', asy
   }
 })
 
-t.test('help fits 80 columns, for all programs and all commands', async t => {
-  const all = [
-    ['mtpolicyd', '--help'],
-    ['mtpolicyctl', '--help'],
-    ['policyd-client', '--help'],
-    ...commands.map(({ name }) => ['mtpolicyctl', ...name.split(' '), '--help']),
-    ['mtpolicyctl', 'help', 'postfix'],
-  ]
-  for (const [program = '', ...argv] of all) {
-    const { status, stdout } = await runProgram(join(dist, program), ...argv)
-    t.equal(status, 0, argv.join(' '))
-    t.match(stdout, /^Usage: /)
-    t.same(
-      stdout.split('\n').filter(line => line.length > 80),
-      [],
-      `${program} ${argv.join(' ')}`,
-    )
-  }
-  const json = await runProgram(join(dist, 'mtpolicyctl'), '--root', t.testdir(), 'dump', '--json')
-  t.match(JSON.parse(json.stdout), { 'mtpolicyd/port': '12345' }, '--json may stand at the end')
-  const typo = await runProgram(join(dist, 'mtpolicyctl'), 'register')
-  t.equal(typo.status, 64)
-  t.match(typo.stderr, 'did you mean postfix register?')
-})
-
 t.test('every configuration in mtpolicyd.conf(5) is understood', async t => {
   const examples = examplesOf(pageOf('mtpolicyd.conf').text)
   const whole = examples.find(text => text.startsWith('port = "127')) ?? ''

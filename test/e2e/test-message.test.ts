@@ -1,62 +1,15 @@
 /** `test-message`: a real mail through a real Postfix, and what is shown of it. */
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import {
-  dist,
-  type Finished,
-  freePort,
-  type InstalledDaemon,
-  installDaemon,
-} from '../support/daemon.ts'
-import { createPostfixRig, type PostfixRig, postfixRigMissing } from '../support/postfix-rig.ts'
+import t from 'tap'
+import { dist } from '../support/daemon.ts'
+import { postfixRigMissing } from '../support/postfix-rig.ts'
+import { fits, startTestMessages as start } from '../support/test-messages.ts'
 
 const skip = postfixRigMissing()
 const CHINESE = '223.5.5.5'
-
-interface Setup {
-  readonly rig: PostfixRig
-  readonly daemon: InstalledDaemon
-  /** With this on standard input. */
-  send(password: string, ...argv: string[]): Finished
-  json(password: string, ...argv: string[]): ReturnType<typeof JSON.parse>
-}
-
-async function start(t: Test, variables: Readonly<Record<string, string>> = {}): Promise<Setup> {
-  const rig = await createPostfixRig()
-  t.teardown(() => rig.remove())
-  const daemon = await installDaemon({
-    'mtpolicyd/maillog': join(rig.directory, 'mail.log'),
-    ...variables,
-  })
-  t.teardown(() => daemon.remove())
-  rig.set(`smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:${daemon.port}`)
-  await rig.start()
-  await daemon.start()
-  const send = (input: string, ...argv: string[]): Finished => {
-    const words = ['--root', daemon.root, 'test-message', '--config-dir', rig.configDirectory]
-    const { status, stdout, stderr } = spawnSync(join(dist, 'mtpolicyctl'), [...words, ...argv], {
-      encoding: 'utf8',
-      input,
-    })
-    return { status: status ?? 255, stdout, stderr }
-  }
-  return {
-    rig,
-    daemon,
-    send,
-    json: (password, ...argv) => JSON.parse(send(password, ...argv, '--json').stdout),
-  }
-}
-
-/** As an administrator's terminal shows it. */
-function fits(t: Test, { stdout }: Finished): void {
-  const wide = stdout.split('\n').filter(line => line.length > 80 && !/^ {2}post/.test(line))
-  t.strictSame(wide, [], 'it fits 80 columns')
-  t.notMatch(stdout, /[^\n\x20-\x7e]/, 'nothing controls the terminal')
-}
 
 t.test('mail of a user, with a password', { skip }, async t => {
   const { rig, daemon, send, json } = await start(t, { 'mtpolicyd/threshold': '4' })
@@ -187,65 +140,4 @@ t.test('mail of a user, with a password', { skip }, async t => {
       stderr: 'mtpolicyctl: the daemon is not running\n',
     })
   })
-})
-
-t.test('mail of any user from anywhere, without a password', { skip }, async t => {
-  const { rig, send, json } = await start(t)
-
-  t.test('is refused because of its country', async t => {
-    const shown = send('', '--user', 'carol', '--xclient', '--client', CHINESE)
-    t.equal(shown.status, 1)
-    fits(t, shown)
-    t.match(shown.stdout, /^as user carol from 223\.5\.5\.5 by XCLIENT$/m)
-    t.match(shown.stdout, /^REFUSED by the daemon/m)
-    t.match(shown.stdout, /\(decided by countries, /)
-    const german = json('', '--user', 'carol', '--xclient', '--client', '193.99.144.80')
-    t.match(german, { outcome: 'accepted', client: '193.99.144.80' })
-    t.match(json('', '--user', 'carol', '--xclient'), { outcome: 'accepted', client: '127.0.0.1' })
-  })
-
-  t.test('that the daemon never hears of is the most important finding', async t => {
-    rig.unset('smtpd_end_of_data_restrictions')
-    await rig.restart()
-    const shown = send('secret', '--user', 'alice')
-    t.equal(shown.status, 1)
-    fits(t, shown)
-    t.match(shown.stdout, /^ACCEPTED WITHOUT QUERYING THE DAEMON: /m)
-    t.match(shown.stdout, 'mtpolicyctl doctor')
-    t.match(json('secret', '--user', 'alice'), { outcome: 'unasked', requests: [] })
-    const port = await freePort()
-    rig.set(
-      `smtpd_end_of_data_restrictions = check_policy_service { inet:127.0.0.1:${port}, default_action=DUNNO }`,
-    )
-    await rig.restart()
-    const elsewhere = json('secret', '--user', 'alice')
-    t.equal(elsewhere.outcome, 'unasked')
-    t.match(
-      elsewhere.log.lines.join('\n'),
-      `warning: connect to 127.0.0.1:${port}: Connection refused`,
-    )
-    rig.unset('smtpd_end_of_data_restrictions')
-  })
-
-  t.test(
-    'is not sent where Postfix does not allow it, and the way there and back is told',
-    async t => {
-      rig.set('smtpd_authorized_xclient_hosts = 192.0.2.1')
-      await rig.restart()
-      const shown = send('', '--user', 'carol', '--xclient', '--client', CHINESE)
-      t.equal(shown.status, 1)
-      t.match(shown.stdout, /^NOT SENT: Postfix does not let this host say XCLIENT\.$/m)
-      const commands = shown.stdout.match(/^ {2}post.*$/gm) ?? []
-      t.equal(commands.length, 4)
-      const [allow = '', , takeBack = ''] = commands
-      const before = rig.postconf('-h', 'smtpd_authorized_xclient_hosts')
-      execFileSync('sh', ['-c', allow])
-      await rig.restart()
-      const allowed = json('', '--user', 'carol', '--xclient', '--client', CHINESE)
-      t.equal(allowed.client, CHINESE)
-      t.equal(allowed.outcome, 'unasked')
-      execFileSync('sh', ['-c', takeBack])
-      t.equal(rig.postconf('-h', 'smtpd_authorized_xclient_hosts'), before)
-    },
-  )
 })
