@@ -40,7 +40,7 @@ interface Case {
 
 const RECIPIENTS_OF_MESSAGE = 'mtpolicyd/threshold/message'
 /** How a block by an administrator is named in a decision and its step. */
-const BLOCK = 'block'
+export const BLOCK = 'block'
 const MEASURE = 'measure'
 /** The windows of limits that have a word in commands and a variable for each account. */
 const WINDOWS: ReadonlyMap<string, string> = new Map([
@@ -88,7 +88,7 @@ function isBlock({ by, steps }: Refusal, decider: Decider | undefined): boolean 
   return steps ? steps.some(({ module }) => module === MEASURE) : !decider
 }
 
-function blockOf({ account }: Refusal): Ruling {
+export function blockOf({ account }: Refusal): Ruling {
   const text = `Release ${account}, which ends all measures for it:`
   const remedies = [{ text, command: toldOf('release', [account]) }]
   return { rule: `${BLOCK} (${MEASURE})`, place: '', remedies }
@@ -145,7 +145,9 @@ function ofCountry(one: Case): Remedy[] {
     const forGood = toldOf('allow', [account], options)
     return [
       { text: `${text}, for three days:`, command: forNow },
-      ...(one.hasVariables ? [{ text: `${text}, for good:`, command: forGood }] : []),
+      ...(one.hasVariables && hasVariables(account)
+        ? [{ text: `${text}, for good:`, command: forGood }]
+        : []),
     ]
   }
   const variable = variableOfUser('mtpolicyd/allowednetworks', account)
@@ -199,13 +201,23 @@ function ofAccount(
   const again = toldOf('reset', [account], options)
   return [
     { text: `Raise the limit of ${account} for ${span}:`, command: forNow },
-    ...(isVariable ? [{ text: 'The same for good:', command: forGood }] : []),
+    ...(isVariable && hasVariables(account)
+      ? [{ text: 'The same for good:', command: forGood }]
+      : []),
     ...(fits ? [{ text: `Start the count of ${account} again:`, command: again }] : []),
   ]
 }
 
+/** Names with certain characters, such as a backslash, cannot be part of a variable. */
+function hasVariables(account: string): boolean {
+  return variableOfUser('mtpolicyd/threshold', account) !== undefined
+}
+
 /** What a mail takes of its limit, in the limit's unit. */
-function amountOf({ recipients, bytes }: Refusal, { unit = 'recipients' }: Decider): number {
+export function amountOf(
+  { recipients, bytes }: Pick<Refusal, 'recipients' | 'bytes'>,
+  { unit = 'recipients' }: Pick<Decider, 'unit'>,
+): number {
   if (unit === 'messages') return 1
   return unit === 'megabytes' ? Math.ceil(bytes / 1_000_000) : recipients
 }
