@@ -8,7 +8,7 @@ import type { Refusal } from '../policy/ports/history.ts'
 import { refusesMail } from '../policy/verdict.ts'
 import type { Values } from '../registry/layers.ts'
 import { variableOfBlock } from '../registry/rendered-blocks.ts'
-import { amountOf, BLOCK, blockOf, type Ruling, rulingOf } from './remedies.ts'
+import { amountOf, BLOCK, blockOf, isTooManyOfMessage, type Ruling, rulingOf } from './remedies.ts'
 
 export interface FurtherRuling extends Ruling {
   /** Of a limit, in its unit; undefined of a block. */
@@ -38,7 +38,9 @@ function ofLimit(
   { name, per, unit, window, used, limit, next }: LimitStanding,
   values: Values,
 ): FurtherRuling | undefined {
-  if (name === refusal.by || used === null || typeof limit !== 'number') return undefined
+  // That a message has too many recipients is another rule of the same plugin.
+  const isItself = name === refusal.by && !isTooManyOfMessage(refusal.action)
+  if (isItself || used === null || typeof limit !== 'number') return undefined
   if (next !== undefined && !refusesMail(next)) return undefined
   if (used + amountOf(refusal, { unit }) <= limit) return undefined
   const place = origin === 'variables' ? (variableOfBlock(name) ?? '') : ''

@@ -8,8 +8,7 @@ import { countryCodes } from '../policy/country-codes.ts'
 import { isFailureAnswer } from '../policy/on-failure.ts'
 import type { Refusal } from '../policy/ports/history.ts'
 import type { Values } from '../registry/layers.ts'
-import { canonicalKey } from '../registry/name-key.ts'
-import { variableOfUser, variablesFor } from '../registry/rendered-blocks.ts'
+import { setIn, variableOfUser, variablesFor, variableToSet } from '../registry/rendered-blocks.ts'
 import { shellQuote } from '../registry/replog.ts'
 import { declarations } from '../registry/variables.ts'
 
@@ -118,9 +117,7 @@ function variableIn(
   const isOfMessage = place === 'mtpolicyd/threshold' && isTooManyOfMessage(action)
   const variable = isOfMessage ? RECIPIENTS_OF_MESSAGE : place
   const names = variablesFor(variable, account, values.get('mtpolicyd/defaultdomain') ?? '')
-  const set = new Set(
-    [...values].flatMap(([key, value]) => (value === '' ? [] : canonicalKey(key))),
-  )
+  const set = setIn(values)
   return names.find(name => set.has(name)) ?? names.at(-1) ?? variable
 }
 
@@ -150,7 +147,7 @@ function ofCountry(one: Case): Remedy[] {
         : []),
     ]
   }
-  const variable = variableOfUser('mtpolicyd/allowednetworks', account)
+  const variable = variableToSet('mtpolicyd/allowednetworks', account, one.values)
   if (!one.hasVariables || variable === undefined || address === '') return [changed(one)]
   const networks = [one.values.get(variable) ?? '', address].filter(text => text !== '')
   return [
@@ -165,7 +162,9 @@ function ofLimit(one: Case): Remedy[] {
   const { refusal, decider, place, isVariable } = one
   const { account, recipients } = refusal
   if (isTooManyOfMessage(refusal.action)) {
-    const variable = isVariable ? variableOfUser(RECIPIENTS_OF_MESSAGE, account) : undefined
+    const variable = isVariable
+      ? variableToSet(RECIPIENTS_OF_MESSAGE, account, one.values)
+      : undefined
     if (variable === undefined) return [changed(one)]
     const most = Math.max(recipients, 2 * (Number(one.values.get(place)) || 0))
     const text = `Let a message of ${account} have more recipients:`
@@ -223,7 +222,7 @@ export function amountOf(
 }
 
 /** The answer of `most_recipients`, whose enhanced status code no other answer of a limit has. */
-function isTooManyOfMessage(action: string): boolean {
+export function isTooManyOfMessage(action: string): boolean {
   return /^reject 5\.5\.3 /.test(action)
 }
 
