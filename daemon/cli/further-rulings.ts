@@ -11,7 +11,7 @@ import { variableOfBlock } from '../registry/rendered-blocks.ts'
 import { amountOf, BLOCK, blockOf, isTooManyOfMessage, type Ruling, rulingOf } from './remedies.ts'
 
 export interface FurtherRuling extends Ruling {
-  /** Of a limit, in its unit; undefined of a block. */
+  /** Amounts of a limit, in its unit; undefined of a block. */
   readonly used?: number
   readonly limit?: number
 }

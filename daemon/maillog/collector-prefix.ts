@@ -12,7 +12,7 @@
 
 const CONTAINER = /^[\w.-]+ +\| /
 const FILE = /^[\w.-]*\/[\w./-]+:(?:\d+:)?(?=[A-Z][a-z]{2} |\d{4}-|<)/
-/** Of Docker or Kubernetes; a time of the line itself follows. */
+/** The time of Docker or Kubernetes; a time of the line itself follows. */
 const RECEIVED =
   /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:(?:stdout|stderr) [FP] )?(?=[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\d[T ]|<\d)/
 const JSON_FILE = '{"log":"'

@@ -53,7 +53,7 @@ export function variablesFor(variable: string, account: string, defaultDomain: s
   ]
 }
 
-/** Of one account, with the default domain and without: if both are set, the first one counts. */
+/** The variables of one account, with the default domain and without: if both are set, the first one counts. */
 function variablesOfUser(variable: string, account: string, defaultDomain: string): string[] {
   return accountSpellings(account, defaultDomain)
     .toReversed()

@@ -136,6 +136,18 @@ for (const time of ['2026-11-30 20:41:02', '2026-11-30T20:41:02']) {
   })
 }
 
+for (const login of ['Müller, Hans', 'alice@example.org']) {
+  t.test(`a login is read whole: ${login}`, async t => {
+    const more = ', sasl_sender=x, orig_queue_id=5F419242229, orig_client=unknown[192.0.2.1]'
+    const log = message(LOCAL).replace('sasl_username=alice', `sasl_username=${login}${more}`)
+    const { records } = await read(join(folderOf(t, { log }), 'log'))
+    t.strictSame(
+      records.map(({ attributes }) => attributes.get('sasl_username')),
+      [login],
+    )
+  })
+}
+
 t.test('a client’s port and a long queue id are read, as Postfix 3.11 writes them', async t => {
   const stamp = at('2026-11-30T20:41:02+00:00')
   const log = message(stamp, '4jdbv42YQfzKqQ4').replace('[198.51.100.7]', '[198.51.100.7]:5000')
