@@ -5,14 +5,16 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { nameKey } from '../registry/name-key.ts'
+import { variableToSet } from '../registry/rendered-blocks.ts'
 import { isGenerated } from '../registry/template-files.ts'
 import type { ExitStatus } from './command.ts'
 import { set } from './commands/set.ts'
 import type { Host } from './host.ts'
 import { jsonText } from './json-text.ts'
 
-/** `mtpolicyd/user/NAME/…` */
-export const accountVariable = (account: string, what: string): string =>
+/** `mtpolicyd/user/NAME/…`, with the default domain in NAME if it is set so already. */
+export const accountVariable = ({ registry }: Host, account: string, what: string): string =>
+  variableToSet(`mtpolicyd/${what}`, account, registry.open().values()) ??
   `mtpolicyd/user/${nameKey(account)}/${what}`
 
 /** Throws, with nothing changed, where host variables have no effect. */

@@ -8,6 +8,7 @@ import type { Refusal, SeenStep } from '../policy/ports/history.ts'
 import type { Why } from '../policy/verdict-record.ts'
 import { cutOff, printable } from '../text/columns.ts'
 import { wrap } from '../text/wrap.ts'
+import type { FurtherRuling } from './further-rulings.ts'
 import type { Remedy, Ruling } from './remedies.ts'
 import { momentText } from './when.ts'
 
@@ -25,14 +26,15 @@ const REASONS: Partial<Readonly<Record<Why, string>>> = {
 /** `others`: refusals of the same message before it. */
 export function refusalText(
   refusal: Refusal,
-  ruling: Ruling,
+  ruling: Ruling & { readonly further: readonly FurtherRuling[] },
   others: readonly OtherRefusal[],
   valued: (variable: string) => string | undefined,
 ): string {
   return [
     ...headOf(refusal),
     ...ruleOf(refusal, ruling, valued),
-    ...remedyLines(ruling.remedies),
+    ...remedyLines(ruling.remedies, 'What would let such mail pass'),
+    ...ruling.further.flatMap(furtherLines),
     ...stepsOf(refusal),
     ...requestOf(refusal),
     ...othersOf(others),
@@ -73,11 +75,16 @@ function ruleOf(
   ]
 }
 
-function remedyLines(remedies: readonly Remedy[]): string[] {
+function furtherLines({ rule, used, limit, remedies }: FurtherRuling): string[] {
+  const amount = used === undefined ? '' : `: ${Math.floor(used * 10) / 10} of ${limit} used`
+  return remedyLines(remedies, `But then it is refused by ${rule}${amount}`)
+}
+
+function remedyLines(remedies: readonly Remedy[], heading: string): string[] {
   if (remedies.length === 0) return []
   return [
     '',
-    'What would let such mail pass',
+    ...lines(heading),
     ...remedies.flatMap(({ text, command }) => [...lines(text, 2), `      ${printable(command)}`]),
   ]
 }

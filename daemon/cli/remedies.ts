@@ -8,8 +8,7 @@ import { countryCodes } from '../policy/country-codes.ts'
 import { isFailureAnswer } from '../policy/on-failure.ts'
 import type { Refusal } from '../policy/ports/history.ts'
 import type { Values } from '../registry/layers.ts'
-import { canonicalKey } from '../registry/name-key.ts'
-import { variableOfUser, variablesFor } from '../registry/rendered-blocks.ts'
+import { setIn, variableOfUser, variablesFor, variableToSet } from '../registry/rendered-blocks.ts'
 import { shellQuote } from '../registry/replog.ts'
 import { declarations } from '../registry/variables.ts'
 
@@ -40,7 +39,7 @@ interface Case {
 
 const RECIPIENTS_OF_MESSAGE = 'mtpolicyd/threshold/message'
 /** How a block by an administrator is named in a decision and its step. */
-const BLOCK = 'block'
+export const BLOCK = 'block'
 const MEASURE = 'measure'
 /** The windows of limits that have a word in commands and a variable for each account. */
 const WINDOWS: ReadonlyMap<string, string> = new Map([
@@ -88,7 +87,7 @@ function isBlock({ by, steps }: Refusal, decider: Decider | undefined): boolean 
   return steps ? steps.some(({ module }) => module === MEASURE) : !decider
 }
 
-function blockOf({ account }: Refusal): Ruling {
+export function blockOf({ account }: Refusal): Ruling {
   const text = `Release ${account}, which ends all measures for it:`
   const remedies = [{ text, command: toldOf('release', [account]) }]
   return { rule: `${BLOCK} (${MEASURE})`, place: '', remedies }
@@ -118,9 +117,7 @@ function variableIn(
   const isOfMessage = place === 'mtpolicyd/threshold' && isTooManyOfMessage(action)
   const variable = isOfMessage ? RECIPIENTS_OF_MESSAGE : place
   const names = variablesFor(variable, account, values.get('mtpolicyd/defaultdomain') ?? '')
-  const set = new Set(
-    [...values].flatMap(([key, value]) => (value === '' ? [] : canonicalKey(key))),
-  )
+  const set = setIn(values)
   return names.find(name => set.has(name)) ?? names.at(-1) ?? variable
 }
 
@@ -145,10 +142,12 @@ function ofCountry(one: Case): Remedy[] {
     const forGood = toldOf('allow', [account], options)
     return [
       { text: `${text}, for three days:`, command: forNow },
-      ...(one.hasVariables ? [{ text: `${text}, for good:`, command: forGood }] : []),
+      ...(one.hasVariables && hasVariables(account)
+        ? [{ text: `${text}, for good:`, command: forGood }]
+        : []),
     ]
   }
-  const variable = variableOfUser('mtpolicyd/allowednetworks', account)
+  const variable = variableToSet('mtpolicyd/allowednetworks', account, one.values)
   if (!one.hasVariables || variable === undefined || address === '') return [changed(one)]
   const networks = [one.values.get(variable) ?? '', address].filter(text => text !== '')
   return [
@@ -163,7 +162,9 @@ function ofLimit(one: Case): Remedy[] {
   const { refusal, decider, place, isVariable } = one
   const { account, recipients } = refusal
   if (isTooManyOfMessage(refusal.action)) {
-    const variable = isVariable ? variableOfUser(RECIPIENTS_OF_MESSAGE, account) : undefined
+    const variable = isVariable
+      ? variableToSet(RECIPIENTS_OF_MESSAGE, account, one.values)
+      : undefined
     if (variable === undefined) return [changed(one)]
     const most = Math.max(recipients, 2 * (Number(one.values.get(place)) || 0))
     const text = `Let a message of ${account} have more recipients:`
@@ -199,19 +200,29 @@ function ofAccount(
   const again = toldOf('reset', [account], options)
   return [
     { text: `Raise the limit of ${account} for ${span}:`, command: forNow },
-    ...(isVariable ? [{ text: 'The same for good:', command: forGood }] : []),
+    ...(isVariable && hasVariables(account)
+      ? [{ text: 'The same for good:', command: forGood }]
+      : []),
     ...(fits ? [{ text: `Start the count of ${account} again:`, command: again }] : []),
   ]
 }
 
+/** Names with certain characters, such as a backslash, cannot be part of a variable. */
+function hasVariables(account: string): boolean {
+  return variableOfUser('mtpolicyd/threshold', account) !== undefined
+}
+
 /** What a mail takes of its limit, in the limit's unit. */
-function amountOf({ recipients, bytes }: Refusal, { unit = 'recipients' }: Decider): number {
+export function amountOf(
+  { recipients, bytes }: Pick<Refusal, 'recipients' | 'bytes'>,
+  { unit = 'recipients' }: Pick<Decider, 'unit'>,
+): number {
   if (unit === 'messages') return 1
   return unit === 'megabytes' ? Math.ceil(bytes / 1_000_000) : recipients
 }
 
 /** The answer of `most_recipients`, whose enhanced status code no other answer of a limit has. */
-function isTooManyOfMessage(action: string): boolean {
+export function isTooManyOfMessage(action: string): boolean {
   return /^reject 5\.5\.3 /.test(action)
 }
 

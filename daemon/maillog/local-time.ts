@@ -1,5 +1,6 @@
 /**
- * `Nov 30 20:41:02`, the time of RFC 3164: no year and no zone. Both are inferred.
+ * `Nov 30 20:41:02`, the time of RFC 3164: no year and no zone. Both are inferred; of `2026-11-30 20:41:02`
+ * the zone.
  *
  * The zone is the host's, or one that is named. The year is the last one in which this is not more than a
  * day after `now`: a clock may be ahead, and nobody reads a log before it is written. In the night in
@@ -7,7 +8,7 @@
  * after `now`, or, of a log that is replayed, the first one that is not before the line above it.
  */
 
-import { digits, type ReadTime, utc } from './iso-time.ts'
+import { digits, type ReadTime, readIsoTime, utc } from './iso-time.ts'
 
 export interface LocalTimesOptions {
   /** Milliseconds since 1970 before which everything was logged: the clock, or a file's modification time. */
@@ -27,6 +28,8 @@ const YEARS = 8
 const DISORDER = MINUTE
 /** Characters of `20:41:02`. */
 const CLOCK_LENGTH = 8
+/** Characters of `2026-11-30 20:41:02`. */
+const DATED_LENGTH = 19
 
 export class LocalTimes {
   readonly #now: () => number
@@ -48,7 +51,7 @@ export class LocalTimes {
   /** Undefined if there is no time, or none that exists, at `from`. */
   read(text: string, from: number): ReadTime | undefined {
     const secondsAt = endOfMinute(text, from)
-    if (secondsAt === undefined) return undefined
+    if (secondsAt === undefined) return this.#readDated(text, from)
     const second = digits(text, secondsAt, 2)
     if (!(second <= 60)) return undefined
     const minute = text.slice(from, secondsAt)
@@ -62,6 +65,19 @@ export class LocalTimes {
     const at = this.#minuteAt + second * 1000 + fraction
     this.#last = at
     return { at, end }
+  }
+
+  /** `2026-11-30 20:41:02`, with a year but no zone: who follows a log relies on its zone. */
+  #readDated(text: string, from: number): ReadTime | undefined {
+    if (!this.#isReplay || text[from + 4] !== '-') return undefined
+    const clockEnd = from + DATED_LENGTH
+    const local = readIsoTime(`${text.slice(from, clockEnd)}Z`, 0)
+    const chosen = local && this.#choose(this.#moments(local.at), this.#now())
+    if (chosen === undefined) return undefined
+    const end = endOfFraction(text, clockEnd)
+    const fraction = end > clockEnd ? Number(`0${text.slice(clockEnd, end)}`) * 1000 : 0
+    this.#last = chosen + fraction
+    return { at: this.#last, end }
   }
 
   #momentOf(minute: string): number | undefined {

@@ -25,6 +25,8 @@ const NOT_ACCEPTED =
   /^(?:(?:unreasonable )?\w+ (?:map|result) .*-- message not accepted|message rejected: |queue file size limit exceeded$|write queue file: )/s
 const WARNING = 'warning: '
 const CLIENT = /^client=(\S{0,300}?)\[([^\]]{0,100})\](?::\d+)?(?:, |$)/
+/** Names may have commas, such as those of a directory. */
+const CLIENT_LOGIN = /, sasl_username=(.*?)(?:, (?:sasl_sender|orig_queue_id|orig_client)=|$)/s
 
 export function readMessage(envelope: Envelope): MailRecord {
   const { text } = envelope
@@ -93,7 +95,7 @@ function readClient(envelope: Envelope, queueId: string, rest: string): MailReco
     clientName: found[1] ?? '',
     clientAddress: found[2] ?? '',
     saslMethod: listed(rest, 'sasl_method'),
-    saslUsername: listed(rest, 'sasl_username'),
+    saslUsername: CLIENT_LOGIN.exec(rest)?.[1] ?? '',
   }
 }
 

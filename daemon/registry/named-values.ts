@@ -1,5 +1,6 @@
 /** The values of variables that are for one user or one domain, as a template needs them. */
 
+import { accountName } from '../policy/account.ts'
 import { domainOf } from '../policy/mail-address.ts'
 import { domainName } from './domain-name.ts'
 import type { Values } from './layers.ts'
@@ -42,8 +43,24 @@ export function valuesByName({ fields, lifted, inherited }: Question, values: Va
   })
   return Object.entries(inherited).reduce(
     (rows, [field, pattern]) => inheriting(field, pattern, rows, values),
-    rows,
+    oneForEach(rows, values),
   )
+}
+
+/**
+ * A name with and without the default domain is one account, and one block: of two, the last one would
+ * count alone, and the first one's other values be lost. What is set with the domain comes first.
+ */
+function oneForEach(rows: readonly Row[], values: Values): Row[] {
+  const defaultDomain = values.get('mtpolicyd/defaultdomain') ?? ''
+  if (defaultDomain === '') return [...rows]
+  const byAccount = new Map<string, Row>()
+  for (const row of rows) {
+    const account = accountName(row.name ?? '', defaultDomain)
+    const set = Object.entries(row).filter(([, value]) => value !== '')
+    byAccount.set(account, { ...row, ...byAccount.get(account), ...Object.fromEntries(set) })
+  }
+  return [...byAccount.values()]
 }
 
 function unlimitedOf(pattern: string, values: Values): Set<string> {

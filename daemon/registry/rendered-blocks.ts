@@ -4,10 +4,11 @@
  * compares this with the template.
  */
 
-import { accountName } from '../policy/account.ts'
+import { accountSpellings } from '../policy/account.ts'
 import { domainOf } from '../policy/mail-address.ts'
 import { domainName } from './domain-name.ts'
-import { nameKey, userNameProblem } from './name-key.ts'
+import type { Values } from './layers.ts'
+import { canonicalKey, nameKey, userNameProblem } from './name-key.ts'
 import { declarations } from './variables.ts'
 
 const BLOCKS: ReadonlyMap<string, string> = new Map([
@@ -45,12 +46,34 @@ export function variablesFor(variable: string, account: string, defaultDomain: s
   const ofDomain = (pattern: string): string[] =>
     isDeclared(pattern) && domain !== undefined ? [pattern.replace('.*', () => domain)] : []
   if (variable.includes('.*')) return ofDomain(variable)
-  const spellings = new Set([account, accountName(account, defaultDomain)])
   return [
-    ...[...spellings].flatMap(name => variableOfUser(variable, name) ?? []),
+    ...variablesOfUser(variable, account, defaultDomain),
     ...ofDomain(variable.replace(/^mtpolicyd\//, 'mtpolicyd/domain/.*/user/')),
     variable,
   ]
+}
+
+/** The variables of one account, with the default domain and without: if both are set, the first one counts. */
+function variablesOfUser(variable: string, account: string, defaultDomain: string): string[] {
+  return accountSpellings(account, defaultDomain)
+    .toReversed()
+    .flatMap(name => variableOfUser(variable, name) ?? [])
+}
+
+/** The variable to set for one account: the one that counts already, or one of its name as it is given. */
+export function variableToSet(
+  variable: string,
+  account: string,
+  values: Values,
+): string | undefined {
+  const set = setIn(values)
+  const names = variablesOfUser(variable, account, values.get('mtpolicyd/defaultdomain') ?? '')
+  return names.find(name => set.has(name)) ?? variableOfUser(variable, account)
+}
+
+/** The variables that have a value, by their canonical names. */
+export function setIn(values: Values): ReadonlySet<string> {
+  return new Set([...values].flatMap(([key, value]) => (value === '' ? [] : canonicalKey(key))))
 }
 
 function isDeclared(pattern: string): boolean {

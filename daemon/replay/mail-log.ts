@@ -25,6 +25,8 @@ const LOGIN = Buffer.from(', sasl_username=')
 const CLIENT = Buffer.from(': client=')
 const QUEUED = Buffer.from(', nrcpt=')
 const FROM = Buffer.from(': from=<')
+/** In the JSON of Docker. */
+const FROM_IN_JSON = Buffer.from(': from=\\u003c')
 
 const UNREADABLE = 'expected time, host and program of a line of Postfix'
 
@@ -77,7 +79,8 @@ export class MailLogReader {
   /** False if the line is damaged. */
   #takeQueued(line: Buffer, records: Recorded[]): boolean {
     // The sender may look like anything, but what is in front of it is Postfix's.
-    const idEnd = line.indexOf(FROM)
+    const plainEnd = line.indexOf(FROM)
+    const idEnd = plainEnd < 0 ? line.indexOf(FROM_IN_JSON) : plainEnd
     if (idEnd < 0) return true
     let idFrom = idEnd
     while (idFrom > 0 && line[idFrom - 1] !== SPACE && line[idFrom - 1] !== QUOTE) idFrom--

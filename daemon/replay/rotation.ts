@@ -6,6 +6,7 @@
 
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { withoutCollector } from '../maillog/collector-prefix.ts'
 import { readTime } from '../maillog/line.ts'
 import { LocalTimes } from '../maillog/local-time.ts'
 import { lineBlocks } from './byte-lines.ts'
@@ -71,7 +72,7 @@ async function firstTime({ name, before }: LogFile): Promise<number> {
       for (const line of bytes.toString().split('\n', MOST_TRIED)) {
         const record = line.startsWith('{') ? readTraceLine(line) : undefined
         if (typeof record === 'object') return record.t
-        const time = readTime(line, times)
+        const time = readTime(withoutCollector(line), times)
         if (time !== undefined) return time.at
       }
       break

@@ -151,6 +151,7 @@ The request of Postfix, without what is empty
         command: 'mtpolicyctl reset alice --window day',
       },
     ],
+    further: [],
     others: [],
   })
   t.equal(

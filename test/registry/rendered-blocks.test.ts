@@ -37,6 +37,7 @@ t.test('the variable of one account comes before that of its domain and that of 
     'mtpolicyd/threshold/hour',
   ])
   t.strictSame(variablesFor('mtpolicyd/threshold', 'alice', 'Example.ORG'), [
+    'mtpolicyd/user/alice@example.org/threshold',
     'mtpolicyd/user/alice/threshold',
     'mtpolicyd/domain/example.org/user/threshold',
     'mtpolicyd/threshold',

@@ -102,6 +102,52 @@ for (const [form, stamp, time] of [
   })
 }
 
+const LOCAL = at('Nov 30 20:41:02')
+const LOCAL_TIME = new Date(2026, 10, 30, 20, 41, 2).getTime()
+const RECEIVED = '2026-11-30T21:00:00.238986028Z'
+for (const [form, wrap] of Object.entries({
+  'docker compose logs': (line: string) => `postfix-mailcow_1    | ${line}`,
+  'docker compose logs -t': (line: string) => `mail-postfix-1  | ${RECEIVED} ${line}`,
+  'docker logs -t': (line: string) => `${RECEIVED} ${line}`,
+  Kubernetes: (line: string) => `${RECEIVED} stdout F ${line}`,
+  'a file of Docker': (line: string) =>
+    JSON.stringify({ log: `${line}\n`, stream: 'stdout', time: RECEIVED })
+      .replaceAll('<', '\\u003c')
+      .replaceAll('>', '\\u003e'),
+  'grep in several files': (line: string) => `/var/log/mail.log.1:${line}`,
+})) {
+  t.test(`what collects the logs of containers is no part of a line: ${form}`, async t => {
+    const lines = message(LOCAL).trimEnd().split('\n').map(wrap)
+    const { records, damaged } = await read(join(folderOf(t, { log: lines.join('\n') }), 'log'))
+    t.strictSame(damaged, [])
+    t.equal(records.length, 1)
+    t.equal(records[0]?.t, LOCAL_TIME)
+    t.match(Object.fromEntries(records[0]?.attributes ?? []), ACCEPTED)
+  })
+}
+
+for (const time of ['2026-11-30 20:41:02', '2026-11-30T20:41:02']) {
+  t.test(`a time with its year, but without a zone, is local: ${time}`, async t => {
+    const { records } = await read(join(folderOf(t, { log: message(at(time)) }), 'log'))
+    t.strictSame(
+      records.map(({ t }) => t),
+      [LOCAL_TIME],
+    )
+  })
+}
+
+for (const login of ['Müller, Hans', 'alice@example.org']) {
+  t.test(`a login is read whole: ${login}`, async t => {
+    const more = ', sasl_sender=x, orig_queue_id=5F419242229, orig_client=unknown[192.0.2.1]'
+    const log = message(LOCAL).replace('sasl_username=alice', `sasl_username=${login}${more}`)
+    const { records } = await read(join(folderOf(t, { log }), 'log'))
+    t.strictSame(
+      records.map(({ attributes }) => attributes.get('sasl_username')),
+      [login],
+    )
+  })
+}
+
 t.test('a client’s port and a long queue id are read, as Postfix 3.11 writes them', async t => {
   const stamp = at('2026-11-30T20:41:02+00:00')
   const log = message(stamp, '4jdbv42YQfzKqQ4').replace('[198.51.100.7]', '[198.51.100.7]:5000')

@@ -81,7 +81,7 @@ function addForGood(
   account: string,
   countries: string,
 ): ExitStatus | Promise<ExitStatus> {
-  const variable = accountVariable(account, 'allowedcountries')
+  const variable = accountVariable(host, account, 'allowedcountries')
   const values = host.registry.open().values()
   const before = (values.get(variable) ?? values.get('mtpolicyd/allowedcountries') ?? '').split(',')
   const all = before.includes('*') ? ['*'] : [...before, ...countries.split(',')]

@@ -83,7 +83,7 @@ export const limit = defineCommand({
         if (what === undefined) {
           throw new WrongWords(`--window ${window}: expected ${WINDOWS.join(', ')}, or --until`)
         }
-        return setVariable(host, values.json, accountVariable(account, what), threshold)
+        return setVariable(host, values.json, accountVariable(host, account, what), threshold)
       }
       return order(host, values.json, {
         ...{ kind: 'limit', account, window, threshold, until: ends, why: values.why },

@@ -1,10 +1,13 @@
 /** why: a refusal or deferral that has happened, and the decision behind it. */
 
+import type { WhyAnswer } from '../../control/protocol.ts'
 import { readDecisionCode } from '../../policy/decision-code.ts'
-import type { RefusalKey } from '../../policy/ports/history.ts'
+import type { Refusal, RefusalKey } from '../../policy/ports/history.ts'
+import type { Values } from '../../registry/layers.ts'
 import { printable } from '../../text/columns.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
+import { type FurtherRuling, furtherRulings } from '../further-rulings.ts'
 import type { Host } from '../host.ts'
 import { isoTime, jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
@@ -32,10 +35,11 @@ export const why = defineCommand({
   `,
   json: `
     {code, at, account, country, recipients, bytes, host, action, by, why, facts, attributes, steps,
-    rule, place, remedies, others}: a step has plugin, module, saw
+    rule, place, remedies, further, others}: a step has plugin, module, saw
     (what it has found out), outcome ("nothing", or "action: ", "failed: " or "skipped: " and a
     text) and place; steps is missing if they were not noted; place is a host variable or FILE:LINE;
-    a remedy has text and command; others are the other refusals of the message: code, at,
+    a remedy has text and command; further is what would refuse such mail next, as the account
+    stands now: rule, place and remedies, and used and limit of a limit; others are the other refusals of the message: code, at,
     recipient and action.
   `,
   options: {
@@ -64,14 +68,27 @@ export const why = defineCommand({
     }
     const values = host.registry.open().values()
     const ruling = rulingOf(refusal, reply.result, values)
+    const further = await furtherOf(host, refusal, reply.result, values)
     host.out(
       json
-        ? jsonText({ ...timed(refusal), ...ruling, others: others.map(timed) })
-        : refusalText(refusal, ruling, others, variable => values.get(variable)),
+        ? jsonText({ ...timed(refusal), ...ruling, further, others: others.map(timed) })
+        : refusalText(refusal, { ...ruling, further }, others, variable => values.get(variable)),
     )
     return 0
   },
 })
+
+/** What else stands in the way. Mail of nobody has no account, and a daemon that has just ended tells nothing. */
+async function furtherOf(
+  host: Host,
+  refusal: Refusal,
+  answer: WhyAnswer,
+  values: Values,
+): Promise<readonly FurtherRuling[]> {
+  if (refusal.account === '') return []
+  const reply = await host.daemon.user({ name: refusal.account })
+  return reply?.ok ? furtherRulings(refusal, answer, reply.result, values) : []
+}
 
 /** What is asked for, or the exit status if that is not one thing. */
 function keyOf(
