@@ -174,10 +174,13 @@ t.test('that the last mail was refused is said, although there is room', async t
     const history = memoryHistory({ accounts: [past('alice', { messages })] })
     const host = await accountHost(t, chain(limit('threshold = 5'), UTC), { history })
     const full = await host.say('user', 'alice')
-    return full.out.split('\n')[0] ?? ''
+    return full.out.split('\n\n')[0]?.replace('\n', ' ') ?? ''
   }
   const room = 'alice can send: 0 of 5 recipients used today'
-  t.equal(await first(refused, message(NOON)), `${room}; its last mail was refused K3F-9QT.`)
+  t.equal(
+    await first(refused, message(NOON)),
+    `${room}; its last mail was refused: mtpolicyctl why K3F-9QT.`,
+  )
   t.equal(await first(message(NOON), refused), `${room}.`)
 })
 
