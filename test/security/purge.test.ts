@@ -48,7 +48,7 @@ function host(t: Test) {
     },
     purge() {
       const here = postrm
-        .replace(/(?<=["=])\/(?=(?:etc|run|var|usr)\/)/g, `${root}/`)
+        .replace(/(?<=[\s"=])\/(?=(?:etc|run|var|usr)\/)/g, `${root}/`)
         .replace('[ -d /run/systemd/system ]', 'false')
       // It runs as root: nothing of this host.
       const code = here.replace(/^\s*#.*$/gm, '')
