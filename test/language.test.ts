@@ -165,6 +165,7 @@ t.test('so is what people read besides the code', async t => {
   t.ok(texts.length > 25, 'texts were found')
   t.ok(rooms.size > 20, 'rooms were found')
   for (const [file, isOurs] of texts) {
+    t.notMatch(readFileSync(file, 'utf8'), /^(?:<{7}|>{7}) /m, `${relative(top, file)}: a merge`)
     for (const one of findIn(relative(top, file), linesOf(file, isOurs))) {
       t.fail(`${one.where}: "${one.phrase}": better ${one.better}`)
     }

@@ -57,7 +57,9 @@ function lastRefusalText({ limits, messages: [last] }: AccountReport): string {
   if (!last || !refusesMail(last.action)) return ''
   // That is what the sentence says already.
   if (limits.some(({ next }) => next !== undefined && refusesMail(next))) return ''
-  return `; its last mail was ${outcome(last)}`
+  const { code, by } = last
+  const reason = code === '' ? ` by ${printable(by)}` : `: mtpolicyctl why ${printable(code)}`
+  return `; its last mail was refused${reason}`
 }
 
 function sectionsOf(report: AccountReport, meant: readonly string[]): Section[] {

@@ -177,7 +177,10 @@ t.test('that the last mail was refused is said, although there is room', async t
     return full.out.split('\n\n')[0]?.replaceAll('\n', ' ') ?? ''
   }
   const room = 'alice can send: 0 of 5 recipients used today'
-  t.equal(await first(refused, message(NOON)), `${room}; its last mail was refused K3F-9QT.`)
+  t.equal(
+    await first(refused, message(NOON)),
+    `${room}; its last mail was refused: mtpolicyctl why K3F-9QT.`,
+  )
   t.equal(await first(message(NOON), refused), `${room}.`)
 })
 

@@ -119,6 +119,8 @@ const isThere = (line: string): boolean => {
 t.test('each command of the tutorial does what it says', { skip }, async t => {
   const scene = await makeScene(t)
   const { rig, send } = scene
+  const fromQueue = tutorial.find(line => line.startsWith('postqueue')) ?? ''
+  t.notMatch(scene.run(fromQueue).stderr, 'fatal', 'an empty queue')
   for (const user of ['alice@example.org', 'bob@example.org']) {
     t.ok((await send(user)).accepted, user)
   }

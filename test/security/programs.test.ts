@@ -20,6 +20,7 @@ const RUNNERS = [
   'lookup/postmap.ts',
   'maillog/follow-journal.ts',
   'main.ts',
+  'replay/log-source.ts',
   'system/external-program.ts',
 ]
 
