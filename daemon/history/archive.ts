@@ -195,10 +195,9 @@ export class Archive {
   }
 
   #noteStrangers({ strangers, gaps }: Portion): void {
+    if (strangers === 0) return
     const now = Date.now()
-    if (strangers > 0) {
-      gaps.push({ from: now, to: now, missing: strangers, why: 'there are too many accounts' })
-    }
+    gaps.push({ from: now, to: now, missing: strangers, why: 'there are too many accounts' })
   }
 
   /** One after the other: they use the connection that writes. */
@@ -278,11 +277,11 @@ export class Archive {
     const accounts = this.reader.prepare<[], { number: number; name: Buffer }>(
       'SELECT number, name FROM account ORDER BY number',
     )
-    for (const { number, name } of accounts.iterate())
+    for (const { number, name } of accounts.iterate()) {
       this.accounts.restore(name.toString(), number)
-    const heads = this.reader.prepare<[], { key: number; page: Buffer }>(
-      'SELECT key, page FROM head',
-    )
+    }
+    type Row = { key: number; page: Buffer }
+    const heads = this.reader.prepare<[], Row>('SELECT key, page FROM head')
     for (const { key, page } of heads.iterate()) this.heads.restore(key, page)
     const place = this.reader.prepare<[], SpoolPlace>('SELECT file, "offset" FROM place').get()
     if (!place) throw new UnusableHistory(`${this.path} has no place of the spool`)
