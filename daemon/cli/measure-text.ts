@@ -2,6 +2,7 @@
 
 import type { EndedMeasure, OrderedMeasure } from '../control/protocol.ts'
 import { oneLine } from '../policy/verdict.ts'
+import { printable } from '../text/columns.ts'
 import { wrap } from '../text/wrap.ts'
 import { momentText } from './when.ts'
 
@@ -20,7 +21,7 @@ export function endedJson(measure: EndedMeasure): object {
 /** Lines of a terminal; what comes from elsewhere must not control it. */
 export function lineOf(text: string, indent = 0): string {
   if (text === '') return ''
-  const lines = wrap(oneLine(text), COLUMNS - indent)
+  const lines = wrap(printable(oneLine(text)), COLUMNS - indent)
   return lines.map(line => `${' '.repeat(indent)}${line}\n`).join('')
 }
 

@@ -150,6 +150,8 @@ function callByName(control: Control, name: CommandName, given: unknown, signal:
 /** Waits for the reader; the source does not (Broadcast). */
 async function pass(items: AsyncIterable<unknown>, socket: Socket): Promise<void> {
   for await (const item of items) {
+    // Nobody reads the rest, so nobody needs to look for it.
+    if (socket.destroyed) return
     if (socket.write(frame({ item }))) continue
     // A reader that takes nothing keeps its place from others.
     socket.setTimeout(SILENCE_MILLISECONDS)

@@ -8,6 +8,8 @@ import { NameTable } from '../memory/name-table.ts'
 
 /** More are not told apart any more: a server that accepts every name must not fill the memory. */
 export const MOST_ACCOUNTS = 2_000_000
+/** Memory for their names: some 100 bytes each. */
+const MOST_NAME_BYTES = 256 * 1024 * 1024
 const NONE = 0xffff_ffff
 
 export class Accounts {
@@ -50,7 +52,7 @@ export class Accounts {
 
   /** The number of an account that `numberOf` has not found just now; -1: there are too many. */
   add(bytes: Uint8Array, from: number, end: number): number {
-    if (this.#count >= MOST_ACCOUNTS) return -1
+    if (this.#count >= MOST_ACCOUNTS || this.#table.byteLength >= MOST_NAME_BYTES) return -1
     const number = this.#free.pop() ?? this.#end
     this.#put(this.#name.ofPart(bytes, from, end), number)
     return number

@@ -18,7 +18,7 @@ import { Instances } from './instances.ts'
 import { keptInstances, restoreInstances } from './instances-kept.ts'
 import { Portion } from './portion.ts'
 import { addPortion, Recent } from './recent.ts'
-import { isBefore, type SpoolPlace } from './spool-files.ts'
+import { isBefore, type SpoolPlace, spoolFilesOf } from './spool-files.ts'
 import { nextFrames } from './spool-reader.ts'
 import { inodeOf, isUnusable, openToRead, openToWrite, UnusableHistory } from './store.ts'
 import { type Memory, takeFrame } from './taking.ts'
@@ -170,6 +170,8 @@ export class Archive {
     const portion = this.#full ?? this.#beginNext()
     try {
       await this.inSteps(this.#fold.steps(portion, this.accounts, this.heads))
+      // It was closed meanwhile.
+      if (this.#isClosed) return false
     } catch (error) {
       if (isUnusable(error)) throw new UnusableHistory(describeError(error), { cause: error })
       this.problem = describeError(error)
@@ -193,10 +195,9 @@ export class Archive {
   }
 
   #noteStrangers({ strangers, gaps }: Portion): void {
+    if (strangers === 0) return
     const now = Date.now()
-    if (strangers > 0) {
-      gaps.push({ from: now, to: now, missing: strangers, why: 'there are too many accounts' })
-    }
+    gaps.push({ from: now, to: now, missing: strangers, why: 'there are too many accounts' })
   }
 
   /** One after the other: they use the connection that writes. */
@@ -276,15 +277,17 @@ export class Archive {
     const accounts = this.reader.prepare<[], { number: number; name: Buffer }>(
       'SELECT number, name FROM account ORDER BY number',
     )
-    for (const { number, name } of accounts.iterate())
+    for (const { number, name } of accounts.iterate()) {
       this.accounts.restore(name.toString(), number)
-    const heads = this.reader.prepare<[], { key: number; page: Buffer }>(
-      'SELECT key, page FROM head',
-    )
+    }
+    type Row = { key: number; page: Buffer }
+    const heads = this.reader.prepare<[], Row>('SELECT key, page FROM head')
     for (const { key, page } of heads.iterate()) this.heads.restore(key, page)
     const place = this.reader.prepare<[], SpoolPlace>('SELECT file, "offset" FROM place').get()
     if (!place) throw new UnusableHistory(`${this.path} has no place of the spool`)
-    return place
+    // A spool that was deleted begins with the first file again.
+    const last = spoolFilesOf(this.path).at(-1)?.number ?? 0
+    return last < place.file ? { file: 0, offset: 0 } : place
   }
 
   #seed(): number {

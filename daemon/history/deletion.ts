@@ -214,15 +214,28 @@ function* oldMessages(archive: Archive, hour: number): Generator<void, void> {
 }
 
 /** Those of which nothing is left. */
-function* oldAccounts({ db, accounts, heads }: Archive, day: number): Generator<void, void> {
+function* oldAccounts(archive: Archive, day: number): Generator<void, void> {
+  const { db, accounts, heads } = archive
   const drop = db.prepare('DELETE FROM account WHERE number = ?')
+  let unwritten: Set<number> | undefined
   for (let number = 0; number < accounts.end; number++) {
-    if (number % 1000 === 999) yield
+    if (number % 1000 === 999) {
+      yield
+      unwritten = undefined
+    }
     // The weeks of an account end later than its last day.
     if (heads.dayOf(number) >= day - 8) continue
     if (accounts.bytesOf(number) === undefined) continue
+    // A clock that was set wrong for a while has given its mail an old day.
+    unwritten ??= accountsOf(archive)
+    if (unwritten.has(number)) continue
     drop.run(number)
     accounts.remove(number)
     heads.set(number, 0, 0)
   }
+}
+
+/** Those of which something is still to be written: another account must not get their numbers. */
+function accountsOf({ portions }: Archive): Set<number> {
+  return new Set(portions.flatMap(({ accounts, count }) => [...accounts.subarray(0, count)]))
 }

@@ -5,12 +5,16 @@
 
 import {
   closeSync,
+  constants,
   fstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
   statSync,
+  unlinkSync,
+  writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -23,6 +27,13 @@ import {
   NUMBER_AT,
   RECORDS_AT,
 } from './spool-format.ts'
+
+const NEW_FILE =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_EXCL |
+  constants.O_APPEND |
+  constants.O_NOFOLLOW
 
 /** A position behind a frame. */
 export interface SpoolPlace {
@@ -76,7 +87,36 @@ function namesIn(folder: string): readonly string[] {
   }
 }
 
-export function headOf(number: number, lastCode: number): Buffer {
+/** 0: there is no such file, or nobody can tell. */
+export function inodeOf(file: string): number {
+  try {
+    return statSync(file).ino
+  } catch {
+    return 0
+  }
+}
+
+/** A new file with its head, to be written on. Throws the system's errors, with no file left behind. */
+export function beginFile(
+  history: string,
+  number: number,
+  lastCode: number,
+): { readonly path: string; readonly fd: number; readonly inode: number } {
+  mkdirSync(dirname(history), { recursive: true, mode: 0o750 })
+  const path = spoolPath(history, number)
+  const fd = openSync(path, NEW_FILE, 0o600)
+  try {
+    const head = headOf(number, lastCode)
+    if (writeSync(fd, head) < head.length) throw new Error('no space left on device')
+    return { path, fd, inode: fstatSync(fd).ino }
+  } catch (error) {
+    closeSync(fd)
+    unlinkSync(path)
+    throw error
+  }
+}
+
+function headOf(number: number, lastCode: number): Buffer {
   const head = Buffer.alloc(FILE_HEAD)
   MAGIC.copy(head)
   head.writeUInt32LE(number, NUMBER_AT)

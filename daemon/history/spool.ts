@@ -8,18 +8,7 @@
  * were lost so are not given again.
  */
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { DECISION_CODES, decisionCode } from '../policy/decision-code.ts'
 import type { Gap, SeenStep } from '../policy/ports/history.ts'
 import { refusesMail } from '../policy/verdict.ts'
@@ -27,7 +16,7 @@ import type { VerdictRecord } from '../policy/verdict-record.ts'
 import type { Cancel, Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { FrameWriter } from './frame-writer.ts'
-import { filesOrNone, headOf, lastCodeIn, type SpoolPlace, spoolPath } from './spool-files.ts'
+import { beginFile, filesOrNone, inodeOf, lastCodeIn, type SpoolPlace } from './spool-files.ts'
 import { FILE_HEAD, STAGES } from './spool-format.ts'
 import { ToldOnce } from './told-once.ts'
 
@@ -45,13 +34,6 @@ const CODES_LEFT_OUT = 10_000
 const WRITE_MILLISECONDS = 2
 /** After a failure, before the next attempt. */
 const REST_MILLISECONDS = 1000
-
-const NEW_FILE =
-  constants.O_WRONLY |
-  constants.O_CREAT |
-  constants.O_EXCL |
-  constants.O_APPEND |
-  constants.O_NOFOLLOW
 
 const BEHIND = 'the history did not keep up'
 
@@ -86,6 +68,7 @@ export class Spool {
   /** `Clock.elapsed` of the earliest next attempt. */
   #restUntil = Number.NEGATIVE_INFINITY
   readonly #told = new ToldOnce()
+  #isClosed = false
   /** What keeps it from being written. */
   problem: string | undefined
 
@@ -110,7 +93,7 @@ export class Spool {
   note(record: VerdictRecord): void {
     const { action: sent, request } = record
     // Without an answer Postfix has neither accepted nor refused it.
-    if (sent === undefined) return
+    if (sent === undefined || this.#isClosed) return
     const isRefusal = refusesMail(sent)
     const stage = STAGES.indexOf(request.stage ?? '')
     if (!isRefusal && (stage === 0 || !this.#told.tells(request, stage))) return
@@ -122,7 +105,8 @@ export class Spool {
   }
 
   explained(code: string, steps: readonly SeenStep[]): void {
-    if (!this.#hasSpace(true)) return
+    // A rehearsal may end later than its history.
+    if (this.#isClosed || !this.#hasSpace(true)) return
     this.#frame.explained(code, steps)
     this.#noted(true)
   }
@@ -162,11 +146,12 @@ export class Spool {
   /** To be called now and then: a file that was deleted or replaced is written no longer. */
   look(): void {
     const file = this.#files.at(-1)
-    if (!this.#open || !file) return
-    const found = statSync(file.path, { throwIfNoEntry: false })
-    if (found?.ino === this.#open.inode) return
-    this.#leave()
-    this.#lose(1, 'a file of the spool was deleted')
+    if (this.#open && file && inodeOf(file.path) !== this.#open.inode) {
+      this.#leave()
+      this.#lose(1, 'a file of the spool was deleted')
+    }
+    // Without any mail it would not be known after a kill, and a disk that has room again still be a problem.
+    if (this.#missing) this.#write()
   }
 
   /** What could not be noted, until that is written itself. */
@@ -176,7 +161,9 @@ export class Spool {
 
   close(): void {
     this.flush()
+    if (this.#missing) this.#write()
     this.#leave()
+    this.#isClosed = true
   }
 
   #noted(isUrgent: boolean): void {
@@ -226,9 +213,10 @@ export class Spool {
       return
     }
     try {
-      if (missing && frame.hasRoom) frame.missed(missing)
+      const isTold = missing !== undefined && frame.hasRoom
+      if (isTold) frame.missed(missing)
       this.#append(frame.sealed(this.#lastCode))
-      if (missing) this.#missing = undefined
+      if (isTold) this.#missing = undefined
       this.problem = undefined
     } catch (error) {
       this.#failed(error)
@@ -272,25 +260,17 @@ export class Spool {
 
   #begin(): void {
     this.#leave()
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 })
     const number = Math.max(this.#lastNumber, filesOrNone(this.#path).at(-1)?.number ?? 0) + 1
-    const path = spoolPath(this.#path, number)
-    const fd = openSync(path, NEW_FILE, 0o600)
-    try {
-      const head = headOf(number, this.#lastCode)
-      if (writeSync(fd, head) < head.length) throw new Error('no space left on device')
-      this.#open = { fd, inode: fstatSync(fd).ino }
-    } catch (error) {
-      closeSync(fd)
-      unlinkSync(path)
-      throw error
-    }
+    // If there is something else of this name, the next attempt takes another one.
     this.#lastNumber = number
+    const { path, fd, inode } = beginFile(this.#path, number, this.#lastCode)
+    this.#open = { fd, inode }
     this.#files.push({ path, number, bytes: FILE_HEAD })
   }
 
   #leave(): void {
-    if (this.#open) closeSync(this.#open.fd)
+    const left = this.#open
     this.#open = undefined
+    if (left) closeSync(left.fd)
   }
 }

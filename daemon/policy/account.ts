@@ -22,7 +22,9 @@ const MOST_TYPED = 1024
 export function accountName(saslUsername: string, defaultDomain: string): string {
   const name = cut(saslUsername, MOST_TYPED)
   const folded = FOLDED.test(name) ? name : fold(name)
-  return cut(withoutDomain(folded, defaultDomain), MOST_CHARACTERS)
+  const short = cut(withoutDomain(folded, defaultDomain), MOST_CHARACTERS)
+  // A space that came to be at the end would be cut off when the account is looked up by this name.
+  return short.trimEnd() || short
 }
 
 /** The names that mail of one account may have come under: as `accountName` with this domain, and with none. */

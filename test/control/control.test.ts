@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Broadcast } from '../../daemon/control/broadcast.ts'
 import { callDaemon, followDaemon, openStream } from '../../daemon/control/client.ts'
@@ -347,4 +348,26 @@ t.test('a connection that cannot be accepted is not the end', async t => {
     }
   }
   t.match(await callDaemon(path, 'status', {}), { ok: true })
+})
+
+t.test('what nobody reads any more is not looked for any more', async t => {
+  let made = 0
+  let isLeft = false
+  async function* hours() {
+    try {
+      for (; made < 1000; made++) {
+        await sleep(1)
+        yield []
+      }
+    } finally {
+      isLeft = true
+    }
+  }
+  const path = await serve(t, { hours })
+  const socket = connect(path, () => {
+    socket.write('{"command":"hours","arguments":{"since":0,"until":1}}\n')
+  })
+  socket.once('data', () => socket.destroy())
+  while (!isLeft) await sleep(5)
+  t.ok(made < 1000)
 })

@@ -286,3 +286,14 @@ t.test(
     t.notMatch(daemon.log(), /[[\p{Cc}]--\n]/v, 'nor from the log')
   },
 )
+
+t.test('an account is found again by the name that it is kept under', t => {
+  const typed = `${'x'.repeat(319)} yz`
+  const kept = accountName(typed, '')
+  t.equal(accountName(kept, ''), kept)
+  // Somebody has logged in, whatever the name.
+  for (const name of [' '.repeat(400), ' '.repeat(2000), '\x01'.repeat(400)]) {
+    t.not(accountName(name, ''), '')
+  }
+  t.end()
+})
