@@ -174,7 +174,7 @@ function mailLogText({ source, givenBack }: MailLogStatus): string {
 /** Undefined: gaps are a note. */
 function historyText(history: DaemonStatus['history']): string | undefined {
   if (!history || history.gaps.length > 0) return undefined
-  return history.state === 'off' ? 'off (history_days)' : `kept for ${history.days} days`
+  return history.state === 'off' ? 'off (history_days)' : `${history.days} days`
 }
 
 function dnsText({ questions, failures, cached, servers }: DaemonStatus['dns']): string {
