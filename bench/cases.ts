@@ -56,7 +56,7 @@ function slowness(what: string, one: Ended, other: Ended, asked?: Asked): Row {
  * The median of the rounds' ratios: two servers that are queried one after the other find the
  * machine in the same state.
  */
-function ratio(one: Ended, other: Ended, of: 'perSecond' | 'p99'): number {
+function ratio(one: Ended, other: Ended, of: 'perSecond' | 'p99' | 'threadMicroseconds'): number {
   const [ones, others] = [one.contestant.rounds, other.contestant.rounds]
   return median(ones.map((round, i) => round[of] / (others[i]?.[of] ?? Number.NaN)))
 }
@@ -116,6 +116,12 @@ const withHistory: Case = {
   rows: of => [
     speed('speed, of the one without', of('with'), of('without'), { least: 90 }),
     slowness('p99, of the one without', of('with'), of('without')),
+    // On two cores the history's own thread and the load generator compete for the other one.
+    {
+      what: 'CPU of the answering thread',
+      measured: ratio(of('with'), of('without'), 'threadMicroseconds'),
+      unit: 'x',
+    },
     {
       what: 'its memory',
       measured: (of('with').kilobytes - of('without').kilobytes) / 1024,

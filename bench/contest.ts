@@ -44,6 +44,8 @@ interface Round {
 /** The CPU time of the server itself: the figure that a busy machine disturbs least. */
 export interface Measured extends Round {
   readonly serverMicroseconds: number
+  /** Of the thread that answers alone. */
+  readonly threadMicroseconds: number
 }
 
 export interface Contestant {
@@ -221,7 +223,9 @@ export interface RoundOptions {
 export function runRound(contestant: Contestant, options: RoundOptions): Measured {
   const { load, addresses, connections, users, seconds, number, warmup = 1 } = options
   const { port, process: server } = contestant
-  const before = cpuSeconds(server.pid)
+  const before = cpuSeconds(`${server.pid}`)
+  const mainThread = `${server.pid}/task/${server.pid}`
+  const threadBefore = cpuSeconds(mainThread)
   const args = ['127.0.0.1', port, connections, users, warmup, seconds, number]
   const output = execFileSync(load, args.map(String), {
     input: addresses,
@@ -230,13 +234,17 @@ export function runRound(contestant: Contestant, options: RoundOptions): Measure
   })
   // The line is written by load.c, one field per member of Round.
   const round = JSON.parse(output) as Round
-  const used = cpuSeconds(server.pid) - before
-  return { ...round, serverMicroseconds: (used * 1e6) / round.answered }
+  const perRequest = (seconds: number): number => (seconds * 1e6) / round.answered
+  return {
+    ...round,
+    serverMicroseconds: perRequest(cpuSeconds(`${server.pid}`) - before),
+    threadMicroseconds: perRequest(cpuSeconds(mainThread) - threadBefore),
+  }
 }
 
-/** User and system time of a process, all threads; Linux counts it in hundredths (proc(5)). */
-function cpuSeconds(pid: number | undefined): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+/** User and system time of a process, or of a thread below it; Linux counts it in hundredths (proc(5)). */
+function cpuSeconds(below: string): number {
+  const fields = readFileSync(`/proc/${below}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
