@@ -14,10 +14,13 @@ import type {
   DaemonStatus,
   EndedMeasure,
   Explanation,
+  NewWebToken,
   OrderedMeasure,
   Portion,
   ResetCount,
   TopSenders,
+  WebLink,
+  WebToken,
   WhyAnswer,
 } from './protocol.ts'
 
@@ -57,6 +60,12 @@ export interface Control {
   forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
   /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
   hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
+  /** A link that logs in to the console once. Rejects, as the next three, if there is no console. */
+  webLogin(given: WebLoginArguments): MaybePromise<WebLink>
+  webTokens(given: NoArguments): MaybePromise<readonly WebToken[]>
+  webTokenAdd(given: WebTokenArguments): MaybePromise<NewWebToken>
+  /** What was begun with it ends. */
+  webTokenRemove(given: WebTokenArguments): MaybePromise<NoArguments>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -128,6 +137,11 @@ export interface HoursArguments {
   readonly until: number
 }
 
+/** `role`: read or change; `by`: whose orders will be noted. */
+export type WebLoginArguments = Texts<'role' | 'by'>
+/** `role`: read, change or metrics. */
+export type WebTokenArguments = Texts<'name' | 'role'>
+
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
 
@@ -195,6 +209,22 @@ export const commands: {
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
   forget: { level: 'change', kind: 'answer', readArguments: readForget },
   hours: { level: 'read', kind: 'stream', readArguments: readHours },
+  webLogin: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['role', 'by']),
+  },
+  webTokens: { level: 'change', kind: 'answer', readArguments: given => readTexts(given, []) },
+  webTokenAdd: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
+  webTokenRemove: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =

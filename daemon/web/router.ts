@@ -50,7 +50,17 @@ export interface Session {
 }
 
 /** What it throws is told as `{"error": text}`: WebError with its status, anything else with 500. */
-export type Handler = (context: Context) => Reply | Promise<Reply>
+export type Handler = (context: Context, exchange: Exchange) => Reply | Promise<Reply>
+
+/** What login and logout need, and no other handler does. */
+export interface Exchange {
+  /** Where the browser is, as far as that is known. */
+  readonly client: string
+  /** What it has as our cookie; possibly several, possibly nonsense. */
+  readonly cookies: readonly string[]
+  /** The header that changes its cookie; undefined: deletes it. */
+  readonly cookie: (value: string | undefined) => string
+}
 
 export interface Route {
   readonly method: 'GET' | 'POST'

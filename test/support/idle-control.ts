@@ -30,4 +30,8 @@ export const idleControl: Control = {
   accounts: () => [],
   codes: () => [],
   forget: () => undefined,
+  webLogin: unexpected,
+  webTokens: unexpected,
+  webTokenAdd: unexpected,
+  webTokenRemove: unexpected,
 }

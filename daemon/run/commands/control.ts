@@ -11,6 +11,7 @@ import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
 import { topSenders } from './top.ts'
+import { webCommands } from './web.ts'
 import { why } from './why.ts'
 
 /** The daemon, as its commands see it. */
@@ -76,5 +77,6 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
     forget: ({ account }) => neededHistory(parts.history()).forget(account),
     hours: given => hoursOf(parts.history(), given),
+    ...webCommands(parts.web),
   }
 }
