@@ -8,15 +8,10 @@ import { isLoopbackAddress } from '../net/loopback.ts'
 import type { WebSettings } from '../run/web-messages.ts'
 import type { Daemon } from './daemon.ts'
 import { isPath } from './listening.ts'
-import { type MetricsFormat, renderMetrics } from './metrics.ts'
+import { METRICS_TYPES, type MetricsFormat, renderMetrics } from './metrics.ts'
 import { isForwarded } from './origin.ts'
 import { WebError, type WholeReply } from './reply.ts'
 import { bearerIn, type Doors, tokenOf } from './who.ts'
-
-const TYPES: Readonly<Record<MetricsFormat, string>> = {
-  prometheus: 'text/plain; version=0.0.4; charset=utf-8',
-  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
-}
 
 export interface MetricsRequest {
   readonly request: IncomingMessage
@@ -43,7 +38,7 @@ export async function metricsReply({
   }
   const format = formatFor(request.headers.accept ?? '')
   const body = renderMetrics(await daemon.status(), format)
-  return { kind: 'whole', status: 200, headers: { 'content-type': TYPES[format] }, body }
+  return { kind: 'whole', status: 200, headers: { 'content-type': METRICS_TYPES[format] }, body }
 }
 
 function isFromThisHost({ headers, socket }: IncomingMessage, settings: WebSettings): boolean {
