@@ -14,6 +14,8 @@ const RETRY_MILLISECONDS = 3000
 export const EVENT_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store',
+  // When it ends, nothing follows.
+  connection: 'close',
   // nginx would collect what is to be shown at once.
   'x-accel-buffering': 'no',
 }
