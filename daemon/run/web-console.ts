@@ -71,7 +71,7 @@ export class WebConsole {
   ): Promise<WebAnswers[Name]> {
     await this.#last
     if (!this.#thread) throw new Error('there is no web console; to start it: mtpolicyctl web on')
-    // The thread answers each question by its name.
+    // The thread answers each query by its name.
     return (await this.#thread.ask(question)) as WebAnswers[Name]
   }
 

@@ -22,7 +22,7 @@ export interface WebStart {
   readonly paths: Paths
 }
 
-/** Questions with their answers. */
+/** Queries with their answers. */
 export interface WebAnswers {
   login: WebLink
   tokens: readonly WebToken[]

@@ -6,7 +6,7 @@ import type { EventStream } from './event-stream.ts'
 
 /** What a browser has not read yet. */
 export const MOST_UNREAD_BYTES = 256 * 1024
-/** A comment: it keeps proxies from closing the connection, and shows who reads nothing. */
+/** A comment: it keeps proxies from closing the connection, and shows which browser reads nothing. */
 const HEARTBEAT_MILLISECONDS = 15_000
 /** Browsers come back after so long. */
 const RETRY_MILLISECONDS = 3000

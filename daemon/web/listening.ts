@@ -13,7 +13,7 @@ import { isLocalhost, listenAddresses, reachableAddress } from '../net/loopback.
 import type { WebSettings } from '../run/web-messages.ts'
 import { describeError } from '../system/errors.ts'
 
-/** As open as a port of localhost is: whoever comes has to log in. */
+/** As open as a port of localhost is: the browser has to log in. */
 const PIPE = { readableAll: true, writableAll: true }
 const BACKLOG = 511
 
@@ -113,7 +113,7 @@ async function clearPath(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return
   if (!found.isSocket()) {
-    throw new Error(`${path} exists and is no socket; name another file in ${dirname(path)}`)
+    throw new Error(`${path} exists and is not a socket; name another file in ${dirname(path)}`)
   }
   if (await isServed(path)) throw new Error(`another program listens at ${path}`)
   rmSync(path, { force: true })

@@ -1,5 +1,5 @@
 /**
- * What becomes of a request: is the name ours, which route, who asks, may they, is it from our page; then its
+ * What becomes of a request: is the name ours, which route, whose session, may they, is it from our page; then its
  * handler. Every answer has the security headers, and nothing of a request is logged but where it came from.
  */
 
