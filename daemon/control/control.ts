@@ -6,9 +6,23 @@
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'
-import type { Deleted, HourSums, RefusalKey } from '../policy/ports/history.ts'
+import type {
+  CountrySums,
+  Deleted,
+  HourlySums,
+  HourSums,
+  RefusalKey,
+} from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
+import {
+  type CountriesArguments,
+  type RefusalListArguments,
+  readCountries,
+  readRefusalList,
+  readSeries,
+  type SeriesArguments,
+} from './history-arguments.ts'
 import type {
   AccountReport,
   DaemonStatus,
@@ -16,6 +30,7 @@ import type {
   Explanation,
   OrderedMeasure,
   Portion,
+  RefusalList,
   ResetCount,
   TopSenders,
   WhyAnswer,
@@ -57,6 +72,12 @@ export interface Control {
   forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
   /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
   hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
+  /** Sums of each hour, of all accounts or of one. Rejects if no history is kept. */
+  series(given: SeriesArguments): MaybePromise<HourlySums>
+  /** Accepted and refused by country. Rejects if no history is kept. */
+  countries(given: CountriesArguments): MaybePromise<readonly CountrySums[]>
+  /** Refusals that are looked for, page by page. Rejects if no history is kept. */
+  refusalList(given: RefusalListArguments): MaybePromise<RefusalList>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -195,6 +216,9 @@ export const commands: {
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
   forget: { level: 'change', kind: 'answer', readArguments: readForget },
   hours: { level: 'read', kind: 'stream', readArguments: readHours },
+  series: { level: 'read', kind: 'answer', readArguments: readSeries },
+  countries: { level: 'read', kind: 'answer', readArguments: readCountries },
+  refusalList: { level: 'read', kind: 'answer', readArguments: readRefusalList },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =

@@ -30,4 +30,7 @@ export const idleControl: Control = {
   accounts: () => [],
   codes: () => [],
   forget: () => undefined,
+  series: unexpected,
+  countries: unexpected,
+  refusalList: unexpected,
 }
