@@ -154,9 +154,7 @@ class HistoryThread {
 
   async #answer({
     id,
-    name,
-    question,
-    place,
+    question: { name, question, place },
   }: Extract<ToThread, { kind: 'ask' }>): Promise<FromThread> {
     try {
       const archive = this.#open()
