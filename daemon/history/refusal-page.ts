@@ -5,6 +5,7 @@
  */
 
 import type { RefusalLine, RefusalPage, RefusalQuery } from '../policy/ports/history.ts'
+import { refusalLine } from '../policy/refusal-line.ts'
 import type { Archive } from './archive.ts'
 import type { NewRefusal } from './portion.ts'
 import { originOfRefusal, readRefusal } from './record-reader.ts'
@@ -111,7 +112,7 @@ class Search {
       if (country !== undefined && origin.country !== country) return
       if (rule !== undefined && origin.by !== rule) return
     }
-    this.#found.push(lineOf(record))
+    this.#found.push(refusalLine(readRefusal(record, undefined)))
   }
 
   /** The next rows, the latest first: by the index that leaves out most. */
@@ -200,26 +201,4 @@ function readPlace(text: string | undefined): Place | undefined {
   const [, at, code] = /^(\d{1,16}(?:\.\d{1,16})?)_([0-9A-Z-]{0,20})$/.exec(text) ?? []
   if (at === undefined || code === undefined) throw new Error('"before" is not of a page before')
   return { at: Number(at), code }
-}
-
-function lineOf(record: Buffer): RefusalLine {
-  const { code, at, account, country, recipients, bytes, action, by, attributes } = readRefusal(
-    record,
-    undefined,
-  )
-  const told = (name: string): string => attributes[name] ?? ''
-  return {
-    code,
-    at,
-    account,
-    country,
-    recipients,
-    bytes,
-    client: told('client_address'),
-    sender: told('sender'),
-    helo: told('helo_name'),
-    recipient: told('protocol_state') === 'RCPT' ? told('recipient') : '',
-    action,
-    by,
-  }
 }

@@ -19,7 +19,7 @@ import { findingJson } from '../finding-text.ts'
 import type { Host } from '../host.ts'
 import { jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
-import { wantsRegistration } from '../registration-wish.ts'
+import { wantsRegistration } from '../../registry/registration-wish.ts'
 
 const COLUMNS = 79
 

@@ -23,7 +23,7 @@ export async function accountReport(
   { history, measures, clock }: Pick<Parts, 'history' | 'clock'> & { readonly measures: Measures },
   name: string,
 ): Promise<AccountReport> {
-  const { account, spellings } = namesOf(generation, name)
+  const { account, spellings } = namesOf(generation.assembly.loaded, name)
   const now = clock.now()
   const inForce = measures.of(account, now)
   const [limits, known] = await Promise.all([

@@ -12,6 +12,6 @@ export function series(
   history: History | undefined,
   { since, until, account }: SeriesArguments,
 ): Promise<HourlySums> {
-  const names = account === undefined ? undefined : namesOf(generation, account).spellings
+  const names = account === undefined ? undefined : namesOf(generation.assembly.loaded, account).spellings
   return neededHistory(history).series(since, until, names)
 }
