@@ -82,7 +82,8 @@ function checkOne(registry: Registry, name: string, value: unknown) {
     if (typeof key !== 'string') throw new UnfitChange(`${printable(name)}: ${key.expected}`)
     return { key, value: null }
   }
-  if (typeof value !== 'string') throw new UnfitChange(`${printable(name)}: expected a text or null`)
+  if (typeof value !== 'string')
+    throw new UnfitChange(`${printable(name)}: expected a text or null`)
   const checked = checkAssignment(registry, name, value)
   if (checked.ok) return checked
   throw new UnfitChange(`${printable(name)}: ${checked.expected}`)
@@ -97,5 +98,8 @@ function keyOf(registry: Registry, name: string): string | Extract<Checked, { ok
 }
 
 function unknown(name: string): Extract<Checked, { ok: false }> {
-  return { ok: false, expected: `"${printable(name.slice(0, 200))}" is not a variable of this package` }
+  return {
+    ok: false,
+    expected: `"${printable(name.slice(0, 200))}" is not a variable of this package`,
+  }
 }

@@ -36,12 +36,7 @@ export function textIn(query: URLSearchParams, name: string): string | undefined
   return text === null || text === '' ? undefined : text
 }
 
-export function countIn(
-  query: URLSearchParams,
-  name: string,
-  usual: number,
-  most: number,
-): number {
+export function countIn(query: URLSearchParams, name: string, usual: number, most: number): number {
   const text = textIn(query, name)
   if (text === undefined) return usual
   const count = /^\d{1,6}$/.test(text) ? Number(text) : 0

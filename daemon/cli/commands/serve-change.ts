@@ -69,12 +69,7 @@ function readRequest(text: string) {
   return { command, changes, id, by: printable(by).slice(0, LONGEST_BY) }
 }
 
-async function set(
-  host: Host,
-  registry: Registry,
-  changes: Changes,
-  by: string,
-): Promise<Answer> {
+async function set(host: Host, registry: Registry, changes: Changes, by: string): Promise<Answer> {
   const { before, notices } = await commit(host, registry, () => changes)
   const values = [...changes].map(([name, after]) => ({
     name,

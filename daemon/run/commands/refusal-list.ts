@@ -14,7 +14,8 @@ export async function refusalList(
   { account, ...query }: RefusalListArguments,
 ): Promise<RefusalList> {
   const kept = neededHistory(history)
-  const accounts = account === undefined ? undefined : namesOf(generation.assembly.loaded, account).spellings
+  const accounts =
+    account === undefined ? undefined : namesOf(generation.assembly.loaded, account).spellings
   const page = await kept.refusalPage({ ...query, accounts })
   return { ...page, days: kept.status().days }
 }

@@ -12,6 +12,7 @@ export function series(
   history: History | undefined,
   { since, until, account }: SeriesArguments,
 ): Promise<HourlySums> {
-  const names = account === undefined ? undefined : namesOf(generation.assembly.loaded, account).spellings
+  const names =
+    account === undefined ? undefined : namesOf(generation.assembly.loaded, account).spellings
   return neededHistory(history).series(since, until, names)
 }

@@ -2,7 +2,7 @@
 
 import type { ArgumentsOf, ResultOf } from '../../control/control.ts'
 import { refusalLine } from '../../policy/refusal-line.ts'
-import type { Account, Accounts, AccountSeries, Audit, AuditEntry } from '../api.ts'
+import type { Account, AccountSeries, Accounts, Audit, AuditEntry } from '../api.ts'
 import { askHistory } from '../ask-history.ts'
 import type { Daemon } from '../daemon.ts'
 import { countIn, spanIn } from '../given.ts'
@@ -56,10 +56,7 @@ export const accountRoutes: MakeRoutes = ({ daemon, clock }) => [
 ]
 
 async function report(daemon: Daemon, name: string): Promise<Account> {
-  const [found, status] = await Promise.all([
-    askHistory(daemon, 'user', { name }),
-    daemon.status(),
-  ])
+  const [found, status] = await Promise.all([askHistory(daemon, 'user', { name }), daemon.status()])
   return {
     ...found,
     history: { ...found.history, days: status.history?.days ?? 0 },

@@ -18,9 +18,7 @@ const AGAIN_MILLISECONDS = 2000
 
 export const eventRoutes: MakeRoutes = services => {
   const feed = new Feed(services)
-  return [
-    { method: 'GET', path: '/api/events', role: 'read', handle: () => events(feed.hub.join) },
-  ]
+  return [{ method: 'GET', path: '/api/events', role: 'read', handle: () => events(feed.hub.join) }]
 }
 
 class Feed {
@@ -62,7 +60,11 @@ class Feed {
     if (signal.aborted) return
     const left = this.#left
     this.#left = 0
-    const event: StatusEvent = { at: clock.now(), status: status ? shortStatus(status) : null, left }
+    const event: StatusEvent = {
+      at: clock.now(),
+      status: status ? shortStatus(status) : null,
+      left,
+    }
     this.#lastStatus = JSON.stringify(event)
     this.hub.publish('status', this.#lastStatus)
     this.#cancel = clock.after(STATUS_MILLISECONDS, () => void this.#tellStatus(signal))

@@ -23,7 +23,8 @@ export const whyRoutes: MakeRoutes = ({ daemon, paths }) => [
       if (code === undefined) throw new WebError(400, 'expected a code such as K3F-9QT')
       const answer = await askHistory(daemon, 'why', { code })
       const { refusal, others, days } = answer
-      if (!refusal) throw new WebError(404, `no refusal ${code} is known; they are kept ${days} days`)
+      if (!refusal)
+        throw new WebError(404, `no refusal ${code} is known; they are kept ${days} days`)
       const values = openRegistry({ root: paths.root, env: process.env }).values()
       const further = await furtherOf(daemon, refusal, answer, values)
       const why: Why = { refusal, others, days, ...rulingOf(refusal, answer, values), further }
