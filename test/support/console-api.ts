@@ -4,12 +4,14 @@
  */
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { findConfiguration } from '../../daemon/assembly/configuration.ts'
 import { type Paths, pathsBelow } from '../../daemon/assembly/paths.ts'
 import { daemonClient } from '../../daemon/cli/daemon-client.ts'
+import { openRegistry } from '../../daemon/registry/registry.ts'
 import { Daemon } from '../../daemon/run/daemon.ts'
 import { systemClock } from '../../daemon/system/clock.ts'
 import { daemonAt } from '../../daemon/web/daemon.ts'
@@ -43,11 +45,13 @@ export interface ConsoleApi {
 export interface ConsoleApiOptions {
   readonly variables?: Readonly<Record<string, string>>
   readonly now?: () => number
+  /** Who sets variables: by default a socket in the test, as systemd would have it. */
+  readonly changes?: 'by the program'
 }
 
 export async function consoleApi(
   t: Test,
-  { variables = {}, now = systemClock.now }: ConsoleApiOptions = {},
+  { variables = {}, now = systemClock.now, changes }: ConsoleApiOptions = {},
 ): Promise<ConsoleApi> {
   const root = mkdtempSync(join(tmpdir(), 'console-'))
   t.teardown(() => rmSync(root, { recursive: true, force: true }))
@@ -87,6 +91,7 @@ export async function consoleApi(
     },
   })
   t.teardown(() => daemon.stop(1000))
+  if (changes === undefined) await serveChanges(t, paths, daemon)
   const services: Services = {
     daemon: daemonAt(paths.control, systemClock),
     paths,
@@ -157,7 +162,12 @@ export async function consoleApi(
       return (answer ?? '').replace(/^action=/, '')
     },
     async events() {
-      const reply: EventReply | { kind: 'whole' } = await handled('GET', 'events', undefined, ended.signal)
+      const reply: EventReply | { kind: 'whole' } = await handled(
+        'GET',
+        'events',
+        undefined,
+        ended.signal,
+      )
       if (reply.kind !== 'events') throw new Error('expected a stream of events')
       const texts: string[] = []
       const left = reply.start({
@@ -170,4 +180,31 @@ export async function consoleApi(
       return texts
     },
   }
+}
+
+/** As univention-mtpolicyd-change.socket: each connection runs `mtpolicyctl serve-change`. */
+async function serveChanges(t: Test, paths: Paths, daemon: Daemon): Promise<void> {
+  const { root, templates } = paths
+  const open = () => openRegistry({ root, env: {} })
+  const registry = {
+    open,
+    names: () => open().snapshot().merged.keys(),
+    templates,
+    check: () => [],
+    reload: async () => {
+      await daemon.reload()
+    },
+  }
+  const server = createServer({ allowHalfOpen: true }, socket => {
+    let request = ''
+    socket.on('data', chunk => {
+      request += String(chunk)
+    })
+    socket.on('end', async () => {
+      const read = () => request
+      await runCommand(['serve-change'], { root, read, registry, out: text => socket.end(text) })
+    })
+  })
+  await new Promise<void>(resolve => server.listen(paths.change, resolve))
+  t.teardown(() => server.close())
 }

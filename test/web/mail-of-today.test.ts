@@ -3,8 +3,8 @@
 import t from 'tap'
 import type {
   Account,
-  Accounts,
   AccountSeries,
+  Accounts,
   Refusals,
   Session,
   Today,
@@ -44,10 +44,16 @@ t.test('today has what was sent and refused, over time and by sender', async t =
 
 t.test('a time that makes no sense is a mistake of who asks', async t => {
   const console = await consoleApi(t)
-  for (const query of ['since=x', 'since=-1', 'since=2&until=1', 'since=0', 'until=99999999999999999']) {
+  for (const query of [
+    'since=x',
+    'since=-1',
+    'since=2&until=1',
+    'since=0',
+    'until=99999999999999999',
+  ]) {
     const { status, body } = await console.get<Today>(`today?${query}`)
     t.equal(status, 400, query)
-    t.type(body.error, 'string', body.error)
+    t.type(body.error, 'string')
   }
 })
 
