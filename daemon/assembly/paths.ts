@@ -18,6 +18,8 @@ export interface Paths {
   readonly measures: string
   readonly run: string
   readonly control: string
+  /** Where root sets variables for the console (univention-mtpolicyd-change.socket). */
+  readonly change: string
   readonly templates: string
   /** Where Postfix's log may be: files, and folders of systemd's journal. */
   readonly mailLogs: { readonly files: readonly string[]; readonly journals: readonly string[] }
@@ -47,6 +49,7 @@ export function pathsBelow(root: string): Paths {
     measures: join(state, 'measures.json'),
     run,
     control: join(run, 'control.sock'),
+    change: below('run/univention-mtpolicyd-change.sock'),
     templates: join(program, 'templates'),
     mailLogs: {
       files: [below('var/log/mail.log'), below('var/log/maillog')],

@@ -16,6 +16,7 @@ import type { FactValue } from '../policy/facts.ts'
 import type {
   HistoryStatus,
   Refusal,
+  RefusalPage,
   Seen,
   SeenMessage,
   SenderSums,
@@ -221,6 +222,12 @@ export interface Decider {
   readonly per: string | undefined
   readonly window: string | undefined
   readonly unit: string | undefined
+}
+
+/** A page of refusals. */
+export interface RefusalList extends RefusalPage {
+  /** How many days refusals are kept. */
+  readonly days: number
 }
 
 /** Who has sent most in a time; milliseconds since 1970. */

@@ -21,7 +21,7 @@ function consoleIn(t: Test, program?: string) {
   mkdirSync(paths.state, { recursive: true })
   const lines: string[] = []
   const write = (line: string): void => void lines.push(line)
-  const log = { ...silentLog, error: write, warning: write, notice: write }
+  const log = { ...silentLog, error: write, warning: write, notice: write, event: write }
   const web = new WebConsole({
     paths,
     clock: systemClock,

@@ -10,6 +10,8 @@ import { hoursOf } from './hours.ts'
 import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
+import { refusalList } from './refusal-list.ts'
+import { series } from './series.ts'
 import { topSenders } from './top.ts'
 import { webCommands } from './web.ts'
 import { why } from './why.ts'
@@ -78,5 +80,14 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
     forget: ({ account }) => neededHistory(parts.history()).forget(account),
     hours: given => hoursOf(parts.history(), given),
     ...webCommands(parts.web),
+    series: async given => {
+      await started
+      return series(inForce(), parts.history(), given)
+    },
+    countries: ({ since, until }) => neededHistory(parts.history()).countries(since, until),
+    refusalList: async given => {
+      await started
+      return refusalList(inForce(), parts.history(), given)
+    },
   }
 }
