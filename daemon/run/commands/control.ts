@@ -72,7 +72,10 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       await started
       return accountReport(inForce(), parts, name)
     },
-    accounts: ({ prefix }) => accountsOffered(parts.history(), prefix),
+    accounts: ({ prefix }) => {
+      const measured = parts.measures.inForce(parts.clock.now()).map(({ account }) => account)
+      return accountsOffered(parts.history(), measured, prefix)
+    },
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
     forget: ({ account }) => neededHistory(parts.history()).forget(account),
     hours: given => hoursOf(parts.history(), given),
