@@ -21,6 +21,9 @@ import {
 } from '../policy/setting.ts'
 import { excerpt } from '../text/excerpt.ts'
 
+/** Without spaces, quotes and the characters of a list; a local name such as root is one, too. */
+const MAIL_ADDRESS = /^[^\s,;<>"()@-][^\s,;<>"()@]*(?:@[^\s,;<>"()@]+)?$/
+
 export const globalSettings = {
   host: text({ doc: 'Address to listen on, for ports without an address.', fallback: '127.0.0.1' }),
   port: text({
@@ -77,6 +80,42 @@ export const globalSettings = {
     },
     { min: 0, max: 366 },
   ),
+  alert_mail: custom(
+    'mail addresses separated by commas, or none',
+    value => {
+      if (/^(?:none)?$/i.test(value.trim())) return ''
+      const all = value.split(',').map(one => one.trim())
+      return all.every(one => MAIL_ADDRESS.test(one)) ? all.join(',') : undefined
+    },
+    { doc: 'Who gets alerts by mail, such as root; none: nobody.', fallback: '' },
+  ),
+  alert_webhook: custom(
+    'a URL that begins with https:// or http://',
+    value => (value === '' || isWebAddress(value) ? value : undefined),
+    { doc: 'URL that alerts are posted to.', fallback: '' },
+  ),
+  alert_webhook_format: choice(['json', 'slack', 'mattermost', 'matrix', 'ntfy'], {
+    doc: 'What is posted there.',
+    fallback: 'json',
+  }),
+  alert_command: custom(
+    'an absolute path',
+    value => (value === '' || value.startsWith('/') ? value : undefined),
+    { doc: 'Program that is run for each alert, which is on its standard input.', fallback: '' },
+  ),
+  alert_user: choice(['off', 'warn', 'all'], {
+    doc: 'Whether users get mail about their own account: near a limit (warn), or at it, too (all).',
+    fallback: 'off',
+  }),
+  alert_sender: custom(
+    'a mail address',
+    value => (value === '' || MAIL_ADDRESS.test(value) ? value : undefined),
+    { doc: 'Sender of such mails; empty: mtpolicyd at this host.', fallback: '' },
+  ),
+  alert_language: choice(['en', 'de', 'fr'], {
+    doc: 'Language of alerts.',
+    fallback: 'en',
+  }),
   maillog: custom(
     'auto, none, journal or an absolute path',
     value => (/^(?:auto|none|journal|\/.+)$/.test(value) ? value : undefined),
@@ -85,6 +124,10 @@ export const globalSettings = {
       fallback: 'auto',
     },
   ),
+}
+
+function isWebAddress(text: string): boolean {
+  return /^https?:\/\//i.test(text) && URL.canParse(text)
 }
 
 export type Globals = SettingValues<typeof globalSettings> & {
