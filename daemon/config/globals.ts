@@ -6,6 +6,7 @@
  * refused. Its process options have no effect here and are accepted silently.
  */
 
+import { isMailAddress, readAddresses, readWebAddress } from '../policy/alert-values.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import {
   boolean,
@@ -20,9 +21,6 @@ import {
   text,
 } from '../policy/setting.ts'
 import { excerpt } from '../text/excerpt.ts'
-
-/** Without spaces, quotes and the characters of a list; a local name such as root is one, too. */
-const MAIL_ADDRESS = /^[^\s,;<>"()@-][^\s,;<>"()@]*(?:@[^\s,;<>"()@]+)?$/
 
 export const globalSettings = {
   host: text({ doc: 'Address to listen on, for ports without an address.', fallback: '127.0.0.1' }),
@@ -80,20 +78,14 @@ export const globalSettings = {
     },
     { min: 0, max: 366 },
   ),
-  alert_mail: custom(
-    'mail addresses separated by commas, or none',
-    value => {
-      if (/^(?:none)?$/i.test(value.trim())) return ''
-      const all = value.split(',').map(one => one.trim())
-      return all.every(one => MAIL_ADDRESS.test(one)) ? all.join(',') : undefined
-    },
-    { doc: 'Who gets alerts by mail, such as root; none: nobody.', fallback: '' },
-  ),
-  alert_webhook: custom(
-    'a URL that begins with https:// or http://',
-    value => (value === '' || isWebAddress(value) ? value : undefined),
-    { doc: 'URL that alerts are posted to.', fallback: '' },
-  ),
+  alert_mail: custom('mail addresses separated by commas, or none', readAddresses, {
+    doc: 'Who gets alerts by mail, such as root; none: nobody.',
+    fallback: '',
+  }),
+  alert_webhook: custom('a URL that begins with https:// or http://', readWebAddress, {
+    doc: 'URL that alerts are posted to.',
+    fallback: '',
+  }),
   alert_webhook_format: choice(['json', 'slack', 'mattermost', 'matrix', 'ntfy'], {
     doc: 'What is posted there.',
     fallback: 'json',
@@ -109,7 +101,7 @@ export const globalSettings = {
   }),
   alert_sender: custom(
     'a mail address',
-    value => (value === '' || MAIL_ADDRESS.test(value) ? value : undefined),
+    value => (value === '' || isMailAddress(value) ? value : undefined),
     { doc: 'Sender of such mails; empty: mtpolicyd at this host.', fallback: '' },
   ),
   alert_language: choice(['en', 'de', 'fr'], {
@@ -124,10 +116,6 @@ export const globalSettings = {
       fallback: 'auto',
     },
   ),
-}
-
-function isWebAddress(text: string): boolean {
-  return /^https?:\/\//i.test(text) && URL.canParse(text)
 }
 
 export type Globals = SettingValues<typeof globalSettings> & {
