@@ -4,6 +4,8 @@
  */
 
 import type { Command } from './command.ts'
+import { alertList } from './commands/alert-list.ts'
+import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
@@ -51,6 +53,8 @@ export const commands: readonly Command[] = [
   why,
   measures,
   watch,
+  alertList,
+  alertTest,
   block,
   release,
   allow,
