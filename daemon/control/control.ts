@@ -16,10 +16,13 @@ import type {
   DaemonStatus,
   EndedMeasure,
   Explanation,
+  NewWebToken,
   OrderedMeasure,
   Portion,
   ResetCount,
   TopSenders,
+  WebLink,
+  WebToken,
   WhyAnswer,
 } from './protocol.ts'
 
@@ -65,6 +68,12 @@ export interface Control {
   alerts(given: AlertsArguments): MaybePromise<AlertList>
   /** A test alert to all but users: what became of it. Rejects if nobody is to be told. */
   alertTest(given: AlertTestArguments): MaybePromise<readonly AlertTested[]>
+  /** A link that logs in to the console once. Rejects, as the next three, if there is no console. */
+  webLogin(given: WebLoginArguments): MaybePromise<WebLink>
+  webTokens(given: NoArguments): MaybePromise<readonly WebToken[]>
+  webTokenAdd(given: WebTokenArguments): MaybePromise<NewWebToken>
+  /** What was begun with it ends. */
+  webTokenRemove(given: WebTokenArguments): MaybePromise<NoArguments>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -148,6 +157,10 @@ export interface AlertTestArguments {
   /** Who has asked for it. */
   readonly by: string
 }
+/** `role`: read or change; `by`: whose orders will be noted. */
+export type WebLoginArguments = Texts<'role' | 'by'>
+/** `role`: read, change or metrics. */
+export type WebTokenArguments = Texts<'name' | 'role'>
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
@@ -222,6 +235,22 @@ export const commands: {
     level: 'change',
     kind: 'answer',
     readArguments: given => ({ by: readText(given, 'by') }),
+    },
+  webLogin: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['role', 'by']),
+  },
+  webTokens: { level: 'change', kind: 'answer', readArguments: given => readTexts(given, []) },
+  webTokenAdd: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
+  webTokenRemove: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
   },
 }
 

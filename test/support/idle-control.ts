@@ -33,4 +33,8 @@ export const idleControl: Control = {
   findings: () => [],
   alerts: () => ({ state: 'off', alerts: [], inForce: [] }),
   alertTest: unexpected,
+  webLogin: unexpected,
+  webTokens: unexpected,
+  webTokenAdd: unexpected,
+  webTokenRemove: unexpected,
 }

@@ -12,6 +12,7 @@ import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
 import { topSenders } from './top.ts'
+import { webCommands } from './web.ts'
 import { why } from './why.ts'
 
 /** The daemon, as its commands see it. */
@@ -89,5 +90,6 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       await started
       return await parts.alerts.test(by)
     },
+    ...webCommands(parts.web),
   }
 }
