@@ -30,6 +30,7 @@ import { reload } from './commands/reload.ts'
 import { replay } from './commands/replay.ts'
 import { reset } from './commands/reset.ts'
 import { search } from './commands/search.ts'
+import { serveChange } from './commands/serve-change.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
@@ -95,3 +96,6 @@ export const commands: readonly Command[] = [
   ucrSetup,
   ucrRemove,
 ]
+
+/** What the package's own units call. */
+export const hiddenCommands: readonly Command[] = [serveChange]

@@ -17,6 +17,7 @@ import type { AlertsStatus } from '../policy/ports/alerts.ts'
 import type {
   HistoryStatus,
   Refusal,
+  RefusalPage,
   Seen,
   SeenMessage,
   SenderSums,
@@ -224,6 +225,12 @@ export interface Decider {
   readonly per: string | undefined
   readonly window: string | undefined
   readonly unit: string | undefined
+}
+
+/** A page of refusals. */
+export interface RefusalList extends RefusalPage {
+  /** How many days refusals are kept. */
+  readonly days: number
 }
 
 /** Who has sent most in a time; milliseconds since 1970. */

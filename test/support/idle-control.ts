@@ -37,4 +37,7 @@ export const idleControl: Control = {
   webTokens: unexpected,
   webTokenAdd: unexpected,
   webTokenRemove: unexpected,
+  series: unexpected,
+  countries: unexpected,
+  refusalList: unexpected,
 }

@@ -11,6 +11,8 @@ import { hoursOf } from './hours.ts'
 import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
+import { refusalList } from './refusal-list.ts'
+import { series } from './series.ts'
 import { topSenders } from './top.ts'
 import { webCommands } from './web.ts'
 import { why } from './why.ts'
@@ -91,5 +93,14 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       return await parts.alerts.test(by)
     },
     ...webCommands(parts.web),
+    series: async given => {
+      await started
+      return series(inForce(), parts.history(), given)
+    },
+    countries: ({ since, until }) => neededHistory(parts.history()).countries(since, until),
+    refusalList: async given => {
+      await started
+      return refusalList(inForce(), parts.history(), given)
+    },
   }
 }
