@@ -14,7 +14,7 @@ import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
 import { MeasureBook } from '../measures/book.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { History } from '../policy/ports/history.ts'
-import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
+import type { Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 import { rateLimited } from '../system/rate-limited.ts'
@@ -25,6 +25,7 @@ import type { Generation } from './generation.ts'
 import type { LogSwitch } from './log-switch.ts'
 import { MailLog } from './mail-log.ts'
 import { NearLimits } from './near-limits.ts'
+import { measureParts } from './part-meters.ts'
 import { refuseClaimed } from './port-claim.ts'
 
 export interface Parts {
@@ -56,22 +57,6 @@ export interface Surroundings {
   inForce(): Generation
   /** A warning that may come while a configuration is being put in force. */
   note(message: string): void
-}
-
-const CONNECTIONS: MeterDeclaration = {
-  name: 'connections',
-  unit: 'connections',
-  help: 'Policy connections that are open now.',
-}
-const DNS_QUERIES: MeterDeclaration = {
-  name: 'dns_queries',
-  unit: 'queries',
-  help: 'DNS queries sent since start.',
-}
-const DNS_FAILURES: MeterDeclaration = {
-  name: 'dns_failures',
-  unit: 'queries',
-  help: 'DNS queries without a usable answer since start.',
 }
 
 /** Opens and binds nothing yet. */
@@ -124,10 +109,7 @@ export function makeParts(
     note,
   })
   const dns = openResolver({ env: process.env, clock, log: line => log.log.warning(line) })
-  meters.gauge(CONNECTIONS, () => server.connections)
-  meters.gauge(DNS_QUERIES, () => dns.status().questions)
-  meters.gauge(DNS_FAILURES, () => dns.status().failures)
-  return {
+  const parts: Parts = {
     clock,
     since: new Date(clock.now()),
     destination,
@@ -152,4 +134,6 @@ export function makeParts(
     measures,
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
+  measureParts(parts, inForce)
+  return parts
 }
