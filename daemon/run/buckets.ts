@@ -3,7 +3,7 @@
 import type { Distribution, Histogram, HistogramDeclaration } from '../policy/ports/meters.ts'
 
 /** `Math.clz32` looks at 32 bits. */
-const MOST_PARTS = 2 ** 31
+const BEYOND_PARTS = 2 ** 31
 
 export class Buckets implements Histogram {
   readonly #least: number
@@ -20,7 +20,7 @@ export class Buckets implements Histogram {
 
   note(value: number): void {
     if (!(value >= 0)) return
-    const parts = Math.min(Math.ceil(value / this.#least), MOST_PARTS)
+    const parts = Math.min(Math.ceil(value / this.#least), BEYOND_PARTS)
     // A value of exactly 2^n parts belongs to the bucket that ends there.
     const bits = parts <= 1 ? 0 : 32 - Math.clz32(parts - 1)
     const bucket = Math.min(bits, this.#bounds)

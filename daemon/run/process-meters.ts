@@ -37,7 +37,7 @@ const DESCRIPTORS: MeterDeclaration = {
   unit: 'descriptors',
   help: 'Open file descriptors.',
 }
-const MOST_DESCRIPTORS: MeterDeclaration = {
+const ALLOWED_DESCRIPTORS: MeterDeclaration = {
   name: 'process_max_fds',
   unit: 'descriptors',
   help: 'File descriptors that the daemon may open.',
@@ -62,7 +62,7 @@ export function measureProcess(meters: Meters, since: Date): void {
   })
   meters.total(BUSY, () => performance.eventLoopUtilization().active / 1000)
   meters.gauge(DESCRIPTORS, () => readdirSync('/proc/self/fd').length)
-  meters.gauge(MOST_DESCRIPTORS, () => mostDescriptors())
+  meters.gauge(ALLOWED_DESCRIPTORS, () => mostDescriptors())
 }
 
 /** Not a number where it is not limited, or not told. */
