@@ -20,6 +20,7 @@ import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
 import { limit } from './commands/limit.ts'
 import { measures } from './commands/measures.ts'
+import { metrics } from './commands/metrics.ts'
 import { postfixFollow } from './commands/postfix-follow.ts'
 import { postfixRegister } from './commands/postfix-register.ts'
 import { postfixStatus } from './commands/postfix-status.ts'
@@ -60,6 +61,7 @@ export const commands: readonly Command[] = [
   watch,
   alertList,
   alertTest,
+  metrics,
   block,
   release,
   allow,
