@@ -6,6 +6,7 @@
  * name does not begin with a dot, and starts `mtpolicyctl alert deliver`.
  */
 
+import { readdirSync, statSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeError } from '../../system/errors.ts'
@@ -19,21 +20,23 @@ const LARGEST_MAIL_BYTES = 1 << 20
 /** An alert of yesterday helps nobody. */
 const LONGEST_WAIT_MILLISECONDS = 86_400_000
 const END = '.mail'
+const UNIT = 'univention-mtpolicyd-mail'
 
 export function outgoingFolder(state: string): string {
   return join(state, 'outgoing')
 }
 
 /** @param name the same mail has the same name, so that it is not there twice. */
-export async function putOutgoing(state: string, name: string, mail: OutgoingMail): Promise<Outcome> {
+export async function putOutgoing(
+  state: string,
+  name: string,
+  mail: OutgoingMail,
+): Promise<Outcome> {
   const folder = outgoingFolder(state)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const { count } = await waitingMail(state)
-  if (count >= MOST_MAILS) {
-    return {
-      is: 'later',
-      why: `${count} mails wait in ${folder}: systemctl status univention-mtpolicyd-mail`,
-    }
+  const { length } = await namesIn(folder)
+  if (length >= MOST_MAILS) {
+    return { is: 'later', why: `${length} mails wait in ${folder}; see systemctl status ${UNIT}` }
   }
   const { from, to, message } = mail
   const base = name.replaceAll(/[^\w.-]/g, '-').replace(/^\.+/, '')
@@ -50,20 +53,18 @@ export async function putOutgoing(state: string, name: string, mail: OutgoingMai
   return DONE
 }
 
-export interface WaitingMail {
-  readonly count: number
-  /** Milliseconds since 1970; undefined: nothing waits. */
-  readonly since: number | undefined
-}
-
 /** For status: mail that has been waiting for more than a minute means that the other unit does not work. */
-export async function waitingMail(state: string): Promise<WaitingMail> {
-  const names = await mailsIn(outgoingFolder(state))
-  // Names begin with the time of their alert.
-  const [first] = names
-  if (first === undefined) return { count: 0, since: undefined }
-  const found = await stat(join(outgoingFolder(state), first)).catch(() => undefined)
-  return { count: names.length, since: found?.mtimeMs }
+export function outgoingProblem(state: string, now: number): string | undefined {
+  const folder = outgoingFolder(state)
+  try {
+    const times = mailsIn(readdirSync(folder)).map(name => statSync(join(folder, name)).mtimeMs)
+    const minutes = Math.floor((now - Math.min(...times)) / 60_000)
+    if (times.length === 0 || minutes < 1) return undefined
+    return `mails in ${folder} have been waiting for ${minutes} min; see systemctl status ${UNIT}`
+  } catch {
+    // There is no such folder yet, or one was sent just now.
+    return undefined
+  }
 }
 
 export interface Sent {
@@ -85,7 +86,7 @@ export async function sendOutgoing(
   const dropped: string[] = []
   let sent = 0
   for (;;) {
-    const name = (await mailsIn(folder)).find(one => !left.has(one))
+    const name = (await namesIn(folder)).find(one => !left.has(one))
     if (name === undefined) return { sent, dropped, left: [...left.values()] }
     const path = join(folder, name)
     const outcome = await sendOne(path, now(), send)
@@ -129,10 +130,14 @@ function mailIn(text: string): OutgoingMail | undefined {
   }
 }
 
-async function mailsIn(folder: string): Promise<string[]> {
+/** Their names begin with the time of their alert. */
+function mailsIn(names: readonly string[]): string[] {
+  return names.filter(name => name.endsWith(END) && !name.startsWith('.')).sort()
+}
+
+async function namesIn(folder: string): Promise<string[]> {
   try {
-    const names = await readdir(folder)
-    return names.filter(name => name.endsWith(END) && !name.startsWith('.')).sort()
+    return mailsIn(await readdir(folder))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error

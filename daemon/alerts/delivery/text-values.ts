@@ -15,14 +15,11 @@ export function wordsIn(words: AlertWords, language: AlertLanguage): string {
 
 /** Of `alert.LANGUAGE.txt`. */
 export function alertValues(alert: Alert, language: AlertLanguage, host: string): TextValues {
-  const remedy = wordsIn(alert.remedy, language)
   return {
     ...common(alert, language),
     host,
-    why: wordsIn(alert.why, language),
-    // A command is on a line of its own, so that it can be copied.
-    command: isCommand(remedy) ? remedy : '',
-    remedy: isCommand(remedy) ? '' : remedy,
+    why: capitalized(wordsIn(alert.why, language)),
+    remedy: wordsIn(alert.remedy, language),
     severity: alert.severity,
     account: alert.account,
     facts: Object.entries(alert.facts).map(([name, value]) => ({ name, value })),
@@ -56,28 +53,28 @@ export function digestValues(
 }
 
 /** Of `user.LANGUAGE.txt`. */
-export function userValues(alert: Alert, host: string): TextValues {
+export function userValues(alert: Alert, language: AlertLanguage, host: string): TextValues {
   const { user, used, limit } = alert.facts
-  const most = typeof limit === 'number' ? limit : 0
-  const now = typeof used === 'number' ? used : 0
+  const share = typeof used === 'number' && typeof limit === 'number' ? used / limit : 1
   return {
+    ...common(alert, language),
     host,
     user: typeof user === 'string' && user !== '' ? user : alert.account,
-    time: timeText(alert.at),
     atLimit: alert.kind === 'account-at-limit',
-    percent: most > 0 ? Math.min(100, Math.floor((100 * now) / most)) : 100,
-    used: now,
-    limit: most,
+    percent: Number.isFinite(share) ? Math.min(100, Math.floor(100 * share)) : 100,
   }
 }
 
 function common(alert: Alert, language: AlertLanguage): TextValues {
   const time = timeText(alert.at)
+  const what = wordsIn(alert.what, language)
   return {
     id: alert.id,
     kind: alert.kind,
     cleared: alert.state === 'cleared',
-    what: wordsIn(alert.what, language),
+    what,
+    /** The same, as it begins a line. */
+    sentence: capitalized(what, alert.account),
     time,
     clock: time.slice(11, 16),
   }
@@ -89,8 +86,10 @@ function rank(alerts: readonly Alert[]): number {
   return Math.min(...alerts.map(({ severity }) => RANKS[severity]))
 }
 
-function isCommand(remedy: string): boolean {
-  return /^[a-z][\w-]* /.test(remedy)
+/** The name of an account keeps its first letter. */
+function capitalized(text: string, account = ''): string {
+  if (account !== '' && text.startsWith(account)) return text
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 let format: Intl.DateTimeFormat | undefined

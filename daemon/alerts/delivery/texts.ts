@@ -110,10 +110,13 @@ async function rendered(source: string, values: TextValues): Promise<RenderedTex
   return { subject: line, text: `${text.split('\n').flatMap(wrapped).join('\n')}\n` }
 }
 
-/** Lines that begin with a space are commands or tables, and stay as they are. */
+/** A line goes on below its first word; in a table, which has several spaces after that, below its second one. */
 function wrapped(line: string): string[] {
-  if (line.startsWith(' ') || columnsOf(line) <= COLUMNS) return [line.trimEnd()]
-  return wrap(line.trim(), COLUMNS)
+  if (columnsOf(line) <= COLUMNS) return [line.trimEnd()]
+  const [start = ''] = /^ *(?:\S+ {2,})?/.exec(line) ?? []
+  const indent = ' '.repeat(start.length)
+  const [first = '', ...rest] = wrap(line.slice(start.length).trim(), COLUMNS - start.length)
+  return [start + first, ...rest.map(one => indent + one)]
 }
 
 function safeValues(values: TextValues): TextValues {

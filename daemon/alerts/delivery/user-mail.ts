@@ -48,7 +48,7 @@ export function userDelivery(options: UserMailOptions): Delivery {
       const to = addressOfAccount(account, options.defaultDomain)
       if (to === undefined) return { is: 'refused', why: `"${account}" is not a mail address` }
       const { language, hostName, texts, post } = options
-      const rendered = await texts.render('user', language, userValues(alert, hostName))
+      const rendered = await texts.render('user', language, userValues(alert, language, hostName))
       // Once more, because the text may have taken a while to read.
       if (suspects.has(account, alert.at)) return DONE
       const { id, at: date, kind, state } = alert
