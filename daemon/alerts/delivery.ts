@@ -30,6 +30,8 @@ export interface Delivery {
    * `later`. After DELIVERY_MILLISECONDS it is `later`, whatever it does.
    */
   deliver(batch: readonly Alert[], signal: AbortSignal): Promise<Outcome>
+  /** For status, what is wrong although it has taken everything, such as mails that nobody fetches. */
+  problem?(): string | undefined
 }
 
 /** The longest time for one batch. */

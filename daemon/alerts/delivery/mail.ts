@@ -21,6 +21,7 @@ export function mailDelivery(options: MailOptions): Delivery {
     name: 'mail',
     batches: 'all',
     wants: () => true,
+    problem: () => options.post.problem(),
     async deliver(batch, signal) {
       const id = batchId(batch)
       if (tried.id !== id) tried = { id, over: new Set() }

@@ -4,13 +4,15 @@ import { resolve } from 'node:path'
 import type { AlertSettings, DeliverySurroundings, Outcome } from '../delivery.ts'
 import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
 import { mailboxIn } from './mailboxes.ts'
-import { putOutgoing } from './outgoing.ts'
+import { outgoingProblem, putOutgoing } from './outgoing.ts'
 import { mayGainPrivileges, sendMail } from './sendmail.ts'
 
 export type Letter = Omit<MailMessage, 'from' | 'hostName'>
 
 export interface Post {
   send(letter: Letter, signal: AbortSignal): Promise<Outcome>
+  /** Mail that it has taken does not leave. */
+  problem(): string | undefined
 }
 
 export function postOf(
@@ -27,6 +29,7 @@ export function postOf(
       if (mayStart) return sendMail(sendmailOf(etc), mail, { signal })
       return putOutgoing(state, `${letter.id}-${to}`, mail)
     },
+    problem: () => outgoingProblem(state, Date.now()),
   }
 }
 

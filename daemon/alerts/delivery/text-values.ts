@@ -1,5 +1,6 @@
 /** What is put into the texts of mails, by names that an administrator's own texts can use. */
 
+import type { Severity } from '../../policy/finding.ts'
 import type { Alert, AlertLanguage, AlertWords } from '../alert.ts'
 import type { TextValues } from './texts.ts'
 
@@ -80,7 +81,7 @@ function common(alert: Alert, language: AlertLanguage): TextValues {
   }
 }
 
-const RANKS = { error: 0, warning: 1, note: 2 } as const
+const RANKS: Readonly<Record<Severity, number>> = { error: 0, warning: 1, note: 2 }
 
 function rank(alerts: readonly Alert[]): number {
   return Math.min(...alerts.map(({ severity }) => RANKS[severity]))
