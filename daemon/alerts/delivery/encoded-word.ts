@@ -6,10 +6,10 @@
 
 /** Where a line is folded (RFC 5322, 2.1.1); a longer line is allowed up to 998. */
 const FOLDED_COLUMNS = 78
-/** RFC 2047, 2: an encoded word has 75 characters at most, `=?UTF-8?Q?` and `?=` included. */
-const LONGEST_WORD = 75 - '=?UTF-8?Q??='.length
+/** An encoded word without `=?UTF-8?Q?` and `?=`: it has its place in a line of 76 after the longest name (RFC 2047, 2). */
+const LONGEST_WORD = 44
 /** A word without spaces that is longer is encoded, because it cannot be folded otherwise. */
-const LONGEST_PLAIN_WORD = 60
+const LONGEST_PLAIN_WORD = 56
 
 /** What needs no encoding in a phrase, either (RFC 2047, 5, rule 3). */
 const PLAIN = /^[A-Za-z0-9!*+/-]$/

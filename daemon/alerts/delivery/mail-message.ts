@@ -5,7 +5,7 @@
  * mailing lists do not answer.
  */
 
-import { quotedAddress } from '../../policy/mail-address.ts'
+import { asciiDomain, domainOf, quotedAddress } from '../../policy/mail-address.ts'
 import type { AlertLanguage } from '../alert.ts'
 import { folded, oneLine, phrase, textHeader } from './encoded-word.ts'
 import { encodedBody } from './quoted-printable.ts'
@@ -63,9 +63,16 @@ function mailbox(header: string, { name, address }: Mailbox): string {
   return folded(header, [...phrase(name).split(' '), `<${text}>`])
 }
 
-/** As a header and as an argument of sendmail(1): quoted where it has to be, never more than one line. */
+/**
+ * As a header and as an argument of sendmail(1): quoted where it has to be, never more than one line. A domain
+ * is in ASCII (xn--); other letters before the @ are left, and Postfix asks the next server for SMTPUTF8.
+ */
 export function addressText(address: string): string {
-  return quotedAddress(oneLine(address))
+  const line = oneLine(address)
+  const domain = domainOf(line)
+  return quotedAddress(
+    domain === '' ? line : `${line.slice(0, -domain.length)}${asciiDomain(domain)}`,
+  )
 }
 
 /** `Tue, 01 Dec 2026 07:45:14 +0000` */
