@@ -6,6 +6,8 @@
 import type { Command } from './command.ts'
 import { alertList } from './commands/alert-list.ts'
 import { alertTest } from './commands/alert-test.ts'
+import { alertDeliver } from './commands/alert-deliver.ts'
+import { alertSecret } from './commands/alert-secret.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
@@ -78,6 +80,7 @@ export const commands: readonly Command[] = [
   get,
   search,
   info,
+  alertSecret,
   reload,
   dump,
   shell,
@@ -97,6 +100,7 @@ export const commands: readonly Command[] = [
   postfixFollow,
   ucrSetup,
   ucrRemove,
+  alertDeliver,
 ]
 
 /** What the package's own units call. */
