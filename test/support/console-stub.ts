@@ -466,7 +466,7 @@ export async function consoleStub(
       stub.fail !== undefined
         ? failure(stub.fail, 'the daemon does not run')
         : call === 'login'
-          ? logIn(body.secret)
+          ? logIn(body.token)
           : loggedIn === undefined
             ? failure(401, 'nobody has logged in')
             : request.method === 'POST'

@@ -107,7 +107,6 @@ function Page({ route }: { route: Route }) {
   const key = `${route.page}/${route.name}`
   const first = useRef(true)
   // As with a page of its own: it begins at the top, and its title is read out.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: with each page
   useEffect(() => {
     scrollTo(0, 0)
     if (!first.current) document.querySelector<HTMLElement>('h1')?.focus()

@@ -24,7 +24,7 @@ export function Login(props: {
     setBusy(true)
     setProblem('')
     try {
-      props.done(await post<Session>('login', { secret: given }))
+      props.done(await post<Session>('login', { token: given }))
     } catch (error) {
       const { status, message } = error as CallError // post() rejects with no other
       setProblem(status === 401 || status === 403 ? t.login.refused : message)

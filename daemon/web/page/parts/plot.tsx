@@ -44,6 +44,7 @@ export function Plot(props: {
     const box = place.current
     if (!box) return undefined
     const colour = colours(box)
+    const half = props.series.step / 2000
     const columns = uPlot.paths.bars?.({ size: [0.72, 40], radius: 0.12 })
     const font = `12px ${getComputedStyle(box).fontFamily}`
     const axis = {
@@ -52,6 +53,12 @@ export function Plot(props: {
       grid: { stroke: colour('--plot-grid'), width: 1 },
       ticks: { show: false },
     }
+    const lastsDays = (times.at(-1) ?? 0) - (times[0] ?? 0) > 2 * 86_400_000
+    const tickFormat = new Intl.DateTimeFormat(
+      language === 'de' ? 'de-DE' : 'en-GB',
+      lastsDays ? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit' },
+    )
+    const tick = (seconds: number) => tickFormat.format(seconds * 1000)
     const plot = new uPlot(
       {
         width: box.clientWidth,
@@ -64,18 +71,23 @@ export function Plot(props: {
           drag: { x: false, y: false },
           sync: { key: GROUP, setSeries: false },
         },
-        scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
+        scales: {
+          // Room for the first and the last column.
+          x: { range: (_, least, most) => [least - half, most + half] },
+          y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] },
+        },
         axes: [
           {
             ...axis,
             grid: { show: false },
+            size: 30,
             space: 70,
             values: (_, all) => all.map(one => tick(one)),
           },
           {
             ...axis,
             size: 52,
-            space: 36,
+            space: 30,
             incrs: [
               1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7,
             ],
@@ -96,15 +108,6 @@ export function Plot(props: {
       [times.map(time => time / 1000), ...stacked(props.curves)],
       box,
     )
-    const lastsDays = (times.at(-1) ?? 0) - (times[0] ?? 0) > 2 * 86_400_000
-    const tickFormat = new Intl.DateTimeFormat(
-      language === 'de' ? 'de-DE' : 'en-GB',
-      lastsDays ? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit' },
-    )
-    function tick(seconds: number): string {
-      return tickFormat.format(seconds * 1000)
-    }
-    plot.redraw()
     const fit = new ResizeObserver(() =>
       plot.setSize({ width: box.clientWidth, height: props.height }),
     )

@@ -28,23 +28,34 @@ export function useLiveEvents(isWanted: boolean): Live {
   const [live, setLive] = useState<Live>(NOT_LIVE)
   useEffect(() => {
     if (!isWanted) return undefined
-    const source = new EventSource('api/events')
+    let source: EventSource | undefined
     let waiting: ShownVerdict[] = []
     let count = 0
-    source.addEventListener('status', event => {
-      const { status } = JSON.parse(event.data) as StatusEvent // of our server, see call.ts
-      setLive(old => ({
-        ...old,
-        state: status ? 'running' : 'stopped',
-        status: status ?? undefined,
-      }))
-    })
-    source.addEventListener('verdict', event => {
-      count++
-      waiting = [{ ...(JSON.parse(event.data) as VerdictEvent), key: count }, ...waiting]
-      waiting = waiting.slice(0, MOST_VERDICTS)
-    })
-    source.addEventListener('error', () => setLive(old => ({ ...old, state: 'lost' })))
+    const open = () => {
+      source = new EventSource('api/events')
+      source.addEventListener('status', event => {
+        const { status } = JSON.parse(event.data) as StatusEvent // of our server, see call.ts
+        setLive(old => ({
+          ...old,
+          state: status ? 'running' : 'stopped',
+          status: status ?? undefined,
+        }))
+      })
+      source.addEventListener('verdict', event => {
+        count++
+        waiting = [{ ...(JSON.parse(event.data) as VerdictEvent), key: count }, ...waiting]
+        waiting = waiting.slice(0, MOST_VERDICTS)
+      })
+      source.addEventListener('error', () => setLive(old => ({ ...old, state: 'lost' })))
+    }
+    // A browser has six connections to a server: tabs that nobody looks at must not hold them.
+    const follow = () => {
+      source?.close()
+      source = undefined
+      if (!document.hidden) open()
+    }
+    follow()
+    document.addEventListener('visibilitychange', follow)
     const timer = setInterval(() => {
       if (waiting.length === 0) return
       const come = waiting
@@ -53,7 +64,8 @@ export function useLiveEvents(isWanted: boolean): Live {
     }, TOGETHER_MILLISECONDS)
     return () => {
       clearInterval(timer)
-      source.close()
+      document.removeEventListener('visibilitychange', follow)
+      source?.close()
     }
   }, [isWanted])
   return live

@@ -2,7 +2,8 @@
 
 import { useState } from 'preact/hooks'
 import type { RefusalLine } from '../../../api.ts'
-import { Card, Country, Empty, Name, Time } from '../../parts/basics.tsx'
+import { Card, Country, Empty, Time } from '../../parts/basics.tsx'
+import { Told } from '../../parts/told.tsx'
 import { useConsole } from '../../state/console.ts'
 import { addressOf } from '../../state/route.ts'
 import { WhyDrawer } from '../why/why-drawer.tsx'
@@ -35,7 +36,7 @@ export function Refused(props: { refusals: readonly RefusalLine[]; account: stri
                   <Time at={refusal.at} />
                 </th>
                 <td>
-                  <Name>{refusal.action}</Name>
+                  <Told action={refusal.action} />
                 </td>
                 <td data-label={t.country}>
                   <Country code={refusal.country} />

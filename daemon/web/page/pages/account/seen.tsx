@@ -43,7 +43,7 @@ export function SeenTable(props: {
                   <span class="span" aria-hidden="true">
                     <i
                       style={{
-                        left: `${((first - from) / length) * 100}%`,
+                        left: `min(${((first - from) / length) * 100}%, calc(100% - 0.5rem))`,
                         width: `${((last - first) / length) * 100}%`,
                       }}
                     />

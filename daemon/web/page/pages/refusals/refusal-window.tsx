@@ -6,6 +6,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { RefusalLine } from '../../../api.ts'
 import { AccountLink, Country, Name, Time } from '../../parts/basics.tsx'
+import { Told } from '../../parts/told.tsx'
 import { useConsole } from '../../state/console.ts'
 
 /** Rows beyond the edges. */
@@ -100,7 +101,7 @@ function Row(props: {
         <ShortCountry code={line.country} />
       </td>
       <td class="text" title={line.action}>
-        <Name>{line.action}</Name>
+        <Told action={line.action} />
       </td>
       <td class="rule">
         <Name>{line.by}</Name>

@@ -15,6 +15,8 @@ const ICONS: Readonly<Record<'error' | 'warning' | 'note', IconName>> = {
   note: 'note',
 }
 
+const TONES = { error: 'bad', warning: 'warn', note: '' } as const
+
 export function useFindings(): Loaded<Findings> {
   const { language } = useConsole()
   return useLoaded(
@@ -54,6 +56,7 @@ export function FindingList({ findings }: { findings: Loaded<Findings> }) {
       {(notes.length > 0 || value.problems.length > 0) && (
         <details class="card">
           <summary class="card-head">
+            <Icon name="chevron" size={16} />
             <h2>{t.findings.notes(notes.length + value.problems.length)}</h2>
           </summary>
           <Entries findings={notes} />
@@ -74,7 +77,7 @@ function Entries({ findings }: { findings: Findings['findings'] }) {
   return (
     <ul>
       {findings.map(finding => (
-        <li class={`finding ${finding.severity}`} key={`${finding.id} ${finding.where}`}>
+        <li class={`finding ${TONES[finding.severity]}`} key={`${finding.id} ${finding.where}`}>
           <Icon name={ICONS[finding.severity]} />
           <div>
             <h3>

@@ -35,11 +35,13 @@ export function VariableEntry(props: {
             <bdi>{variable.value}</bdi>
           )}
         </span>
-        {layer !== undefined && layer !== 'default' ? (
-          <span class="badge accent plain">{t.layer(layer)}</span>
-        ) : (
-          <span class="badge plain">{t.layer('default')}</span>
-        )}
+        <span class="variable-layer">
+          {layer !== undefined && (
+            <span class={`badge plain ${layer === 'default' ? '' : 'accent'}`}>
+              {t.layer(layer)}
+            </span>
+          )}
+        </span>
       </summary>
       {isOpen && <Body {...props} />}
     </details>
