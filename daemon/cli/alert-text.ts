@@ -3,7 +3,7 @@
 import type { Words } from '../policy/finding.ts'
 import type { ListedAlert } from '../policy/ports/alerts.ts'
 import { lineOf } from './measure-text.ts'
-import { momentText } from './when.ts'
+import { momentText } from '../text/when.ts'
 
 const CLEARED: Words = { en: 'no longer: ', de: 'nicht mehr: ' }
 const WAITS: Words = { en: 'not yet told by', de: 'noch nicht gemeldet über' }
