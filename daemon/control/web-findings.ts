@@ -1,6 +1,6 @@
 /** What is wrong with the console. Mail is never touched by it. */
 
-import type { DaemonStatus } from '../control/protocol.ts'
+import type { DaemonStatus } from './protocol.ts'
 import type { Finding } from '../policy/finding.ts'
 
 export function webFindings({ web }: DaemonStatus): Finding[] {
