@@ -4,10 +4,10 @@
  */
 
 import type { Command } from './command.ts'
-import { alertList } from './commands/alert-list.ts'
-import { alertTest } from './commands/alert-test.ts'
 import { alertDeliver } from './commands/alert-deliver.ts'
+import { alertList } from './commands/alert-list.ts'
 import { alertSecret } from './commands/alert-secret.ts'
+import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'

@@ -254,7 +254,7 @@ export const commands: {
     level: 'change',
     kind: 'answer',
     readArguments: given => ({ by: readText(given, 'by') }),
-    },
+  },
   webLogin: {
     level: 'change',
     kind: 'answer',

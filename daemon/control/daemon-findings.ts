@@ -1,9 +1,9 @@
 /** What is wrong with the running daemon, by what it reports of itself. */
 
 import { type Finding, same, type Words } from '../policy/finding.ts'
-import { webFindings } from './web-findings.ts'
 import { alertFindings } from './alert-findings.ts'
 import type { DaemonStatus } from './protocol.ts'
+import { webFindings } from './web-findings.ts'
 
 /** Country data this old counts as outdated. */
 const OLD_DAYS = 365
