@@ -71,6 +71,11 @@ export interface DeliverySurroundings {
    * that cannot be forged, by which the daemon knows our own mail when it comes back as a request.
    */
   envelopeSender(from: string, recipient: string): string
+  /**
+   * Is the account blocked, or was mail of it refused for its country lately? Then only a thief may read
+   * mail to it.
+   */
+  isStolen?(account: string): boolean
   log(line: string): void
 }
 

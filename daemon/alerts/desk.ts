@@ -35,6 +35,9 @@ const NOTE_MILLISECONDS = 3_600_000
 /** At a stop, for what is under way. */
 const STOP_MILLISECONDS = 2000
 
+/** Somebody else may read the account's mail. */
+const SIGNS_OF_THEFT: ReadonlySet<string> = new Set(['account-blocked', 'country-refused'])
+
 export interface DeskOptions {
   /** The file of the alerts, and the secret by which own mail is known. */
   readonly path: string
@@ -265,11 +268,19 @@ export class AlertDesk {
       if (deliveries) return deliveries(settings)
       const envelopeSender = (from: string, recipient: string): string =>
         this.#ownMail.envelopeSender(from, recipient)
-      return deliveriesOf(settings, { state, etc, hostName, envelopeSender, log })
+      const isStolen = (account: string): boolean => this.#isStolen(account)
+      return deliveriesOf(settings, { state, etc, hostName, envelopeSender, isStolen, log })
     } catch (error) {
       log(`alerts cannot be delivered: ${describeError(error)}`)
       return []
     }
+  }
+
+  #isStolen(account: string): boolean {
+    for (const alert of this.#outbox.inForce.values()) {
+      if (alert.account === account && SIGNS_OF_THEFT.has(alert.kind)) return true
+    }
+    return false
   }
 
   #giveUp(by: string, number: number, why: string): void {
