@@ -31,7 +31,7 @@ import { testCondition } from './test-condition.ts'
 const LOOK_MILLISECONDS = 5000
 const SWEEP_MILLISECONDS = 60_000
 /** What Postfix asks is written down that often. */
-const NOTE_MILLISECONDS = 3_600_000
+const NOTE_MILLISECONDS = 600_000
 /** At a stop, for what is under way. */
 const STOP_MILLISECONDS = 2000
 
@@ -110,7 +110,7 @@ export class AlertDesk {
     this.#findings = new FindingConditions(this.#edges)
     this.#ownMail = new OwnMail(readKey(key, log), clock.now)
     this.#sweptAt = clock.elapsed()
-    this.#notedAt = clock.elapsed()
+    this.#notedAt = clock.elapsed() - NOTE_MILLISECONDS
   }
 
   /** To be told of every verdict. */
@@ -194,6 +194,7 @@ export class AlertDesk {
     this.#isStopped = true
     this.#cancel?.()
     await this.#within(this.#look)
+    this.#silence.look(this.#options.requests(), this.#options.clock.now())
     await Promise.all(this.#couriers.map(courier => this.#within(courier.stop())))
     this.#noteAsked()
     void this.#append({ is: 'stop', at: this.#options.clock.now() })
