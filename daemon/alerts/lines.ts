@@ -5,22 +5,22 @@
 
 import { crc32 } from 'node:zlib'
 import type { Alert } from './alert.ts'
+import type { SentMail } from './pace.ts'
 
 /** A line that is longer was not written by us. */
-const LONGEST_LINE = 16_384
+const LONGEST_LINE = 1_048_576
 
 export type AlertRecord =
   /** Raised or cleared; `to`: names of deliveries that it waits for. */
   | { readonly is: 'edge'; readonly alert: Alert; readonly to: readonly string[] }
-  /** No longer waiting for that delivery. `accounts`: of a mail, for its pace. */
+  /** No longer waiting for that delivery. */
   | {
       readonly is: 'end'
       readonly by: string
-      readonly at: number
       readonly how: 'done' | 'lost'
       readonly ids: readonly string[]
-      readonly paced: readonly string[]
     }
+  | ({ readonly is: 'sent' } & SentMail)
   /** The daemon has started, or has stopped in order. Milliseconds since 1970. */
   | { readonly is: 'start' | 'stop'; readonly at: number }
   /** What is known of Postfix's requests (`silence.ts`). */
@@ -69,7 +69,9 @@ function isRecord(given: unknown): given is AlertRecord {
     case 'edge':
       return 'alert' in given && isAlert(given.alert) && 'to' in given && Array.isArray(given.to)
     case 'end':
-      return 'ids' in given && Array.isArray(given.ids) && 'paced' in given
+      return 'ids' in given && Array.isArray(given.ids) && 'by' in given
+    case 'sent':
+      return 'subjects' in given && Array.isArray(given.subjects) && 'at' in given
     case 'start':
     case 'stop':
       return 'at' in given && typeof given.at === 'number'

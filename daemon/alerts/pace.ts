@@ -17,14 +17,23 @@ const TEN_MINUTES = 600_000
 /** Accounts that are remembered, each for 10 minutes; beyond, the first ones are deleted. */
 const MOST_ACCOUNTS = 10_000
 
+export interface SentMail {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** The delivery. */
+  readonly by: string
+  /** Accounts it was about, or without one, what was wrong. */
+  readonly subjects: readonly string[]
+}
+
 export class Pace {
-  /** When mails were sent and by which delivery, the last ones last. */
-  #sent: { readonly at: number; readonly by: string }[] = []
+  /** The last ones last. */
+  #sent: SentMail[] = []
   /** By delivery and account (or, without one, by kind): when. */
   readonly #accounts = new Map<string, number>()
 
-  sent(by: string, at: number, subjects: readonly string[]): void {
-    this.#sent.push({ at, by })
+  sent({ by, at, subjects }: SentMail): void {
+    this.#sent.push({ by, at, subjects })
     if (this.#sent.length > MOST_AN_HOUR * 2) this.#sent = this.#sent.slice(-MOST_AN_HOUR)
     for (const subject of subjects) {
       const key = `${by}\n${subject}`
@@ -35,6 +44,11 @@ export class Pace {
       if (this.#accounts.size <= MOST_ACCOUNTS) break
       this.#accounts.delete(key)
     }
+  }
+
+  /** As it is written down. */
+  get mails(): readonly SentMail[] {
+    return this.#sent
   }
 
   /** Milliseconds until the next mail may be sent; 0: now. `isForUser`: to a user, not the administrator. */
