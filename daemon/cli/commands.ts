@@ -4,7 +4,9 @@
  */
 
 import type { Command } from './command.ts'
+import { alertDeliver } from './commands/alert-deliver.ts'
 import { alertList } from './commands/alert-list.ts'
+import { alertSecret } from './commands/alert-secret.ts'
 import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
@@ -71,6 +73,7 @@ export const commands: readonly Command[] = [
   get,
   search,
   info,
+  alertSecret,
   reload,
   dump,
   shell,
@@ -86,4 +89,5 @@ export const commands: readonly Command[] = [
   postfixFollow,
   ucrSetup,
   ucrRemove,
+  alertDeliver,
 ]

@@ -42,7 +42,8 @@ export function digestValues(
     count: alerts.length,
     accounts: accounts.size,
     severalAccounts: accounts.size > 1,
-    first: timeText(Math.min(...times)),
+    // The time zone is told once.
+    first: timeText(Math.min(...times)).slice(0, 16),
     last: timeText(Math.max(...times)),
     groups: groups.map(([kind, all]) => ({
       kind,

@@ -11,7 +11,7 @@
  * administrator that cannot be used is reported, and ours is used.
  */
 
-import { existsSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeError } from '../../system/errors.ts'
@@ -76,7 +76,9 @@ export class MailTexts {
 
 /** Undefined: there is no such file. */
 async function readOwn(path: string): Promise<string | undefined> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+  // A pipe there must not make it wait.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK
+  const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
