@@ -3,12 +3,10 @@
  * Nothing here throws into the path of a request.
  */
 
-import type { Finding } from '../policy/finding.ts'
 import type { AlertList, AlertsStatus, AlertTested, ListedAlert } from '../policy/ports/alerts.ts'
-import type { Block } from '../policy/ports/measures.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { VerdictRecord } from '../policy/verdict-record.ts'
-import type { Cancel, Clock } from '../system/clock.ts'
+import type { Cancel } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { AccountConditions, type Rules } from './account-conditions.ts'
 import type { Alert } from './alert.ts'
