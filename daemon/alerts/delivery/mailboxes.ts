@@ -1,7 +1,5 @@
 /** The addresses that alerts are mailed to. */
 
-import { isMailAddress } from '../../policy/alert-values.ts'
-
 /** Those of a list separated by commas, each once. */
 export function addressesIn(list: string): string[] {
   const found = list.split(',').map(one => one.trim())
@@ -15,8 +13,8 @@ export function addressesIn(list: string): string[] {
 export function addressOfAccount(account: string, defaultDomain: string): string | undefined {
   const isWhole = account.includes('@') || defaultDomain === ''
   const address = isWhole ? account : `${account}@${defaultDomain}`
-  const isPlain = /^[\p{L}\p{N}_][\p{L}\p{N}._+=~'-]*(?:@[\p{L}\p{N}][\p{L}\p{N}.-]*)?$/u.test(
-    address,
-  )
-  return isPlain && isMailAddress(address) ? address : undefined
+  // Lengths: RFC 5321, 4.5.3.1.
+  const isPlain =
+    /^[\p{L}\p{N}_][\p{L}\p{N}._+=~'-]{0,63}(?:@[\p{L}\p{N}][\p{L}\p{N}.-]{0,254})?$/u.test(address)
+  return isPlain ? address : undefined
 }
