@@ -4,6 +4,10 @@
  */
 
 import type { Command } from './command.ts'
+import { alertDeliver } from './commands/alert-deliver.ts'
+import { alertList } from './commands/alert-list.ts'
+import { alertSecret } from './commands/alert-secret.ts'
+import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
@@ -51,6 +55,8 @@ export const commands: readonly Command[] = [
   why,
   measures,
   watch,
+  alertList,
+  alertTest,
   block,
   release,
   allow,
@@ -67,6 +73,7 @@ export const commands: readonly Command[] = [
   get,
   search,
   info,
+  alertSecret,
   reload,
   dump,
   shell,
@@ -82,4 +89,5 @@ export const commands: readonly Command[] = [
   postfixFollow,
   ucrSetup,
   ucrRemove,
+  alertDeliver,
 ]

@@ -6,6 +6,8 @@
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'
+import type { Finding } from '../policy/finding.ts'
+import type { AlertList, AlertTested } from '../policy/ports/alerts.ts'
 import type { Deleted, HourSums, RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
@@ -57,6 +59,12 @@ export interface Control {
   forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
   /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
   hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
+  /** What is wrong with the daemon now, as far as it knows that by itself. */
+  findings(given: NoArguments): MaybePromise<readonly Finding[]>
+  /** What was told of late, and what holds now. */
+  alerts(given: AlertsArguments): MaybePromise<AlertList>
+  /** A test alert to all but users: what became of it. Rejects if nobody is to be told. */
+  alertTest(given: AlertTestArguments): MaybePromise<readonly AlertTested[]>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -128,6 +136,19 @@ export interface HoursArguments {
   readonly until: number
 }
 
+/** Alerts in an answer. */
+export const MOST_ALERTS = 500
+
+export interface AlertsArguments {
+  /** How many, 1 to MOST_ALERTS. */
+  readonly most: number
+}
+
+export interface AlertTestArguments {
+  /** Who has asked for it. */
+  readonly by: string
+}
+
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
 
@@ -195,6 +216,13 @@ export const commands: {
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
   forget: { level: 'change', kind: 'answer', readArguments: readForget },
   hours: { level: 'read', kind: 'stream', readArguments: readHours },
+  findings: { level: 'read', kind: 'answer', readArguments: given => readTexts(given, []) },
+  alerts: { level: 'read', kind: 'answer', readArguments: readAlerts },
+  alertTest: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => ({ by: readText(given, 'by') }),
+  },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -258,6 +286,15 @@ function readTop(given: unknown): TopArguments {
     throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_SENDERS}`)
   }
   return { since, by: ranking, most }
+}
+
+function readAlerts(given: unknown): AlertsArguments {
+  const { most, ...rest } = objectOf(given, 'arguments')
+  readTexts(rest, [])
+  if (typeof most === 'number' && Number.isInteger(most) && most >= 1 && most <= MOST_ALERTS) {
+    return { most }
+  }
+  throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_ALERTS}`)
 }
 
 function readPrefix(given: unknown): PrefixArguments {

@@ -3,9 +3,13 @@
  * resolver, the GeoIP databases, the server.
  */
 
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { AlertSlot } from '../alerts/slot.ts'
 import { Broadcast } from '../control/broadcast.ts'
 import type { WatchedRequest, WatchedVerdict } from '../control/control.ts'
+import { daemonFindings } from '../control/daemon-findings.ts'
+import type { DaemonStatus } from '../control/protocol.ts'
 import { HistorySlot } from '../history/slot.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
@@ -34,6 +38,7 @@ export interface Parts {
   readonly log: LogSwitch
   readonly slot: LedgerSlot
   readonly historySlot: HistorySlot
+  readonly alerts: AlertSlot
   readonly meters: Meters
   readonly answers: AnswerMeters
   readonly countries: CountryPool
@@ -56,6 +61,7 @@ export interface Surroundings {
   inForce(): Generation
   /** A warning that may come while a configuration is being put in force. */
   note(message: string): void
+  status(): Promise<DaemonStatus>
 }
 
 const CONNECTIONS: MeterDeclaration = {
@@ -81,7 +87,7 @@ export function makeParts(
   destination: Destination,
   log: LogSwitch,
   meters: Meters,
-  { inForce, note }: Surroundings,
+  { inForce, note, status }: Surroundings,
 ): Parts {
   const slot = ledgerSlot(join(paths.run, 'ledger'))
   const answers = new AnswerMeters(meters)
@@ -98,13 +104,26 @@ export function makeParts(
   const logFailure = rateLimited(clock, message => log.log.error(message))
   const historySlot = new HistorySlot({ path: paths.history, clock, failed: logFailure })
   const history = given ?? (() => historySlot.history)
+  const alerts = new AlertSlot({
+    path: paths.alerts,
+    key: paths.alertKey,
+    state: paths.state,
+    etc: paths.etc,
+    hostName: hostname(),
+    clock,
+    findings: async () => daemonFindings(await status()),
+    blocks: () => measures.inForce(clock.now()).filter(one => one.kind === 'block'),
+    requests: () => answers.tally.requests,
+    log: message => log.log.warning(message),
+  })
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
     slot,
     meters: answers,
     measures,
-    sinks: [watch, nearLimits.note, record => history()?.note(record)],
+    sinks: [watch, nearLimits.note, record => history()?.note(record), alerts.note],
+    isOwn: alerts.isOwn,
     retiredKeys,
     log: () => log.log,
     historyOf: ({ globals }) => (globals.history_days > 0 ? history() : undefined),
@@ -134,6 +153,7 @@ export function makeParts(
     log,
     slot,
     historySlot,
+    alerts,
     meters,
     answers,
     countries: countryPool((event, fields) => {

@@ -27,6 +27,8 @@ export const noDaemon: DaemonClient = {
   endedMeasures: async () => undefined,
   top: async () => undefined,
   user: async () => undefined,
+  alerts: async () => undefined,
+  alertTest: async () => undefined,
   accounts: async () => [],
   codes: async () => [],
   watch() {

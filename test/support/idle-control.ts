@@ -30,4 +30,7 @@ export const idleControl: Control = {
   accounts: () => [],
   codes: () => [],
   forget: () => undefined,
+  findings: () => [],
+  alerts: () => ({ state: 'off', alerts: [], inForce: [] }),
+  alertTest: unexpected,
 }

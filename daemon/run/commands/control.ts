@@ -1,6 +1,7 @@
 /** What the daemon can be told to do or report: each of control/control.ts with the file that does it. */
 
 import type { Control } from '../../control/control.ts'
+import { daemonFindings } from '../../control/daemon-findings.ts'
 import type { DaemonStatus } from '../../control/protocol.ts'
 import type { Generation } from '../generation.ts'
 import type { Parts } from '../parts.ts'
@@ -79,5 +80,14 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
     forget: ({ account }) => neededHistory(parts.history()).forget(account),
     hours: given => hoursOf(parts.history(), given),
+    findings: async () => {
+      await started
+      return daemonFindings(await status())
+    },
+    alerts: ({ most }) => parts.alerts.list(most),
+    alertTest: async ({ by }) => {
+      await started
+      return await parts.alerts.test(by)
+    },
   }
 }
