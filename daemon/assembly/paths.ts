@@ -23,6 +23,8 @@ export interface Paths {
   readonly etc: string
   readonly run: string
   readonly control: string
+  /** Where root sets variables for the console (univention-mtpolicyd-change.socket). */
+  readonly change: string
   readonly templates: string
   /** Where Postfix's log may be: files, and folders of systemd's journal. */
   readonly mailLogs: { readonly files: readonly string[]; readonly journals: readonly string[] }
@@ -55,6 +57,7 @@ export function pathsBelow(root: string): Paths {
     etc: below('etc/univention-mtpolicyd'),
     run,
     control: join(run, 'control.sock'),
+    change: below('run/univention-mtpolicyd-change.sock'),
     templates: join(program, 'templates'),
     mailLogs: {
       files: [below('var/log/mail.log'), below('var/log/maillog')],

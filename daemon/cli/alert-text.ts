@@ -2,8 +2,8 @@
 
 import type { Words } from '../policy/finding.ts'
 import type { ListedAlert } from '../policy/ports/alerts.ts'
+import { momentText } from '../text/when.ts'
 import { lineOf } from './measure-text.ts'
-import { momentText } from './when.ts'
 
 const CLEARED: Words = { en: 'no longer: ', de: 'nicht mehr: ' }
 const WAITS: Words = { en: 'not yet told by', de: 'noch nicht gemeldet über' }

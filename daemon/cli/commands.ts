@@ -22,6 +22,7 @@ import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
 import { limit } from './commands/limit.ts'
 import { measures } from './commands/measures.ts'
+import { metrics } from './commands/metrics.ts'
 import { postfixFollow } from './commands/postfix-follow.ts'
 import { postfixRegister } from './commands/postfix-register.ts'
 import { postfixStatus } from './commands/postfix-status.ts'
@@ -32,6 +33,7 @@ import { reload } from './commands/reload.ts'
 import { replay } from './commands/replay.ts'
 import { reset } from './commands/reset.ts'
 import { search } from './commands/search.ts'
+import { serveChange } from './commands/serve-change.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
@@ -45,6 +47,10 @@ import { unset } from './commands/unset.ts'
 import { update } from './commands/update.ts'
 import { user } from './commands/user.ts'
 import { watch } from './commands/watch.ts'
+import { webLogin } from './commands/web-login.ts'
+import { webOff } from './commands/web-off.ts'
+import { webOn } from './commands/web-on.ts'
+import { webToken } from './commands/web-token.ts'
 import { why } from './commands/why.ts'
 
 export const commands: readonly Command[] = [
@@ -57,6 +63,7 @@ export const commands: readonly Command[] = [
   watch,
   alertList,
   alertTest,
+  metrics,
   block,
   release,
   allow,
@@ -79,6 +86,10 @@ export const commands: readonly Command[] = [
   shell,
   commit,
   update,
+  webOn,
+  webOff,
+  webLogin,
+  webToken,
   postfixRegister,
   postfixUnregister,
   postfixStatus,
@@ -91,3 +102,6 @@ export const commands: readonly Command[] = [
   ucrRemove,
   alertDeliver,
 ]
+
+/** What the package's own units call. */
+export const hiddenCommands: readonly Command[] = [serveChange]

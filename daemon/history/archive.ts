@@ -15,6 +15,7 @@ import { checkpoint } from './checkpoint.ts'
 import { Fold, noteHeads } from './fold.ts'
 import { Heads } from './heads.ts'
 import { firstOfHourPage, hourKey, hourOfKey, readHourPage } from './hour-page.ts'
+import { HourTotals } from './hour-totals.ts'
 import { Instances } from './instances.ts'
 import { keptInstances, restoreInstances } from './instances-kept.ts'
 import { Portion } from './portion.ts'
@@ -39,6 +40,7 @@ export class Archive {
   readonly reader: SqliteDatabase
   readonly accounts: Accounts
   readonly heads = new Heads()
+  readonly totals = new HourTotals()
   readonly #instances: Instances
   /** Sums of the last day; and others that a reader waits for. */
   readonly recents = new Set<Recent>()
@@ -179,6 +181,7 @@ export class Archive {
       return false
     }
     noteHeads(portion, this.heads)
+    this.totals.drop(new Set(portion.hours.subarray(0, portion.count)))
     this.#full = undefined
     this.taken = portion.end
     this.problem = await checkpoint(this.#db, this.path).then(() => undefined, describeError)

@@ -6,6 +6,7 @@
 
 import type { SqliteDatabase } from '../system/sqlite.ts'
 import type { Accounts } from './accounts.ts'
+import { writeCountries } from './country-sums.ts'
 import { dayOf, HEAD_ACCOUNTS, type Heads, headKey } from './heads.ts'
 import { firstOfHourPage, HOUR, hourKey, type Sums, withSums } from './hour-page.ts'
 import { writeInstances } from './instances-kept.ts'
@@ -61,6 +62,7 @@ export class Fold {
       const order = orderOf(portion)
       yield
       yield* this.#writeHours(portion, order)
+      yield* writeCountries(this.#db, portion)
       yield* this.#writeSeen(portion, order)
       const bytes = yield* this.#writeMessages(portion, order, heads)
       yield* this.#writeHeads(portion, order, heads)

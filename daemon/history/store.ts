@@ -44,6 +44,11 @@ CREATE TABLE place (
   file INTEGER NOT NULL, "offset" INTEGER NOT NULL, portion INTEGER NOT NULL, seed INTEGER NOT NULL
 );
 `
+/** Added later: a file that lacks it has it from then on, and an older daemon does not mind it. */
+const ADDED = `
+CREATE TABLE IF NOT EXISTS country (hour INTEGER, country TEXT, messages INTEGER NOT NULL,
+  recipients INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (hour, country)) WITHOUT ROWID;
+`
 export const PAGE_TABLES = ['head', 'hour', 'seen', 'message'] as const
 export type PageTable = (typeof PAGE_TABLES)[number]
 
@@ -82,6 +87,7 @@ export function openToWrite(path: string): SqliteDatabase {
         db.prepare('INSERT INTO place VALUES (0, 0, 0, ?)').run(randomInt(2 ** 32))
         db.pragma(`user_version = ${SCHEMA_VERSION}`)
       }
+      db.exec(ADDED)
     }).immediate()
     return db
   } catch (error) {

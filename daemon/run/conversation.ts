@@ -75,8 +75,8 @@ export function makeConversation(options: ConversationOptions): RunningConversat
     () => {
       try {
         const settled = slot.ledger.settle()
-        if (settled instanceof Promise) return settled.then(() => true, unsettled)
-        return true
+        if (settled instanceof Promise) return settled.then(durable, unsettled)
+        return durable()
       } catch (error) {
         return unsettled(error)
       }
@@ -86,8 +86,14 @@ export function makeConversation(options: ConversationOptions): RunningConversat
       current.assembly.loaded.globals.durability === 'full' ? Number.POSITIVE_INFINITY : TOGETHER,
   )
 
+  function durable(): true {
+    meters.settled(clock.elapsed())
+    return true
+  }
+
   const logUnsettled = rateLimited(clock, message => log().error(message))
   function unsettled(error: unknown): false {
+    meters.settled(clock.elapsed())
     meters.unsettled()
     logUnsettled(`counts are kept in memory until they can be written: ${describeError(error)}`)
     return false

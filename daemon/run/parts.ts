@@ -18,7 +18,7 @@ import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
 import { MeasureBook } from '../measures/book.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { History } from '../policy/ports/history.ts'
-import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
+import type { Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 import { rateLimited } from '../system/rate-limited.ts'
@@ -29,7 +29,9 @@ import type { Generation } from './generation.ts'
 import type { LogSwitch } from './log-switch.ts'
 import { MailLog } from './mail-log.ts'
 import { NearLimits } from './near-limits.ts'
+import { measureParts } from './part-meters.ts'
 import { refuseClaimed } from './port-claim.ts'
+import { WebConsole } from './web-console.ts'
 
 export interface Parts {
   readonly clock: Clock
@@ -54,6 +56,7 @@ export interface Parts {
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
   readonly measures: MeasureBook
+  readonly web: WebConsole
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -62,22 +65,6 @@ export interface Surroundings {
   /** A warning that may come while a configuration is being put in force. */
   note(message: string): void
   status(): Promise<DaemonStatus>
-}
-
-const CONNECTIONS: MeterDeclaration = {
-  name: 'connections',
-  unit: 'connections',
-  help: 'Policy connections that are open now.',
-}
-const DNS_QUERIES: MeterDeclaration = {
-  name: 'dns_queries',
-  unit: 'queries',
-  help: 'DNS queries sent since start.',
-}
-const DNS_FAILURES: MeterDeclaration = {
-  name: 'dns_failures',
-  unit: 'queries',
-  help: 'DNS queries without a usable answer since start.',
 }
 
 /** Opens and binds nothing yet. */
@@ -143,10 +130,7 @@ export function makeParts(
     note,
   })
   const dns = openResolver({ env: process.env, clock, log: line => log.log.warning(line) })
-  meters.gauge(CONNECTIONS, () => server.connections)
-  meters.gauge(DNS_QUERIES, () => dns.status().questions)
-  meters.gauge(DNS_FAILURES, () => dns.status().failures)
-  return {
+  const parts: Parts = {
     clock,
     since: new Date(clock.now()),
     destination,
@@ -170,6 +154,9 @@ export function makeParts(
     nearLimits,
     history,
     measures,
+    web: new WebConsole({ paths, clock, log: () => log.log }),
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
+  measureParts(parts, inForce)
+  return parts
 }

@@ -33,4 +33,11 @@ export const idleControl: Control = {
   findings: () => [],
   alerts: () => ({ state: 'off', alerts: [], inForce: [] }),
   alertTest: unexpected,
+  webLogin: unexpected,
+  webTokens: unexpected,
+  webTokenAdd: unexpected,
+  webTokenRemove: unexpected,
+  series: unexpected,
+  countries: unexpected,
+  refusalList: unexpected,
 }

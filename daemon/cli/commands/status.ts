@@ -13,13 +13,13 @@ import { type Finding, isTrouble, type Subject } from '../../policy/finding.ts'
 import { oneLine } from '../../policy/verdict.ts'
 import { unknownInstances } from '../../postfix/findings/findings.ts'
 import { inspect, type PostfixStatus } from '../../postfix/inspect.ts'
+import { wantsRegistration } from '../../registry/registration-wish.ts'
 import { wrap } from '../../text/wrap.ts'
 import { defineCommand } from '../command.ts'
 import { findingJson } from '../finding-text.ts'
 import type { Host } from '../host.ts'
 import { jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
-import { wantsRegistration } from '../registration-wish.ts'
 
 const COLUMNS = 79
 
@@ -137,6 +137,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     ...about('service'),
     ...about('log'),
     ...about('history', historyText(daemon.history)),
+    ...about('web console', daemon.web?.state === 'listening' ? daemon.web.address : undefined),
     ...about('alerts', alertsText(daemon.alerts)),
     ...about('mail log', mailLog?.state === 'reading' ? mailLogText(mailLog) : undefined),
     ...daemon.warnings.map((text): Line => ({ label: 'check', mark: 'note', text })),

@@ -11,7 +11,10 @@ import { hoursOf } from './hours.ts'
 import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
+import { refusalList } from './refusal-list.ts'
+import { series } from './series.ts'
 import { topSenders } from './top.ts'
+import { webCommands } from './web.ts'
 import { why } from './why.ts'
 
 /** The daemon, as its commands see it. */
@@ -88,6 +91,16 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
     alertTest: async ({ by }) => {
       await started
       return await parts.alerts.test(by)
+    },
+    ...webCommands(parts.web),
+    series: async given => {
+      await started
+      return series(inForce(), parts.history(), given)
+    },
+    countries: ({ since, until }) => neededHistory(parts.history()).countries(since, until),
+    refusalList: async given => {
+      await started
+      return refusalList(inForce(), parts.history(), given)
     },
   }
 }

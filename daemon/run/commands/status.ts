@@ -47,6 +47,7 @@ export async function statusOf(
     history: parts.historySlot.status(),
     alerts: parts.alerts.status(),
     nearLimits: parts.nearLimits.list(parts.clock.now()),
+    web: parts.web.status(),
     plugins: loaded.links.map(({ host, path, link }) => ({
       host,
       plugin: path,
