@@ -42,6 +42,10 @@ import { unset } from './commands/unset.ts'
 import { update } from './commands/update.ts'
 import { user } from './commands/user.ts'
 import { watch } from './commands/watch.ts'
+import { webLogin } from './commands/web-login.ts'
+import { webOff } from './commands/web-off.ts'
+import { webOn } from './commands/web-on.ts'
+import { webToken } from './commands/web-token.ts'
 import { why } from './commands/why.ts'
 
 export const commands: readonly Command[] = [
@@ -73,6 +77,10 @@ export const commands: readonly Command[] = [
   shell,
   commit,
   update,
+  webOn,
+  webOff,
+  webLogin,
+  webToken,
   postfixRegister,
   postfixUnregister,
   postfixStatus,

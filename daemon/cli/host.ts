@@ -22,6 +22,8 @@ import type {
   WatchArguments,
   WatchedRequest,
   WatchedVerdict,
+  WebLoginArguments,
+  WebTokenArguments,
 } from '../control/control.ts'
 import type {
   AccountReport,
@@ -91,6 +93,11 @@ export interface DaemonClient {
   reset(given: ResetArguments): Answered<'reset'>
   measures(given: PortionArguments): Answered<'measures'>
   endedMeasures(given: PortionArguments): Answered<'endedMeasures'>
+  /** Logins to the web console. */
+  webLogin(given: WebLoginArguments): Answered<'webLogin'>
+  webTokens(): Answered<'webTokens'>
+  webTokenAdd(given: WebTokenArguments): Answered<'webTokenAdd'>
+  webTokenRemove(given: WebTokenArguments): Answered<'webTokenRemove'>
   /** Who sends most; undefined if no daemon runs. */
   top(given: TopArguments): Promise<ControlReply<TopSenders> | undefined>
   /** What is known of an account; undefined if no daemon runs. */

@@ -77,6 +77,30 @@ export const globalSettings = {
     },
     { min: 0, max: 366 },
   ),
+  web_port: custom(
+    'a port from 1 to 65535',
+    value => {
+      const port = /^\d{1,5}$/.test(value) ? Number(value) : 0
+      return port >= 1 && port <= 65_535 ? port : undefined
+    },
+    { doc: 'Port of the web console; absent: there is none.', fallback: undefined },
+  ),
+  web_host: text({
+    doc: 'Where the web console listens: a name, an address, or the absolute path of a unix socket.',
+    fallback: 'localhost',
+  }),
+  web_path: custom(
+    'a path such as /mail',
+    value => (/^(?:\/[\w.~-]+)+\/?$/.test(value) ? value.replace(/\/$/, '') : undefined),
+    {
+      doc: 'Path below which a reverse proxy shows the web console; absent: at the top.',
+      fallback: '',
+    },
+  ),
+  web_names: list({
+    doc: 'Names by which browsers reach the web console through a reverse proxy.',
+    fallback: [],
+  }),
   maillog: custom(
     'auto, none, journal or an absolute path',
     value => (/^(?:auto|none|journal|\/.+)$/.test(value) ? value : undefined),

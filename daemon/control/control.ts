@@ -28,11 +28,14 @@ import type {
   DaemonStatus,
   EndedMeasure,
   Explanation,
+  NewWebToken,
   OrderedMeasure,
   Portion,
   RefusalList,
   ResetCount,
   TopSenders,
+  WebLink,
+  WebToken,
   WhyAnswer,
 } from './protocol.ts'
 
@@ -78,6 +81,12 @@ export interface Control {
   countries(given: CountriesArguments): MaybePromise<readonly CountrySums[]>
   /** Refusals that are looked for, page by page. Rejects if no history is kept. */
   refusalList(given: RefusalListArguments): MaybePromise<RefusalList>
+  /** A link that logs in to the console once. Rejects, as the next three, if there is no console. */
+  webLogin(given: WebLoginArguments): MaybePromise<WebLink>
+  webTokens(given: NoArguments): MaybePromise<readonly WebToken[]>
+  webTokenAdd(given: WebTokenArguments): MaybePromise<NewWebToken>
+  /** What was begun with it ends. */
+  webTokenRemove(given: WebTokenArguments): MaybePromise<NoArguments>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -151,6 +160,11 @@ export interface HoursArguments {
   readonly until: number
 }
 
+/** `role`: read or change; `by`: whose orders will be noted. */
+export type WebLoginArguments = Texts<'role' | 'by'>
+/** `role`: read, change or metrics. */
+export type WebTokenArguments = Texts<'name' | 'role'>
+
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
 
@@ -217,6 +231,22 @@ export const commands: {
   series: { level: 'read', kind: 'answer', readArguments: readSeries },
   countries: { level: 'read', kind: 'answer', readArguments: readCountries },
   refusalList: { level: 'read', kind: 'answer', readArguments: readRefusalList },
+  webLogin: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['role', 'by']),
+  },
+  webTokens: { level: 'change', kind: 'answer', readArguments: given => readTexts(given, []) },
+  webTokenAdd: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
+  webTokenRemove: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =

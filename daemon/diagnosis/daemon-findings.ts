@@ -2,6 +2,7 @@
 
 import type { DaemonStatus } from '../control/protocol.ts'
 import { type Finding, same, type Words } from '../policy/finding.ts'
+import { webFindings } from './web-findings.ts'
 
 /** Country data this old counts as outdated. */
 const OLD_DAYS = 365
@@ -24,6 +25,7 @@ export function daemonFindings(running: DaemonStatus): Finding[] {
     ...serviceFindings(running),
     ...mailLogFindings(running),
     ...historyFindings(running),
+    ...webFindings(running),
     ...logFindings(running),
     ...modeFindings(running),
   ]

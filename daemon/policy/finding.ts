@@ -25,6 +25,7 @@ export type Subject =
   | 'log'
   | 'mail log'
   | 'history'
+  | 'web console'
   | 'configuration'
   | 'clock'
   | 'disk'

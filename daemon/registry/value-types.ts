@@ -24,7 +24,7 @@ export interface TypeSpec {
   readonly elementType?: string
   readonly separator?: string
   readonly choices?: readonly string[]
-  /** A limit or a choice may be empty, and then means this. */
+  /** A limit, a choice or a number may be empty, and then means this. */
   readonly emptyMeans?: string
 }
 
@@ -70,6 +70,9 @@ const checkers: ReadonlyMap<string, Checker> = new Map<string, Checker>([
   ['domain', checkDomain],
   ['path', checkPath],
   ['maillog', checkMailLog],
+  ['hostorpath', checkHostOrPath],
+  ['webpath', checkWebPath],
+  ['hostnames', checkHostNames],
 ])
 
 /** Is there a check for values of that type? Others are taken for `str`. */
@@ -125,7 +128,8 @@ function wholeNumber(text: string | undefined): bigint | undefined {
 }
 
 function integer(least: bigint | undefined, greatest: bigint | undefined): Checker {
-  return (value, { min, max }) => {
+  return (value, { min, max, emptyMeans }) => {
+    if (value.trim() === '' && emptyMeans !== undefined) return good('')
     const lower = wholeNumber(min)
     const upper = wholeNumber(max)
     if ((min !== undefined && lower === undefined) || (max !== undefined && upper === undefined)) {
@@ -294,6 +298,35 @@ function checkMailLog(value: string): Check {
   return path.kind === 'good'
     ? path
     : bad(`expected ${MAIL_LOGS.join(', ')}, or an absolute path such as /var/log/mail.log`)
+}
+
+/** Where a server listens. */
+function checkHostOrPath(value: string): Check {
+  const checked = value.trim().startsWith('/') ? checkPath(value) : checkHost(value)
+  return checked.kind === 'good'
+    ? checked
+    : bad(
+        'expected a host name, an address, or an absolute path such as /run/univention-mtpolicyd/web.sock',
+      )
+}
+
+/** A prefix of URLs; without the slash at its end. */
+function checkWebPath(value: string): Check {
+  const path = value.trim().replace(/\/+$/, '')
+  return /^(?:\/[\w.~-]+)*$/.test(path)
+    ? good(path)
+    : bad('expected a path such as /mail: letters, digits and . _ ~ -')
+}
+
+function checkHostNames(value: string): Check {
+  const names = value
+    .split(',')
+    .map(name => name.trim().toLowerCase())
+    .filter(name => name !== '')
+  const wrong = names.find(name => !HOST_NAME.test(name))
+  return wrong === undefined
+    ? good(names.join(','))
+    : bad(`"${printable(wrong)}": expected host names, separated by commas`)
 }
 
 /** What somebody typed, made safe for one line on a terminal. */

@@ -265,6 +265,48 @@ export const declarations: readonly Variable[] = [
       de: 'Ob das Paket den Dienst in die Konfiguration von Postfix einträgt.',
     },
   },
+  {
+    ...category,
+    name: 'mtpolicyd/web/port',
+    type: 'portnumber',
+    min: '1',
+    emptyMeans: 'no web console',
+    default: '',
+    description: {
+      en: 'Port of the web console; empty: there is none. mtpolicyctl web on sets it and prints a link that logs in.',
+      de: 'Port der Web-Konsole; leer: Es gibt keine. mtpolicyctl web on setzt ihn und gibt einen Link zum Anmelden aus.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/host',
+    type: 'hostorpath',
+    default: 'localhost',
+    description: {
+      en: 'Where the web console listens: localhost, an address, or the absolute path of a unix socket for a reverse proxy. It has no encryption of its own: from other hosts it is to be reached through a reverse proxy or ssh -L.',
+      de: 'Wo die Web-Konsole lauscht: localhost, eine Adresse oder der absolute Pfad eines Unix-Sockets für einen Reverse-Proxy. Sie verschlüsselt nicht selbst; von anderen Rechnern aus soll sie über einen Reverse-Proxy oder ssh -L erreicht werden.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/path',
+    type: 'webpath',
+    default: '',
+    description: {
+      en: 'Path below which a reverse proxy shows the web console, such as /mail; empty: at the top.',
+      de: 'Pfad, unter dem ein Reverse-Proxy die Web-Konsole zeigt, etwa /mail; leer: ganz oben.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/names',
+    type: 'hostnames',
+    default: '',
+    description: {
+      en: 'Names, separated by commas, by which browsers reach the web console through a reverse proxy, such as console.example.org. Requests under other names are refused.',
+      de: 'Namen, durch Kommas getrennt, unter denen Browser die Web-Konsole über einen Reverse-Proxy erreichen, etwa console.example.org. Anfragen unter anderen Namen werden abgewiesen.',
+    },
+  },
   limit(
     'mtpolicyd/user/.*/threshold',
     'mtpolicyd/threshold for a single user. unlimited also lifts the other limits of this user, except the one on recipients per message and any that is set for this very user.',

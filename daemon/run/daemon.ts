@@ -30,6 +30,7 @@ import { makeParts, type Parts } from './parts.ts'
 import { type PidFile, pidFileFor } from './pid-file.ts'
 import { forgetClaim, recordClaim } from './port-claim.ts'
 import { type Undo, UndoStack } from './undo.ts'
+import { webSettingsOf } from './web-settings.ts'
 
 type Phase = 'starting' | 'running' | 'reloading' | 'stopping'
 
@@ -266,6 +267,7 @@ export class Daemon {
     this.#parts.conversation.putInForce(next)
     this.#parts.mailLog.use(next.assembly.loaded.ledger ? next.globals.maillog : 'none')
     if (next.globals.history_days === 0) void this.#parts.historySlot.close()
+    this.#useWeb(next)
     this.#notices.push(...next.notices)
     this.#parts.server.release()
     if (this.#pidFile !== pidFile) this.#release(this.#pidFile)
@@ -275,6 +277,17 @@ export class Daemon {
       this.#parts.retiredKeys.add(endpointKey(endpoint))
     this.#retired = [...this.#retired.filter(({ isClosed }) => !isClosed), old]
     old.retire()
+  }
+
+  /** It knows the daemon by its control socket, which only the daemon of the host's configuration has. */
+  #useWeb({ globals }: Generation): void {
+    const settings = webSettingsOf(globals)
+    if (settings === undefined || this.#options.control) {
+      this.#parts.web.use(settings)
+      return
+    }
+    const message = 'no web console: web_port is for the daemon of the default configuration'
+    this.#notices.push({ severity: 'warning', message })
   }
 
   #release(pidFile: PidFile | undefined): void {
@@ -314,10 +327,11 @@ export class Daemon {
     this.#log.notice('stopping')
     this.#options.supervisor.stopping()
     this.#controlServer?.close()
-    const { clock, server, slot, historySlot, dns, destination, mailLog } = this.#parts
+    const { clock, server, slot, historySlot, dns, destination, mailLog, web } = this.#parts
     const steps: readonly Undo[] = [
       // A reload under way is taken back at its next step.
       () => this.#within(milliseconds, this.#lastReload),
+      () => web.close(),
       () => server.stop(Math.max(0, until - clock.elapsed())),
       () => mailLog.stop(),
       () => this.#housekeeping?.stop(),

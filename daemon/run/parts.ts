@@ -26,6 +26,7 @@ import type { LogSwitch } from './log-switch.ts'
 import { MailLog } from './mail-log.ts'
 import { NearLimits } from './near-limits.ts'
 import { refuseClaimed } from './port-claim.ts'
+import { WebConsole } from './web-console.ts'
 
 export interface Parts {
   readonly clock: Clock
@@ -49,6 +50,7 @@ export interface Parts {
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
   readonly measures: MeasureBook
+  readonly web: WebConsole
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -150,6 +152,7 @@ export function makeParts(
     nearLimits,
     history,
     measures,
+    web: new WebConsole({ paths, clock, log: () => log.log }),
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
 }

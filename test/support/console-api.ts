@@ -16,7 +16,7 @@ import { Daemon } from '../../daemon/run/daemon.ts'
 import { systemClock } from '../../daemon/system/clock.ts'
 import { daemonAt } from '../../daemon/web/daemon.ts'
 import { type EventReply, WebError } from '../../daemon/web/reply.ts'
-import { type Handler, Router, type Services } from '../../daemon/web/router.ts'
+import { type Context, type Handler, Router, type Services } from '../../daemon/web/router.ts'
 import { apiRoutes } from '../../daemon/web/routes/index.ts'
 import { runCommand } from './command.ts'
 import { askPort } from './daemon.ts'
@@ -111,7 +111,7 @@ export async function consoleApi(
     const url = new URL(`/api/${target}`, 'http://localhost')
     const found = router.find(method, url.pathname)
     if (typeof found !== 'object' || !('route' in found)) throw new WebError(404, 'no page')
-    return await found.route.handle({
+    const context: Context = {
       method,
       path: url.pathname,
       params: found.params,
@@ -121,7 +121,8 @@ export async function consoleApi(
       by: 'console (alice)',
       language: 'en',
       signal,
-    })
+    }
+    return await found.route.handle(context, { client: '', cookies: [], cookie: () => '' })
   }
 
   async function answered<T>(

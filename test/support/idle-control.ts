@@ -33,4 +33,8 @@ export const idleControl: Control = {
   series: unexpected,
   countries: unexpected,
   refusalList: unexpected,
+  webLogin: unexpected,
+  webTokens: unexpected,
+  webTokenAdd: unexpected,
+  webTokenRemove: unexpected,
 }

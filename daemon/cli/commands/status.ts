@@ -136,6 +136,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     ...about('service'),
     ...about('log'),
     ...about('history', historyText(daemon.history)),
+    ...about('web console', daemon.web?.state === 'listening' ? daemon.web.address : undefined),
     ...about('mail log', mailLog?.state === 'reading' ? mailLogText(mailLog) : undefined),
     ...daemon.warnings.map((text): Line => ({ label: 'check', mark: 'note', text })),
   ]

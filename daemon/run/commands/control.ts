@@ -13,6 +13,7 @@ import { accountsOffered, codesOffered } from './offered.ts'
 import { refusalList } from './refusal-list.ts'
 import { series } from './series.ts'
 import { topSenders } from './top.ts'
+import { webCommands } from './web.ts'
 import { why } from './why.ts'
 
 /** The daemon, as its commands see it. */
@@ -87,5 +88,6 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       await started
       return refusalList(inForce(), parts.history(), given)
     },
+    ...webCommands(parts.web),
   }
 }

@@ -46,6 +46,7 @@ export async function statusOf(
     },
     history: parts.historySlot.status(),
     nearLimits: parts.nearLimits.list(parts.clock.now()),
+    web: parts.web.status(),
     plugins: loaded.links.map(({ host, path, link }) => ({
       host,
       plugin: path,

@@ -1,5 +1,5 @@
 /**
- * GET events: the daemon's status every two seconds, and verdicts as they are given, thinned. The daemon is asked
+ * GET events: the daemon's status every two seconds, and verdicts as they are given, thinned. The daemon is queried
  * once, however many consoles are open, and not at all if none is.
  */
 

@@ -135,7 +135,7 @@ class Source {
     const began = performance.now()
     let count = 0
     const portions = readRecords({
-      // What was written last before that time has nothing of it.
+      // A file that was written last before that time is not needed.
       files: files.filter(({ before }) => before >= since),
       damaged: () => undefined,
       recognized: () => undefined,
