@@ -73,7 +73,10 @@ class Feed {
   async #tellVerdicts(signal: AbortSignal): Promise<void> {
     const { daemon, clock } = this.#services
     try {
-      for await (const verdict of await daemon.follow('watch', {}, signal)) this.#tell(verdict)
+      for await (const verdict of await daemon.follow('watch', {}, signal)) {
+        // What has no client is a test of ours, not mail.
+        if (verdict.client !== '') this.#tell(verdict)
+      }
     } catch {
       // It is busy, or stopping: the status tells.
     }
