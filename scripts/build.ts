@@ -10,7 +10,8 @@ import { writeCodeCaches } from './code-caches.ts'
 import { writeManual } from './man-pages.ts'
 import { buildNotifyAddon } from './notify-addon.ts'
 import { writeDeclarations } from './plugin-api.ts'
-import { copyFolder, replace } from './replace.ts'
+import { copyFolder, replace, replaceFolder } from './replace.ts'
+import { bundlePage } from './web-page.ts'
 
 const top = join(import.meta.dirname, '..')
 const dist = join(top, 'dist')
@@ -50,6 +51,7 @@ const flagsOf = (program: string): readonly string[] =>
 
 // Nothing in dist/ is touched unless everything was built.
 const files = await bundle(top, dist, { ...programs, ...threads })
+const page = await bundlePage(top)
 for (const { path, contents } of files) {
   // esbuild escapes texts, but not regular expressions.
   const at = contents.findIndex(byte => byte > 0x7f)
@@ -67,6 +69,7 @@ const built = new Set([...files.map(({ path }) => path), join(dist, 'start.cjs')
 for (const old of globSync(join(dist, '{*.cjs,*.cache,*.mjs,chunks}'))) {
   if (!built.has(old)) rmSync(old, { recursive: true })
 }
+replaceFolder(join(dist, 'web'), page)
 copyFolder(join(top, 'templates'), join(dist, 'templates'))
 writeManual(dist)
 writeDeclarations(top, dist)

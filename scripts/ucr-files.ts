@@ -29,6 +29,9 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['networks', String.raw`^[0-9A-Fa-f.:/,\s]*$`],
   ['domain', String.raw`^\s*@?[A-Za-z0-9_.-]*\s*$`],
   ['path', String.raw`^\s*(/.*)?$`],
+  ['addresses', String.raw`^[^"'()<>;:/*\\]*$`],
+  ['mailaddress', String.raw`^[^"'()<>,;:/*\\]*$`],
+  ['webaddress', String.raw`^\s*([Hh][Tt][Tt][Pp][Ss]?://[^\s"'<>*\\]+)?\s*$`],
   // May be empty, which UCR's own type may not.
   ['portnumber', String.raw`^\s*[0-9]{1,5}\s*$`],
   ['hostorpath', String.raw`^\s*(\[?[A-Za-z0-9_.:-]+\]?\s*|/.*)$`],

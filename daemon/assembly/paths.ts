@@ -16,6 +16,11 @@ export interface Paths {
   /** The verdicts that were given; the spool of this file is beside it. */
   readonly history: string
   readonly measures: string
+  /** Alerts that were told or wait to be; the secret by which their mails are known. */
+  readonly alerts: string
+  readonly alertKey: string
+  /** The administrator's files of this package. */
+  readonly etc: string
   readonly run: string
   readonly control: string
   /** Where root sets variables for the console (univention-mtpolicyd-change.socket). */
@@ -47,6 +52,9 @@ export function pathsBelow(root: string): Paths {
     ledger: join(state, 'ledger.sqlite'),
     history: join(state, 'history.sqlite'),
     measures: join(state, 'measures.json'),
+    alerts: join(state, 'alerts.log'),
+    alertKey: join(state, 'alerts.key'),
+    etc: below('etc/univention-mtpolicyd'),
     run,
     control: join(run, 'control.sock'),
     change: below('run/univention-mtpolicyd-change.sock'),

@@ -4,6 +4,10 @@
  */
 
 import type { Command } from './command.ts'
+import { alertDeliver } from './commands/alert-deliver.ts'
+import { alertList } from './commands/alert-list.ts'
+import { alertSecret } from './commands/alert-secret.ts'
+import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
@@ -18,6 +22,7 @@ import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
 import { limit } from './commands/limit.ts'
 import { measures } from './commands/measures.ts'
+import { metrics } from './commands/metrics.ts'
 import { postfixFollow } from './commands/postfix-follow.ts'
 import { postfixRegister } from './commands/postfix-register.ts'
 import { postfixStatus } from './commands/postfix-status.ts'
@@ -56,6 +61,9 @@ export const commands: readonly Command[] = [
   why,
   measures,
   watch,
+  alertList,
+  alertTest,
+  metrics,
   block,
   release,
   allow,
@@ -72,6 +80,7 @@ export const commands: readonly Command[] = [
   get,
   search,
   info,
+  alertSecret,
   reload,
   dump,
   shell,
@@ -91,6 +100,7 @@ export const commands: readonly Command[] = [
   postfixFollow,
   ucrSetup,
   ucrRemove,
+  alertDeliver,
 ]
 
 /** What the package's own units call. */

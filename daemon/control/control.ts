@@ -6,6 +6,8 @@
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'
+import type { Finding } from '../policy/finding.ts'
+import type { AlertList, AlertTested } from '../policy/ports/alerts.ts'
 import type {
   CountrySums,
   Deleted,
@@ -75,18 +77,24 @@ export interface Control {
   forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
   /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
   hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
-  /** Sums of each hour, of all accounts or of one. Rejects if no history is kept. */
-  series(given: SeriesArguments): MaybePromise<HourlySums>
-  /** Accepted and refused by country. Rejects if no history is kept. */
-  countries(given: CountriesArguments): MaybePromise<readonly CountrySums[]>
-  /** Refusals that are looked for, page by page. Rejects if no history is kept. */
-  refusalList(given: RefusalListArguments): MaybePromise<RefusalList>
+  /** What is wrong with the daemon now, as far as it knows that by itself. */
+  findings(given: NoArguments): MaybePromise<readonly Finding[]>
+  /** What was told of late, and what holds now. */
+  alerts(given: AlertsArguments): MaybePromise<AlertList>
+  /** A test alert to all but users: what became of it. Rejects if nobody is to be told. */
+  alertTest(given: AlertTestArguments): MaybePromise<readonly AlertTested[]>
   /** A link that logs in to the console once. Rejects, as the next three, if there is no console. */
   webLogin(given: WebLoginArguments): MaybePromise<WebLink>
   webTokens(given: NoArguments): MaybePromise<readonly WebToken[]>
   webTokenAdd(given: WebTokenArguments): MaybePromise<NewWebToken>
   /** What was begun with it ends. */
   webTokenRemove(given: WebTokenArguments): MaybePromise<NoArguments>
+  /** Sums of each hour, of all accounts or of one. Rejects if no history is kept. */
+  series(given: SeriesArguments): MaybePromise<HourlySums>
+  /** Accepted and refused by country. Rejects if no history is kept. */
+  countries(given: CountriesArguments): MaybePromise<readonly CountrySums[]>
+  /** Refusals that are looked for, page by page. Rejects if no history is kept. */
+  refusalList(given: RefusalListArguments): MaybePromise<RefusalList>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -162,6 +170,18 @@ export interface HoursArguments {
   readonly until: number
 }
 
+/** Alerts in an answer. */
+export const MOST_ALERTS = 500
+
+export interface AlertsArguments {
+  /** How many, 1 to MOST_ALERTS. */
+  readonly most: number
+}
+
+export interface AlertTestArguments {
+  /** Who has asked for it. */
+  readonly by: string
+}
 /** `role`: read or change; `by`: whose orders will be noted. */
 export type WebLoginArguments = Texts<'role' | 'by'>
 /** `role`: read, change or metrics. */
@@ -230,9 +250,13 @@ export const commands: {
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
   forget: { level: 'change', kind: 'answer', readArguments: readForget },
   hours: { level: 'read', kind: 'stream', readArguments: readHours },
-  series: { level: 'read', kind: 'answer', readArguments: readSeries },
-  countries: { level: 'read', kind: 'answer', readArguments: readCountries },
-  refusalList: { level: 'read', kind: 'answer', readArguments: readRefusalList },
+  findings: { level: 'read', kind: 'answer', readArguments: given => readTexts(given, []) },
+  alerts: { level: 'read', kind: 'answer', readArguments: readAlerts },
+  alertTest: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => ({ by: readText(given, 'by') }),
+  },
   webLogin: {
     level: 'change',
     kind: 'answer',
@@ -249,6 +273,9 @@ export const commands: {
     kind: 'answer',
     readArguments: given => readTexts(given, ['name', 'role']),
   },
+  series: { level: 'read', kind: 'answer', readArguments: readSeries },
+  countries: { level: 'read', kind: 'answer', readArguments: readCountries },
+  refusalList: { level: 'read', kind: 'answer', readArguments: readRefusalList },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -328,6 +355,15 @@ function readTop(given: unknown): TopArguments {
     throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_SENDERS}`)
   }
   return { since, until, by: ranking, most }
+}
+
+function readAlerts(given: unknown): AlertsArguments {
+  const { most, ...rest } = objectOf(given, 'arguments')
+  readTexts(rest, [])
+  if (typeof most === 'number' && Number.isInteger(most) && most >= 1 && most <= MOST_ALERTS) {
+    return { most }
+  }
+  throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_ALERTS}`)
 }
 
 function readPrefix(given: unknown): PrefixArguments {

@@ -13,6 +13,7 @@
 
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
+import type { AlertsStatus } from '../policy/ports/alerts.ts'
 import type {
   HistoryStatus,
   Refusal,
@@ -161,6 +162,8 @@ export interface DaemonStatus {
   readonly history?: HistoryStatus
   /** The newest first; absent from daemons older than 0.2. */
   readonly nearLimits?: readonly NearLimitStatus[]
+  /** Absent from daemons older than 0.2. */
+  readonly alerts?: AlertsStatus
   /** Absent from daemons older than 0.3. */
   readonly web?: WebStatus
   readonly plugins: readonly PluginStatus[]

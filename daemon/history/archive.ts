@@ -11,6 +11,7 @@ import type { Gap } from '../policy/ports/history.ts'
 import { describeError } from '../system/errors.ts'
 import type { SqliteDatabase } from '../system/sqlite.ts'
 import { Accounts } from './accounts.ts'
+import { checkpoint } from './checkpoint.ts'
 import { Fold, noteHeads } from './fold.ts'
 import { Heads } from './heads.ts'
 import { firstOfHourPage, hourKey, hourOfKey, readHourPage } from './hour-page.ts'
@@ -145,8 +146,8 @@ export class Archive {
       }
     }
     portion.end = found.end
-    const now = Date.now()
     if (isDamaged) {
+      const now = Date.now()
       portion.gaps.push({ from: now, to: now, missing: 1, why: 'a part of the spool was damaged' })
     }
     await setImmediate()
@@ -183,7 +184,7 @@ export class Archive {
     this.totals.drop(new Set(portion.hours.subarray(0, portion.count)))
     this.#full = undefined
     this.taken = portion.end
-    this.problem = undefined
+    this.problem = await checkpoint(this.#db, this.path).then(() => undefined, describeError)
     return true
   }
 
@@ -197,10 +198,9 @@ export class Archive {
     return portion
   }
 
-  #noteStrangers({ strangers, gaps }: Portion): void {
-    if (strangers === 0) return
+  #noteStrangers({ strangers: missing, gaps }: Portion): void {
     const now = Date.now()
-    gaps.push({ from: now, to: now, missing: strangers, why: 'there are too many accounts' })
+    if (missing > 0) gaps.push({ from: now, to: now, missing, why: 'there are too many accounts' })
   }
 
   /** One after the other: they use the connection that writes. */

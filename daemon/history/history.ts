@@ -40,6 +40,15 @@ export interface HistoryOptions {
   readonly failed: (message: string) => void
 }
 
+/** Since it was opened. */
+export interface HistoryFigures {
+  readonly noted: number
+  readonly lost: number
+  readonly unreadBytes: number
+  /** Times of which not everything is known, at most a hundred. */
+  readonly gaps: number
+}
+
 export class OpenHistory implements History {
   readonly #clock: Clock
   readonly #spool: Spool
@@ -139,6 +148,12 @@ export class OpenHistory implements History {
       days: this.#days,
       gaps: gaps.slice(-100),
     }
+  }
+
+  /** For monitoring. */
+  figures(): HistoryFigures {
+    const { noted, lost, unreadBytes } = this.#spool
+    return { noted, lost, unreadBytes, gaps: this.status().gaps.length }
   }
 
   setDays(days: number): void {

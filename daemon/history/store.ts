@@ -53,7 +53,7 @@ export const PAGE_TABLES = ['head', 'hour', 'seen', 'message'] as const
 export type PageTable = (typeof PAGE_TABLES)[number]
 
 const SQLITE_PAGE_BYTES = 8192
-/** A checkpoint waits for the disk. */
+/** Then SQLite makes a checkpoint by itself, which waits for the disk. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024
 /** What stays of the write-ahead log after a large portion. */
 const LARGEST_LOG_BYTES = 16 * 1024 * 1024
@@ -75,7 +75,7 @@ export function openToWrite(path: string): SqliteDatabase {
     db.pragma('synchronous = NORMAL')
     db.pragma('secure_delete = ON')
     db.pragma('cache_size = -16000')
-    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / SQLITE_PAGE_BYTES}`)
+    checkpointByItself(db)
     db.pragma(`journal_size_limit = ${LARGEST_LOG_BYTES}`)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
@@ -94,6 +94,10 @@ export function openToWrite(path: string): SqliteDatabase {
     db.close()
     throw error instanceof LookupError ? error : asLookupError(path, error)
   }
+}
+
+export function checkpointByItself(db: SqliteDatabase): void {
+  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / SQLITE_PAGE_BYTES}`)
 }
 
 export function openToRead(path: string): SqliteDatabase {

@@ -11,6 +11,7 @@
 
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { NETWORK_FORMS, parseNetwork } from '../net/network.ts'
+import { isMailAddress, readAddresses, readWebAddress } from '../policy/alert-values.ts'
 import { countryCodes } from '../policy/country-codes.ts'
 import { countryMeantBy } from './countries.ts'
 import { HOST_NAME } from './domain-name.ts'
@@ -70,6 +71,9 @@ const checkers: ReadonlyMap<string, Checker> = new Map<string, Checker>([
   ['domain', checkDomain],
   ['path', checkPath],
   ['maillog', checkMailLog],
+  ['addresses', checkAddresses],
+  ['mailaddress', checkMailAddress],
+  ['webaddress', checkWebAddress],
   ['hostorpath', checkHostOrPath],
   ['webpath', checkWebPath],
   ['hostnames', checkHostNames],
@@ -298,6 +302,28 @@ function checkMailLog(value: string): Check {
   return path.kind === 'good'
     ? path
     : bad(`expected ${MAIL_LOGS.join(', ')}, or an absolute path such as /var/log/mail.log`)
+}
+
+function checkAddresses(value: string): Check {
+  const addresses = readAddresses(value)
+  if (addresses === undefined) {
+    return bad('expected mail addresses such as root,postmaster@example.org, or none')
+  }
+  return good(addresses === '' && value.trim() !== '' ? 'none' : addresses)
+}
+
+function checkMailAddress(value: string): Check {
+  const address = value.trim()
+  return address === '' || isMailAddress(address)
+    ? good(address)
+    : bad('expected a mail address such as mtpolicyd@example.org')
+}
+
+function checkWebAddress(value: string): Check {
+  const address = readWebAddress(value)
+  return address === undefined
+    ? bad('expected a URL such as https://example.org/hook')
+    : good(address)
 }
 
 /** Where a server listens. */

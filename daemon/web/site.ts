@@ -104,7 +104,7 @@ export class Site {
       query: incoming.query,
       body,
       session,
-      by: session === undefined ? 'console' : `${session.name} (console)`,
+      by: session === undefined ? 'console' : `console (${session.name})`,
       language: languageOf(request, incoming.query),
       signal,
     }

@@ -31,6 +31,8 @@ export const noDaemon: DaemonClient = {
   webTokenAdd: async () => undefined,
   webTokenRemove: async () => undefined,
   user: async () => undefined,
+  alerts: async () => undefined,
+  alertTest: async () => undefined,
   accounts: async () => [],
   codes: async () => [],
   watch() {

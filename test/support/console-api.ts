@@ -122,7 +122,9 @@ export async function consoleApi(
       language: 'en',
       signal,
     }
-    return await found.route.handle(context, { client: '', cookies: [], cookie: () => '' })
+    // Nothing but login and logout needs it.
+    const exchange = { client: 'local', cookies: [], cookie: () => '' }
+    return await found.route.handle(context, exchange)
   }
 
   async function answered<T>(

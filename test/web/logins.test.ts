@@ -114,7 +114,7 @@ t.test('who may look does not change; what is ordered has a name', async t => {
   const admin = await site.logIn()
   t.match(await change({ cookie: admin }), {
     status: 200,
-    value: { body: { a: 1 }, by: 'root (console)' },
+    value: { body: { a: 1 }, by: 'console (root)' },
   })
   const { secret } = site.tokens.add('script', 'change')
   const bearer = {
@@ -123,7 +123,7 @@ t.test('who may look does not change; what is ordered has a name', async t => {
     origin: undefined,
     'sec-fetch-site': undefined,
   }
-  t.match(await change(bearer), { status: 200, value: { by: 'script (console)' } })
+  t.match(await change(bearer), { status: 200, value: { by: 'console (script)' } })
   t.equal((await change({ ...bearer, authorization: 'Bearer nonsense' })).status, 401)
   const metrics = site.tokens.add('prometheus', 'metrics').secret
   t.equal((await change({ ...bearer, authorization: `Bearer ${metrics}` })).status, 403)

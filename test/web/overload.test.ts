@@ -103,15 +103,15 @@ t.test('silent connections give their place to who comes; those in use keep it',
   for (const socket of [...silent, stream]) socket.destroy()
 })
 
-t.test('10,000 connections: who logs in is answered', async t => {
+t.test('2,000 connections: who is logged in is answered', async t => {
   const site = await webSite(t)
   const cookie = await site.logIn()
   const sockets: Socket[] = []
   let most = 0
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 20; round++) {
     sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => open(site.port)))))
     most = Math.max(most, site.connections.count)
-    if (round % 10 !== 9) continue
+    if (round % 5 !== 4) continue
     const { status } = await site.ask('/api/echo/a', { headers: { cookie } })
     t.equal(status, 200, `with ${sockets.length} connections`)
   }

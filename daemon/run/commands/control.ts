@@ -1,6 +1,7 @@
 /** What the daemon can be told to do or report: each of control/control.ts with the file that does it. */
 
 import type { Control } from '../../control/control.ts'
+import { daemonFindings } from '../../control/daemon-findings.ts'
 import type { DaemonStatus } from '../../control/protocol.ts'
 import type { Generation } from '../generation.ts'
 import type { Parts } from '../parts.ts'
@@ -83,10 +84,23 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       await started
       return accountReport(inForce(), parts, name)
     },
-    accounts: ({ prefix }) => accountsOffered(parts.history(), prefix),
+    accounts: ({ prefix }) => {
+      const measured = parts.measures.inForce(parts.clock.now()).map(({ account }) => account)
+      return accountsOffered(parts.history(), measured, prefix)
+    },
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
     forget: ({ account }) => neededHistory(parts.history()).forget(account),
     hours: given => hoursOf(parts.history(), given),
+    findings: async () => {
+      await started
+      return daemonFindings(await status())
+    },
+    alerts: ({ most }) => parts.alerts.list(most),
+    alertTest: async ({ by }) => {
+      await started
+      return await parts.alerts.test(by)
+    },
+    ...webCommands(parts.web),
     series: async given => {
       await started
       return series(inForce(), parts.history(), given)
@@ -96,6 +110,5 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       await started
       return refusalList(inForce(), parts.history(), given)
     },
-    ...webCommands(parts.web),
   }
 }

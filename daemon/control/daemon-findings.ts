@@ -1,7 +1,8 @@
 /** What is wrong with the running daemon, by what it reports of itself. */
 
-import type { DaemonStatus } from '../control/protocol.ts'
 import { type Finding, same, type Words } from '../policy/finding.ts'
+import { alertFindings } from './alert-findings.ts'
+import type { DaemonStatus } from './protocol.ts'
 import { webFindings } from './web-findings.ts'
 
 /** Country data this old counts as outdated. */
@@ -26,6 +27,7 @@ export function daemonFindings(running: DaemonStatus): Finding[] {
     ...mailLogFindings(running),
     ...historyFindings(running),
     ...webFindings(running),
+    ...alertFindings(running),
     ...logFindings(running),
     ...modeFindings(running),
   ]
