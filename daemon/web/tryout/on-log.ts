@@ -21,6 +21,8 @@ import type { Wish } from './tryout.ts'
 const MOST_MILLISECONDS = 60_000
 const MOST_MESSAGES = 5_000_000
 const MOST_NOTES = 20
+/** Messages that are judged without a pause: other pages of the console are answered by the same thread. */
+const STEP_MESSAGES = 250
 
 /** Undefined: the log has no mail of that time. Throws a WebError. */
 export async function tryOnLog(
@@ -149,9 +151,11 @@ class Source {
       }
       const wanted = portion.filter(({ t }) => t >= since && t <= until)
       count += wanted.length
-      if (wanted.length > 0) yield wanted
+      for (let from = 0; from < wanted.length && !signal.aborted; from += STEP_MESSAGES) {
+        yield wanted.slice(from, from + STEP_MESSAGES)
+      }
       // A log of another time is read as well.
-      else await setImmediate()
+      if (wanted.length === 0) await setImmediate()
     }
   }
 }
