@@ -25,21 +25,26 @@ export class Broadcast<T> {
 
   /** Is it worth making an item? */
   get isHeard(): boolean {
-    return this.#readers.size > 0
+    for (const reader of this.#readers) if (reader.isOpen()) return true
+    return false
   }
 
   /** Never waits and never throws. */
   publish(item: T): void {
-    for (const reader of this.#readers) reader.add(item)
+    for (const reader of this.#readers) if (reader.isOpen()) reader.add(item)
   }
 
   /**
-   * What is wanted of everything published from now on, until the signal is aborted. Throws where there
-   * are too many readers.
+   * What is wanted of everything published from now on, until the signal is aborted. While `isOpen` says no, nothing
+   * is. Throws where there are too many readers.
    */
-  subscribe(signal: AbortSignal, wanted: (item: T) => boolean = () => true): AsyncIterable<T> {
+  subscribe(
+    signal: AbortSignal,
+    wanted: (item: T) => boolean = () => true,
+    isOpen: () => boolean = () => true,
+  ): AsyncIterable<T> {
     if (this.#readers.size >= MOST_READERS) throw new Error('too many readers already')
-    const reader = new Reader<T>(this.#most, wanted, () => this.#readers.delete(reader))
+    const reader = new Reader<T>(this.#most, wanted, isOpen, () => this.#readers.delete(reader))
     this.#readers.add(reader)
     if (signal.aborted) reader.end()
     signal.addEventListener('abort', () => reader.end(), { once: true })
@@ -50,15 +55,17 @@ export class Broadcast<T> {
 class Reader<T> implements AsyncIterableIterator<T> {
   readonly #most: number
   readonly #wanted: (item: T) => boolean
+  readonly isOpen: () => boolean
   readonly #left: () => void
   #waiting: T[] = []
   /** Somebody waits for the next item. */
   #next: ((result: IteratorResult<T, undefined>) => void) | undefined
   #phase: 'open' | 'too slow' | 'ended' = 'open'
 
-  constructor(most: number, wanted: (item: T) => boolean, left: () => void) {
+  constructor(most: number, wanted: (item: T) => boolean, isOpen: () => boolean, left: () => void) {
     this.#most = most
     this.#wanted = wanted
+    this.isOpen = isOpen
     this.#left = left
   }
 

@@ -104,6 +104,8 @@ export interface WatchArguments {
   readonly user?: string | undefined
   /** Only mail from this address. */
   readonly client?: string | undefined
+  /** Verdicts per second at most, from 1; the others are left out. Undefined: all. */
+  readonly most?: number | undefined
 }
 
 /** Both as Postfix tells them. */
@@ -215,7 +217,7 @@ export const commands: {
   watch: {
     level: 'read',
     kind: 'stream',
-    readArguments: given => readTexts(given, ['user', 'client']),
+    readArguments: readWatch,
   },
   // Sender and recipient are more than the log shows.
   requests: {
@@ -325,6 +327,15 @@ function readCode(text: string): string {
   const code = readDecisionCode(text)
   if (code === undefined) throw new TypeError('argument "code" must be a code such as K3F-9QT')
   return code
+}
+
+function readWatch(given: unknown): WatchArguments {
+  if (given === undefined) return {}
+  const { most, ...rest } = objectOf(given, 'arguments')
+  const texts = readTexts(rest, ['user', 'client'])
+  if (most === undefined) return texts
+  if (typeof most === 'number' && Number.isInteger(most) && most >= 1) return { ...texts, most }
+  throw new TypeError('argument "most" must be a whole number from 1')
 }
 
 function readPortion(given: unknown): PortionArguments {

@@ -1,7 +1,7 @@
 /**
  * What came from which country, of all accounts together: a row per hour and country. It names nobody, so
- * nothing is taken out of it when an account is forgotten; and a message that Postfix takes back after its portion was
- * written stays in it.
+ * nothing is taken out of it when an account is deleted. A message that Postfix refuses in the end, after its
+ * portion was written, stays in it.
  */
 
 import type { CountrySums } from '../policy/ports/history.ts'

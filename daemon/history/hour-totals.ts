@@ -3,7 +3,7 @@
  * takes 25 ms to add up, and a plot of a week has 168.
  */
 
-/** Some years; beyond that all is forgotten, and added up again. */
+/** Some years; beyond that everything is added up again. */
 const MOST_HOURS = 50_000
 
 export interface Totals {

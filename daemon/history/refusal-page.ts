@@ -1,5 +1,5 @@
 /**
- * Refusals by what they have, the latest first, page by page. A page goes on behind the last refusal that was
+ * Refusals by what they have, the latest first, page by page. A page continues behind the last refusal that was
  * looked at, which is named by its time and its code: between two pages it may have been written to the
  * file, and it may have been deleted.
  */
@@ -167,7 +167,7 @@ class Search {
     return (older ?? 0) + 1
   }
 
-  /** Of the oldest that is not too old; a clock that was set may have mixed them. Undefined: there is none. */
+  /** The number of the oldest that is not too old; a clock that was set may have mixed them. Undefined: there is none. */
   #firstNumber(): number | undefined {
     const { since } = this.#query
     if (since === undefined) return 0

@@ -22,7 +22,7 @@ export type Checked =
 /** null: unset. */
 export type Changes = ReadonlyMap<string, string | null>
 
-/** The request made no sense, or a value does not fit. The message is for whoever asked. */
+/** The request made no sense, or a value does not fit. The message is for the client. */
 export class UnfitChange extends Error {
   override readonly name = 'UnfitChange'
 }

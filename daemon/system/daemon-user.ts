@@ -7,6 +7,7 @@
 
 import { chownSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import { makeFolder } from './made-folder.ts'
 
 export const DAEMON_USER = 'univention-mtpolicyd'
@@ -42,7 +43,8 @@ function linesOf(file: string): string[][] {
 
 /** Is this process root, and can it take on the daemon's rights? */
 export function canBeDaemon(root: string): boolean {
-  return process.geteuid?.() === 0 && (daemonUser(root)?.uid ?? 0) !== 0
+  // The rights belong to the process; a thread that is not its first cannot change them.
+  return isMainThread && process.geteuid?.() === 0 && (daemonUser(root)?.uid ?? 0) !== 0
 }
 
 /** Runs `work` with the daemon's rights, if this process is root and the user exists. */

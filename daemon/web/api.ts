@@ -13,7 +13,7 @@ export interface Failure {
   readonly error: string
 }
 
-/** 503: the daemon does not run. 409: no history is kept. 404: there is nothing of that name. */
+/** 503: the daemon does not run. 409: no history is kept. 404: there is none of that name. */
 
 export type Role = 'read' | 'change'
 export type Language = 'en' | 'de'
@@ -365,7 +365,7 @@ export interface Ordered {
   /** ISO 8601, or a time from now: +3d, +2h; missing or empty: until it is released. */
   readonly until?: string | undefined
 }
-/** Of block, allow and limit. */
+/** The answer to block, allow and limit. */
 export interface OrderAnswer {
   readonly measure: Measure
   /** Those of its kind that it has ended. */

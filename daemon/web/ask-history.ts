@@ -1,4 +1,4 @@
-/** Questions to the daemon's history: that none is kept is no mistake of who asks, but a state of the host. */
+/** Queries to the daemon's history. If none is kept, that is not a mistake of the client, but a state of the host. */
 
 import type { AnswerName, ArgumentsOf, ResultOf } from '../control/control.ts'
 import { HISTORY_OFF } from '../run/commands/kept-history.ts'

@@ -2,7 +2,7 @@
 
 import { WebError } from './reply.ts'
 
-/** Years beyond what a Date can have are no times. */
+/** The latest time that a Date can have. */
 const LATEST = 8.64e15
 
 export type Fields = Readonly<Record<string, unknown>>

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../system/clock.ts'
 
-/** Different questions whose answers are remembered. */
+/** Answers that are remembered. */
 const MOST_ANSWERS = 50
 
 export class KeptAnswers<T> {

@@ -1,4 +1,4 @@
-/** Sums of hours as a plot takes them: so many steps as fit a screen, each of one or of several hours. */
+/** Sums of hours as a plot takes them: as many steps as fit a screen, each of one hour or of several. */
 
 import type { HourlySums } from '../policy/ports/history.ts'
 import type { Series } from './api.ts'

@@ -182,7 +182,7 @@ export interface RefusalLine {
 export interface RefusalPage {
   /** The latest first. */
   readonly refusals: readonly RefusalLine[]
-  /** Undefined: there are no more. A page may be short, or empty, and have a next one: so much is looked through at once. */
+  /** Undefined: there are no more. A page may be short, or empty, and have a next one: only some thousands are looked through at once. */
   readonly next: string | undefined
   /** Refusals were looked through back to this time; undefined: all were. */
   readonly reached: number | undefined

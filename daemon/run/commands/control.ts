@@ -11,6 +11,7 @@ import { hoursOf } from './hours.ts'
 import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
+import { Pace } from './pace.ts'
 import { refusalList } from './refusal-list.ts'
 import { series } from './series.ts'
 import { topSenders } from './top.ts'
@@ -41,13 +42,20 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       return status()
     },
     reload,
-    watch: ({ user, client }, signal) =>
-      parts.verdicts.subscribe(
+    watch: ({ user, client, most }, signal) => {
+      const pace = most === undefined ? undefined : new Pace(parts.clock, most)
+      return parts.verdicts.subscribe(
         signal,
-        verdict =>
-          (user === undefined || user === verdict.user) &&
-          (client === undefined || client === verdict.client),
-      ),
+        verdict => {
+          const isWanted =
+            (user === undefined || user === verdict.user) &&
+            (client === undefined || client === verdict.client)
+          if (isWanted) pace?.note()
+          return isWanted
+        },
+        pace && (() => pace.isOpen),
+      )
+    },
     requests: ({ client, port }, signal) =>
       parts.requests.subscribe(
         signal,

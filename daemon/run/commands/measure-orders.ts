@@ -105,7 +105,7 @@ export class MeasureOrders {
     )
   }
 
-  /** Of that account, under whatever name; undefined: of any. */
+  /** Is it about that account, under whatever name? Undefined: any will do. */
   #isOf(name: string | undefined): (one: { readonly account: string }) => boolean {
     if (name === undefined) return () => true
     const { spellings } = namesOf(this.#options.loaded, name)

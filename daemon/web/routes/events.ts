@@ -1,5 +1,5 @@
 /**
- * GET events: the daemon's status every two seconds, and verdicts as they are given, thinned. The daemon is asked
+ * GET events: the daemon's status every two seconds, and verdicts as they are given, thinned by the daemon, which is queried
  * once, however many consoles are open, and not at all if none is.
  */
 
@@ -27,10 +27,10 @@ class Feed {
   #ended = new AbortController()
   #cancel: Cancel | undefined
   #lastStatus = ''
-  /** Verdicts sent since this second began. */
-  #second = 0
+  /** Verdicts sent since the last status. */
   #sent = 0
-  #left = 0
+  /** Requests that the last status has; undefined: there was none. */
+  #requests: number | undefined
 
   constructor(services: Services) {
     this.#services = services
@@ -52,14 +52,23 @@ class Feed {
     this.#ended.abort()
     this.#cancel?.()
     this.#lastStatus = ''
+    this.#requests = undefined
+  }
+
+  /** Verdicts since the last status that were not told. */
+  #leftOut(requests: number | undefined): number {
+    const all = (requests ?? 0) - (this.#requests ?? requests ?? 0)
+    const left = Math.max(0, all - this.#sent)
+    this.#requests = requests
+    this.#sent = 0
+    return left
   }
 
   async #tellStatus(signal: AbortSignal): Promise<void> {
     const { daemon, clock } = this.#services
     const status = await daemon.status().catch(() => undefined)
     if (signal.aborted) return
-    const left = this.#left
-    this.#left = 0
+    const left = this.#leftOut(status?.requests)
     const event: StatusEvent = {
       at: clock.now(),
       status: status ? shortStatus(status) : null,
@@ -73,7 +82,10 @@ class Feed {
   async #tellVerdicts(signal: AbortSignal): Promise<void> {
     const { daemon, clock } = this.#services
     try {
-      for await (const verdict of await daemon.follow('watch', {}, signal)) this.#tell(verdict)
+      for await (const verdict of await daemon.follow('watch', { most: MOST_PER_SECOND }, signal)) {
+        // What has no client is a test of ours, not mail.
+        if (verdict.client !== '') this.#tell(verdict)
+      }
     } catch {
       // It is busy, or stopping: the status tells.
     }
@@ -84,18 +96,9 @@ class Feed {
   }
 
   #tell(verdict: WatchedVerdict): void {
-    const now = this.#services.clock.now()
-    const second = Math.floor(now / 1000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#sent = 0
-    }
-    if (this.#sent >= MOST_PER_SECOND) {
-      this.#left++
-      return
-    }
     this.#sent++
-    this.hub.publish('verdict', JSON.stringify(verdictEvent(verdict, now)))
+    const event = verdictEvent(verdict, this.#services.clock.now())
+    this.hub.publish('verdict', JSON.stringify(event))
   }
 }
 

@@ -13,8 +13,8 @@ import { KeptAnswers } from '../kept-answers.ts'
 import { json } from '../reply.ts'
 import type { Context, MakeRoutes, Services } from '../router.ts'
 
-/** Programs of Postfix are run for it. */
-const GOOD_MILLISECONDS = 30_000
+/** Programs of Postfix are run for it, and the daemon is sent a request. */
+const GOOD_MILLISECONDS = 60_000
 
 /** In both languages. */
 interface Found {

@@ -21,6 +21,8 @@ import type { Wish } from './tryout.ts'
 const MOST_MILLISECONDS = 60_000
 const MOST_MESSAGES = 5_000_000
 const MOST_NOTES = 20
+/** Messages that are judged without a pause: other pages of the console are answered by the same thread. */
+const STEP_MESSAGES = 250
 
 /** Undefined: the log has no mail of that time. Throws a WebError. */
 export async function tryOnLog(
@@ -135,7 +137,7 @@ class Source {
     const began = performance.now()
     let count = 0
     const portions = readRecords({
-      // What was written last before that time has nothing of it.
+      // A file that was written last before that time is not needed.
       files: files.filter(({ before }) => before >= since),
       damaged: () => undefined,
       recognized: () => undefined,
@@ -149,9 +151,11 @@ class Source {
       }
       const wanted = portion.filter(({ t }) => t >= since && t <= until)
       count += wanted.length
-      if (wanted.length > 0) yield wanted
+      for (let from = 0; from < wanted.length && !signal.aborted; from += STEP_MESSAGES) {
+        yield wanted.slice(from, from + STEP_MESSAGES)
+      }
       // A log of another time is read as well.
-      else await setImmediate()
+      if (wanted.length === 0) await setImmediate()
     }
   }
 }
