@@ -72,7 +72,7 @@ export function TryOut() {
   // A trial is of no use to somebody who has left.
   useEffect(() => () => running?.abort(), [running])
   useEffect(() => {
-    if (trial) result.current?.scrollIntoView({ block: 'nearest' })
+    if (trial) result.current?.scrollIntoView()
   }, [trial])
 
   return (
