@@ -112,11 +112,13 @@ const pages: readonly [name: string, open: (visit: Visit) => Promise<void>][] = 
 
 /** Looks for barriers, and for what is wider than the screen, on every page. */
 export async function checkPages(t: Test, options: VisitOptions): Promise<void> {
-  const login = await visit(t, options)
+  // So high that no bar hides a part of something else.
+  const size = { height: 4000, ...options }
+  const login = await visit(t, size)
   await login.go('')
   await login.see('mtpolicyctl web login')
   t.strictSame(await login.barriers(), [], 'login')
-  const there = await visit(t, { ...options, role: 'change' })
+  const there = await visit(t, { ...size, role: 'change' })
   for (const [name, open] of pages) {
     await open(there)
     t.strictSame(await there.barriers(), [], name)

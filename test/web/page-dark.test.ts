@@ -8,4 +8,5 @@ t.test('every page and dialog can be used by everybody', { skip: noChromium }, t
   checkPages(t, { scheme: 'dark', width: 360 }),
 )
 
+t.setTimeout(600_000)
 t.teardown(closeBrowser)

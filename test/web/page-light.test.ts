@@ -8,4 +8,5 @@ t.test('every page and dialog can be used by everybody', { skip: noChromium }, t
   checkPages(t, { scheme: 'light', width: 1440 }),
 )
 
+t.setTimeout(600_000)
 t.teardown(closeBrowser)
