@@ -118,6 +118,7 @@ t.test('by keyboard alone: log in, find the account, block it', there, async t =
   await keyboard.press('Enter')
   await see('All further mail of this account is refused')
   await keyboard.press('Escape')
+  await page.waitForSelector('dialog', { hidden: true })
   t.equal(await page.evaluate('document.activeElement.innerText'), 'Block …', 'Escape leads back')
   await keyboard.press('Enter')
   await tabTo('Reason')

@@ -6,6 +6,7 @@ import { Badge, Name } from '../../parts/basics.tsx'
 import { Field } from '../../parts/field.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { useConsole } from '../../state/console.ts'
+import { mistakeIn } from '../../state/mistake.ts'
 import { CheckedField } from './checked-field.tsx'
 
 export function VariableEntry(props: {
@@ -98,12 +99,13 @@ function Edit(props: { variable: Variable; change: (changes: Changes) => void })
       : variable.name.replace('.*', subject.trim())
     : variable.name
   const choices = variable.choices?.map((one): [string, string] => [one, one])
-  const submit = () => {
+  const submit = async () => {
     if (name === '') return setProblem(t.variables.noSubject)
-    if (!isFine) return
     if (!variable.isPattern && value === start && variable.set !== undefined) {
       return setProblem(t.variables.unchanged)
     }
+    // It may have been typed a moment ago.
+    if ((await mistakeIn(name, value).catch(() => '')) !== '') return setFine(false)
     setProblem('')
     props.change({ [name]: value })
   }
