@@ -40,7 +40,10 @@ const programs = {
   'policyd-client': 'daemon/cli/policyd-client.ts',
 }
 /** What a program runs in a thread of its own, from a file beside it. */
-const threads = { 'history-thread': 'daemon/history/thread.ts' }
+const threads = {
+  'history-thread': 'daemon/history/thread.ts',
+  'web-thread': 'daemon/web/thread.ts',
+}
 /** Administrators need no warning that import() of a plugin uses node:vm (start.cjs). */
 const QUIET = '--disable-warning=ExperimentalWarning'
 const flagsOf = (program: string): readonly string[] =>

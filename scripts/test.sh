@@ -12,6 +12,8 @@ packages="postfix sasl2-bin libsasl2-modules libsasl2-modules-db openssl geoip-d
 packages="$packages python3-spf"
 # Tools that create the map files which the tests read.
 packages="$packages db-util postfix-cdb postfix-pcre"
+# promtool, which tests the alert rules.
+packages="$packages prometheus"
 # Servers that the tests start themselves (scripts/test-servers.ts).
 packages="$packages postgresql mariadb-server redis-server redis-sentinel memcached
 slapd ldap-utils fail2ban faketime"

@@ -4,6 +4,10 @@
  */
 
 import type { Command } from './command.ts'
+import { alertDeliver } from './commands/alert-deliver.ts'
+import { alertList } from './commands/alert-list.ts'
+import { alertSecret } from './commands/alert-secret.ts'
+import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
@@ -18,6 +22,7 @@ import { get } from './commands/get.ts'
 import { info } from './commands/info.ts'
 import { limit } from './commands/limit.ts'
 import { measures } from './commands/measures.ts'
+import { metrics } from './commands/metrics.ts'
 import { postfixFollow } from './commands/postfix-follow.ts'
 import { postfixRegister } from './commands/postfix-register.ts'
 import { postfixStatus } from './commands/postfix-status.ts'
@@ -28,6 +33,7 @@ import { reload } from './commands/reload.ts'
 import { replay } from './commands/replay.ts'
 import { reset } from './commands/reset.ts'
 import { search } from './commands/search.ts'
+import { serveChange } from './commands/serve-change.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
@@ -41,6 +47,10 @@ import { unset } from './commands/unset.ts'
 import { update } from './commands/update.ts'
 import { user } from './commands/user.ts'
 import { watch } from './commands/watch.ts'
+import { webLogin } from './commands/web-login.ts'
+import { webOff } from './commands/web-off.ts'
+import { webOn } from './commands/web-on.ts'
+import { webToken } from './commands/web-token.ts'
 import { why } from './commands/why.ts'
 
 export const commands: readonly Command[] = [
@@ -51,6 +61,9 @@ export const commands: readonly Command[] = [
   why,
   measures,
   watch,
+  alertList,
+  alertTest,
+  metrics,
   block,
   release,
   allow,
@@ -67,11 +80,16 @@ export const commands: readonly Command[] = [
   get,
   search,
   info,
+  alertSecret,
   reload,
   dump,
   shell,
   commit,
   update,
+  webOn,
+  webOff,
+  webLogin,
+  webToken,
   postfixRegister,
   postfixUnregister,
   postfixStatus,
@@ -82,4 +100,8 @@ export const commands: readonly Command[] = [
   postfixFollow,
   ucrSetup,
   ucrRemove,
+  alertDeliver,
 ]
+
+/** What the package's own units call. */
+export const hiddenCommands: readonly Command[] = [serveChange]

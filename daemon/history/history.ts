@@ -6,13 +6,17 @@
 import { accountName } from '../policy/account.ts'
 import type {
   AccountHistory,
+  CountrySums,
   Deleted,
   Gap,
   History,
   HistoryStatus,
+  HourlySums,
   HourSums,
   Refusal,
   RefusalKey,
+  RefusalPage,
+  RefusalQuery,
   SeenStep,
   SenderSums,
   TopQuery,
@@ -34,6 +38,15 @@ export interface HistoryOptions {
   readonly days: number
   /** For the log. */
   readonly failed: (message: string) => void
+}
+
+/** Since it was opened. */
+export interface HistoryFigures {
+  readonly noted: number
+  readonly lost: number
+  readonly unreadBytes: number
+  /** Times of which not everything is known, at most a hundred. */
+  readonly gaps: number
 }
 
 export class OpenHistory implements History {
@@ -103,6 +116,22 @@ export class OpenHistory implements History {
     }
   }
 
+  series(
+    since: number,
+    until: number,
+    accounts: readonly string[] | undefined,
+  ): Promise<HourlySums> {
+    return this.#thread.ask('series', { since, until, accounts }, this.#spool.flush())
+  }
+
+  countries(since: number, until: number): Promise<readonly CountrySums[]> {
+    return this.#thread.ask('countries', { since, until }, this.#spool.flush())
+  }
+
+  refusalPage(query: RefusalQuery): Promise<RefusalPage> {
+    return this.#thread.ask('refusalPage', { query }, this.#spool.flush())
+  }
+
   async forget(account: string): Promise<Deleted | undefined> {
     // The account is in the files that were written so far.
     const place = this.#spool.rotate()
@@ -119,6 +148,12 @@ export class OpenHistory implements History {
       days: this.#days,
       gaps: gaps.slice(-100),
     }
+  }
+
+  /** For monitoring. */
+  figures(): HistoryFigures {
+    const { noted, lost, unreadBytes } = this.#spool
+    return { noted, lost, unreadBytes, gaps: this.status().gaps.length }
   }
 
   setDays(days: number): void {

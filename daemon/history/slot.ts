@@ -5,7 +5,7 @@
 
 import type { History, HistoryStatus } from '../policy/ports/history.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
-import { OpenHistory } from './history.ts'
+import { type HistoryFigures, OpenHistory } from './history.ts'
 
 const OFF: HistoryStatus = { state: 'off', problem: undefined, days: 0, gaps: [] }
 
@@ -30,6 +30,11 @@ export class HistorySlot {
 
   status(): HistoryStatus {
     return this.#open?.status() ?? OFF
+  }
+
+  /** For monitoring; undefined: it is off. */
+  figures(): HistoryFigures | undefined {
+    return this.#open?.figures()
   }
 
   /** From now on it is kept for this many days, at least 1. Rejects with nothing. */

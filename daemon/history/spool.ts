@@ -69,6 +69,9 @@ export class Spool {
   #restUntil = Number.NEGATIVE_INFINITY
   readonly #told = new ToldOnce()
   #isClosed = false
+  /** Verdicts, and steps of refusals, that were noted; and those that could not be kept. */
+  noted = 0
+  lost = 0
   /** What keeps it from being written. */
   problem: string | undefined
 
@@ -154,6 +157,11 @@ export class Spool {
     if (this.#missing) this.#write()
   }
 
+  /** What the history's thread has not taken yet. */
+  get unreadBytes(): number {
+    return this.#unread
+  }
+
   /** What could not be noted, until that is written itself. */
   get gap(): Gap | undefined {
     return this.#missing && { ...this.#missing }
@@ -167,6 +175,7 @@ export class Spool {
   }
 
   #noted(isUrgent: boolean): void {
+    this.noted++
     if (!this.#frame.hasRoom) this.#write()
     if (this.#isDue || (this.#cancelWrite && !isUrgent)) return
     const early = this.#nextWriteAt - this.#clock.elapsed()
@@ -194,6 +203,7 @@ export class Spool {
   }
 
   #lose(records: number, why: string): void {
+    this.lost += records
     const now = this.#clock.now()
     const missing = this.#missing
     if (!missing) this.#missing = { from: now, to: now, missing: records, why }

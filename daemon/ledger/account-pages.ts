@@ -195,6 +195,19 @@ export class AccountPages {
     }
   }
 
+  /** Names in memory. */
+  get subjects(): number {
+    return ALL_PAGES.reduce((sum, page) => sum + this.#subjects.countIn(page), 0)
+  }
+
+  /** Bytes of memory. */
+  get byteLength(): number {
+    let bytes = 0
+    for (const { window } of this.#periods()) bytes += window.counts.byteLength
+    for (const page of ALL_PAGES) bytes += this.#subjects.bytesIn(page)
+    return bytes
+  }
+
   /** True if enough was read that memory should be released. */
   get hasReadMany(): boolean {
     return this.#read >= MANY_READ_BYTES
@@ -202,9 +215,7 @@ export class AccountPages {
 
   /** Releases memory. */
   trim(): void {
-    let bytes = 0
-    for (const { window } of this.#periods()) bytes += window.counts.byteLength
-    for (const page of ALL_PAGES) bytes += this.#subjects.bytesIn(page)
+    let bytes = this.byteLength
     for (const { window, page } of bytes > this.#mostBytes ? this.#leastRecentlyUsed() : []) {
       if (bytes <= this.#mostBytes) break
       if (window.states.isDirty(page)) continue

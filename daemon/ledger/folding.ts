@@ -48,6 +48,8 @@ export class Folding {
   /** Bytes of pages that the last folding has written, and this one until now. */
   #lastBytes = 0
   #bytes = 0
+  /** How many were completed. */
+  completed = 0
 
   /** `settle` writes the journal's record. */
   constructor(file: LedgerFile, journal: Journal, pages: AccountPages, settle: () => void) {
@@ -73,8 +75,13 @@ export class Folding {
   get isDue(): boolean {
     const usual = Math.min(2 * this.#lastBytes, MOST_UNFOLDED_BYTES)
     const most = Math.max(LEAST_UNFOLDED_BYTES, usual, this.#lastBytes * UNFOLDED_PART)
-    const isMuch = this.#journal.bytesSince(this.#foldedTo) >= most
+    const isMuch = this.unfoldedBytes >= most
     return this.#journal.hasDropped || isMuch || this.#pages.hasReadMany
+  }
+
+  /** Bytes of the journal that are not folded: what a start after a crash has to read. */
+  get unfoldedBytes(): number {
+    return this.#journal.bytesSince(this.#foldedTo)
   }
 
   get isHeld(): boolean {
@@ -134,6 +141,7 @@ export class Folding {
       return true
     }
     this.#state = IDLE
+    this.completed++
     this.#foldedTo = upTo
     this.#lastBytes = this.#bytes
     this.#pages.trim()

@@ -66,6 +66,9 @@ export class Journal {
   /** `dropped`: the backlog grew too large, or is not written any more. */
   #backlog: 'kept' | 'dropped' = 'kept'
 
+  /** Bytes of all records that were written since it was opened. */
+  writtenBytes = 0
+
   /** What could not be read, in words for the operator. */
   readonly loss: string | undefined
 
@@ -143,6 +146,7 @@ export class Journal {
       this.#write(record.sealed(seedOf(file.number)), file.end)
       if (this.#isDurable && this.#open) fdatasyncSync(this.#open.fd)
       file.end += record.byteLength
+      this.writtenBytes += record.byteLength
       file.messages += record.messages
     } catch (error) {
       if (record.byteLength > MOST_KEPT_BYTES) {

@@ -33,6 +33,7 @@ import { type Hold, NONE, needOf, type OpenMessage, OpenMessages } from './open-
 import { bucketAt } from './period.ts'
 import { Services } from './services.ts'
 import type { LedgerStore } from './store.ts'
+import { LedgerTally } from './tally.ts'
 
 /** Messages that are replayed in one step. */
 const REPLAYED_TOGETHER = 1000
@@ -55,6 +56,7 @@ export class LocalLedger implements Ledger {
   readonly #open = new OpenMessages()
   readonly #services: Services
   readonly #decided = new DecidedMessages()
+  readonly tally = new LedgerTally()
   /** The time, as far as is known here: a store must not be told of a moment in the past. */
   #now = 0
 
@@ -194,6 +196,11 @@ export class LocalLedger implements Ledger {
     return used
   }
 
+  /** Messages between their first RCPT and their end. */
+  get openMessages(): number {
+    return this.#open.size
+  }
+
   recipientOnlyServices(): readonly string[] {
     return this.#services.recipientOnly()
   }
@@ -316,6 +323,7 @@ export class LocalLedger implements Ledger {
     const lines = linesOf(event, before, store.periods)
     const refused = store.changeAll(lines, now)
     const accepted = refused < 0
+    this.tally.judged(event, before, lines, accepted)
     if (!accepted) {
       if (before) store.changeAll(givingBack(before.entries), now)
       for (const line of lines) line.used = store.used(line.period, line.subject, now)
@@ -351,6 +359,7 @@ export class LocalLedger implements Ledger {
 
   /** Leaves the message as after a DATA that counted nothing: the next amounts count in full. */
   #uncount(key: string, known: Decided): void {
+    if (known.entries.some(({ amount }) => amount > 0)) this.tally.givenBack++
     this.#store.changeAll(givingBack(known.entries), this.#now)
     const { at, queue } = known
     this.#remember(
@@ -371,6 +380,7 @@ export class LocalLedger implements Ledger {
     for (const key of keys) {
       const message = this.#open.remove(key)
       if (!message || !this.#services.noteMissedEnd(message.service, this.#store)) continue
+      this.tally.ended(message.recipients.size)
       for (const { period, at, subject, amount } of message.holds) {
         if (amount === 0) continue
         const bucket = bucketAt(period, at)

@@ -59,6 +59,10 @@ export class OpenMessages {
     return this.#open.size > 0 ? this.#open.get(key) : undefined
   }
 
+  get size(): number {
+    return this.#open.size
+  }
+
   /** Reserved for a subject, in the counter's unit. */
   reservedFor(counter: string, subject: string): number {
     return this.#reserved.get(counter)?.get(subject) ?? 0

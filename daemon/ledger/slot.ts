@@ -16,7 +16,13 @@ import { describe, type Footing } from './footing.ts'
 import { LocalLedger } from './ledger.ts'
 import { openFooting } from './opening.ts'
 import { leaveInterim, needsRewrite, recover } from './recovery.ts'
-import { type Durability, isDamaged } from './sqlite-ledger.ts'
+import { type Durability, isDamaged, type StoreFigures } from './sqlite-ledger.ts'
+import type { LedgerTally } from './tally.ts'
+
+export interface LedgerFigures extends StoreFigures {
+  readonly openMessages: number
+  readonly tally: LedgerTally
+}
 
 /** `copyFolder`: see `LedgerFiles`. */
 export function ledgerSlot(copyFolder?: string): LedgerSlot {
@@ -58,6 +64,26 @@ export class LedgerSlot {
   /** What keeps the counts from being durable, or what happened to them; undefined if nothing is wrong. */
   get problem(): string | undefined {
     return describe(this.#footing)
+  }
+
+  /** For monitoring; undefined: it is not open. */
+  figures(): LedgerFigures | undefined {
+    const footing = this.#footing
+    const ledger = this.#ledger
+    if (footing.kind === 'closed' || !ledger) return undefined
+    const { openMessages, tally } = ledger
+    return { ...footing.store.figures(), openMessages, tally }
+  }
+
+  /** Where it counts now. */
+  get footing(): Footing['kind'] {
+    return this.#footing.kind
+  }
+
+  /** False as soon as counts are only in memory, or nowhere. */
+  get isDurable(): boolean {
+    const footing = this.#footing
+    return footing.kind !== 'closed' && footing.kind !== 'memory' && footing.unsettled === undefined
   }
 
   /** True if `fold` should not wait for its time. */

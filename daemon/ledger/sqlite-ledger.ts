@@ -63,6 +63,16 @@ export interface SqliteLedgerOptions {
   readonly periods?: Periods
 }
 
+/** What a store has in memory and has written since it was opened. */
+export interface StoreFigures {
+  readonly subjects: number
+  /** Of memory, for sums and names. */
+  readonly bytes: number
+  readonly journalBytes: number
+  readonly unfoldedBytes: number
+  readonly foldings: number
+}
+
 export class SqliteLedger implements LedgerStore {
   readonly #path: string
   readonly #file: LedgerFile
@@ -212,6 +222,17 @@ export class SqliteLedger implements LedgerStore {
       throw asLookupError(this.#path, error)
     }
     if (this.#newServices.size > 0 && !this.#folding?.isHeld) this.#writeServices()
+  }
+
+  /** For monitoring. */
+  figures(): StoreFigures {
+    return {
+      subjects: this.#pages.subjects,
+      bytes: this.#pages.byteLength,
+      journalBytes: this.#journal?.writtenBytes ?? 0,
+      unfoldedBytes: this.#folding?.unfoldedBytes ?? 0,
+      foldings: this.#folding?.completed ?? 0,
+    }
   }
 
   /** True if the next folding should not wait for its time. */

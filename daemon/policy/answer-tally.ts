@@ -2,6 +2,7 @@
 
 import type { Counter, MeterDeclaration, Meters } from './ports/meters.ts'
 import { isObjection } from './verdict.ts'
+import { VerdictMeters } from './verdict-meters.ts'
 import type { VerdictSink } from './verdict-record.ts'
 
 export interface AnswerTally {
@@ -26,6 +27,11 @@ const DEADLINES: MeterDeclaration = {
   unit: 'requests',
   help: 'Policy requests that took longer than request_timeout.',
 }
+const OBSERVED: MeterDeclaration = {
+  name: 'requests_observed',
+  unit: 'requests',
+  help: 'Policy requests that observe mode let pass although a plugin objected.',
+}
 const FAILURES: MeterDeclaration = {
   name: 'requests_failed',
   unit: 'requests',
@@ -36,20 +42,32 @@ export class AnswerMeters {
   readonly #requests: Counter
   readonly #refused: Counter
   readonly #deadlines: Counter
+  readonly #observed: Counter
   readonly #failures: Counter
+  readonly #verdicts: VerdictMeters
 
   constructor(meters: Meters) {
     this.#requests = meters.counter(REQUESTS)
     this.#refused = meters.counter(REFUSED)
     this.#deadlines = meters.counter(DEADLINES)
+    this.#observed = meters.counter(OBSERVED)
     this.#failures = meters.counter(FAILURES)
+    this.#verdicts = new VerdictMeters(meters)
   }
 
-  readonly sink: VerdictSink = ({ sent, why }) => {
+  readonly sink: VerdictSink = record => {
+    const { sent, why } = record
     this.#requests.value++
     if (sent !== undefined && isObjection(sent)) this.#refused.value++
+    if (why === 'observed') this.#observed.value++
     if (why === 'late') this.#deadlines.value++
     if (why === 'failed') this.#failures.value++
+    this.#verdicts.sink(record)
+  }
+
+  /** The answers of a turn leave now: `Clock.elapsed`. */
+  settled(at: number): void {
+    this.#verdicts.settled(at)
   }
 
   /** Counts could not be made durable. */

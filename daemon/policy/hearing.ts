@@ -58,7 +58,8 @@ export class Hearing implements ChainContext {
   endedAt: number
   readonly steps: Step[] | undefined
   readonly #options: HearingOptions
-  readonly #started: number
+  /** When the request came: milliseconds of `Clock.elapsed`. */
+  readonly startedAt: number
   #session: Session | undefined
   #now: number | undefined
   /** What has become of the plugin whose turn it is, if it has no outcome. */
@@ -80,7 +81,7 @@ export class Hearing implements ChainContext {
     this.request = request
     this.host = host
     this.deadline = new Deadline(options.clock)
-    this.#started = started
+    this.startedAt = started
     this.endedAt = started
     this.steps = options.isTraced ? [] : undefined
   }
@@ -112,7 +113,7 @@ export class Hearing implements ChainContext {
 
   /** From the request to the last plugin's end. */
   get milliseconds(): number {
-    return this.endedAt - this.#started
+    return this.endedAt - this.startedAt
   }
 
   get objections(): readonly Decision[] {

@@ -68,6 +68,11 @@ export class VerdictRecord {
     return this.#clock.now()
   }
 
+  /** When the request came: milliseconds of `Clock.elapsed`. */
+  get askedAt(): number {
+    return this.#hearing.startedAt
+  }
+
   get request(): PolicyRequest {
     return this.#hearing.request
   }

@@ -67,6 +67,32 @@ export function refusesMail(action: string): boolean {
   return /^\s*(?:(?:reject|defer|defer_if_permit)(?:\s|$)|[45]\d\d\s)/i.test(action)
 }
 
+/** What an action comes to, for counting. */
+export type ActionKind = (typeof ACTION_KINDS)[number]
+
+/**
+ * `other`: what Postfix does depends on more than this answer (discard, redirect, filter, a restriction
+ * class); `none`: there was no answer.
+ */
+export const ACTION_KINDS = ['accept', 'refuse', 'defer', 'hold', 'other', 'none'] as const
+
+const KINDS: ReadonlyMap<string, ActionKind> = new Map([
+  ...['', 'dunno', 'ok', 'permit', 'prepend', 'warn', 'info'].map(one => [one, 'accept'] as const),
+  ['reject', 'refuse'],
+  ['defer', 'defer'],
+  ['defer_if_permit', 'defer'],
+  ['hold', 'hold'],
+])
+
+/** `sent`: the action Postfix was told; undefined if there was no answer. */
+export function kindOfAction(sent: string | undefined): ActionKind {
+  if (sent === dunno) return 'accept'
+  if (sent === undefined) return 'none'
+  const [, word = '', digits] = /^\s*((\d+)(?=\s|$)|\S*)/.exec(sent) ?? []
+  if (digits === undefined) return KINDS.get(word.toLowerCase()) ?? 'other'
+  return !refusesMail(sent) ? 'accept' : digits.startsWith('5') ? 'refuse' : 'defer'
+}
+
 /**
  * An action that refuses mail, with the code of its decision at the end (`reject Not today (K3F-9QT)`). Still
  * one line; where it would become too long, its text is cut, never the code. Without the spaces before it,

@@ -1,13 +1,29 @@
 /** The meters of one process. */
 
-import type { Counter, Labels, MeterDeclaration, Meters, Reading } from '../policy/ports/meters.ts'
+import type {
+  Counter,
+  Distribution,
+  Labels,
+  MeterDeclaration,
+  Meters,
+  Reading,
+} from '../policy/ports/meters.ts'
+import { Buckets } from './buckets.ts'
+
+interface Source {
+  readonly value: number
+  readonly distribution?: Distribution
+}
 
 interface Meter {
   readonly declaration: MeterDeclaration
   readonly kind: Reading['kind']
   readonly labels: Labels
-  readonly source: { readonly value: number }
+  readonly source: Source
 }
+
+/** Units that every reader of metrics calculates with: a name ends with them. */
+const BASE_UNITS = ['seconds', 'bytes']
 
 export function openMeters(): Meters {
   const meters = new Map<string, Meter>()
@@ -23,7 +39,24 @@ export function openMeters(): Meters {
         other.kind === kind && other.declaration.unit === unit && other.declaration.help === help
       if (!isSame) throw new Error(`the meter ${name} is declared in two ways`)
     }
+    if (BASE_UNITS.some(one => (unit === one) !== name.endsWith(`_${one}`))) {
+      throw new Error(`the meter ${name} must end with its unit`)
+    }
     meters.set(keyOf(declaration, meter.labels), meter)
+  }
+
+  function addRead(
+    kind: 'counter' | 'gauge',
+    declaration: MeterDeclaration,
+    read: () => number,
+    labels: Labels,
+  ): void {
+    const source = {
+      get value() {
+        return read()
+      },
+    }
+    add({ declaration, kind, labels, source })
   }
 
   return {
@@ -34,20 +67,32 @@ export function openMeters(): Meters {
       add({ declaration, kind: 'counter', labels, source })
       return source
     },
-    gauge(declaration, read, labels = {}) {
-      const source = {
-        get value() {
-          return read()
-        },
-      }
-      add({ declaration, kind: 'gauge', labels, source })
+    histogram(declaration, labels = {}) {
+      const known = meters.get(keyOf(declaration, labels))?.source
+      if (known instanceof Buckets) return known
+      const source = new Buckets(declaration)
+      const { name, unit, help } = declaration
+      add({ declaration: { name, unit, help }, kind: 'histogram', labels, source })
+      return source
     },
+    total: (declaration, read, labels = {}) => addRead('counter', declaration, read, labels),
+    gauge: (declaration, read, labels = {}) => addRead('gauge', declaration, read, labels),
     read: () =>
       [...Map.groupBy(meters.values(), ({ declaration }) => declaration.name).values()]
         .flat()
-        .map(({ declaration, kind, labels, source }) => {
-          return { ...declaration, kind, labels, value: source.value }
-        }),
+        .flatMap(readingOf),
+  }
+}
+
+/** None if it is not known: whoever asks for the status learns all the rest. */
+function readingOf({ declaration, kind, labels, source }: Meter): Reading[] {
+  try {
+    const { value, distribution } = source
+    if (!Number.isFinite(value)) return []
+    const common = { ...declaration, kind, labels, value }
+    return [distribution ? { ...common, distribution } : common]
+  } catch {
+    return []
   }
 }
 

@@ -3,9 +3,13 @@
  * resolver, the GeoIP databases, the server.
  */
 
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { AlertSlot } from '../alerts/slot.ts'
 import { Broadcast } from '../control/broadcast.ts'
 import type { WatchedRequest, WatchedVerdict } from '../control/control.ts'
+import { daemonFindings } from '../control/daemon-findings.ts'
+import type { DaemonStatus } from '../control/protocol.ts'
 import { HistorySlot } from '../history/slot.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
@@ -14,7 +18,7 @@ import { type OpenResolver, openResolver } from '../lookup/resolver.ts'
 import { MeasureBook } from '../measures/book.ts'
 import { AnswerMeters } from '../policy/answer-tally.ts'
 import type { History } from '../policy/ports/history.ts'
-import type { MeterDeclaration, Meters } from '../policy/ports/meters.ts'
+import type { Meters } from '../policy/ports/meters.ts'
 import { type VerdictRecord, verdictFields } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 import { rateLimited } from '../system/rate-limited.ts'
@@ -25,7 +29,9 @@ import type { Generation } from './generation.ts'
 import type { LogSwitch } from './log-switch.ts'
 import { MailLog } from './mail-log.ts'
 import { NearLimits } from './near-limits.ts'
+import { measureParts } from './part-meters.ts'
 import { refuseClaimed } from './port-claim.ts'
+import { WebConsole } from './web-console.ts'
 
 export interface Parts {
   readonly clock: Clock
@@ -34,6 +40,7 @@ export interface Parts {
   readonly log: LogSwitch
   readonly slot: LedgerSlot
   readonly historySlot: HistorySlot
+  readonly alerts: AlertSlot
   readonly meters: Meters
   readonly answers: AnswerMeters
   readonly countries: CountryPool
@@ -49,6 +56,7 @@ export interface Parts {
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
   readonly measures: MeasureBook
+  readonly web: WebConsole
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -56,22 +64,7 @@ export interface Surroundings {
   inForce(): Generation
   /** A warning that may come while a configuration is being put in force. */
   note(message: string): void
-}
-
-const CONNECTIONS: MeterDeclaration = {
-  name: 'connections',
-  unit: 'connections',
-  help: 'Policy connections that are open now.',
-}
-const DNS_QUERIES: MeterDeclaration = {
-  name: 'dns_queries',
-  unit: 'queries',
-  help: 'DNS queries sent since start.',
-}
-const DNS_FAILURES: MeterDeclaration = {
-  name: 'dns_failures',
-  unit: 'queries',
-  help: 'DNS queries without a usable answer since start.',
+  status(): Promise<DaemonStatus>
 }
 
 /** Opens and binds nothing yet. */
@@ -81,7 +74,7 @@ export function makeParts(
   destination: Destination,
   log: LogSwitch,
   meters: Meters,
-  { inForce, note }: Surroundings,
+  { inForce, note, status }: Surroundings,
 ): Parts {
   const slot = ledgerSlot(join(paths.run, 'ledger'))
   const answers = new AnswerMeters(meters)
@@ -98,13 +91,26 @@ export function makeParts(
   const logFailure = rateLimited(clock, message => log.log.error(message))
   const historySlot = new HistorySlot({ path: paths.history, clock, failed: logFailure })
   const history = given ?? (() => historySlot.history)
+  const alerts = new AlertSlot({
+    path: paths.alerts,
+    key: paths.alertKey,
+    state: paths.state,
+    etc: paths.etc,
+    hostName: hostname(),
+    clock,
+    findings: async () => daemonFindings(await status()),
+    blocks: () => measures.inForce(clock.now()).filter(one => one.kind === 'block'),
+    requests: () => answers.tally.requests,
+    log: message => log.log.warning(message),
+  })
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
     slot,
     meters: answers,
     measures,
-    sinks: [watch, nearLimits.note, record => history()?.note(record)],
+    sinks: [watch, nearLimits.note, record => history()?.note(record), alerts.note],
+    isOwn: alerts.isOwn,
     retiredKeys,
     log: () => log.log,
     historyOf: ({ globals }) => (globals.history_days > 0 ? history() : undefined),
@@ -124,16 +130,14 @@ export function makeParts(
     note,
   })
   const dns = openResolver({ env: process.env, clock, log: line => log.log.warning(line) })
-  meters.gauge(CONNECTIONS, () => server.connections)
-  meters.gauge(DNS_QUERIES, () => dns.status().questions)
-  meters.gauge(DNS_FAILURES, () => dns.status().failures)
-  return {
+  const parts: Parts = {
     clock,
     since: new Date(clock.now()),
     destination,
     log,
     slot,
     historySlot,
+    alerts,
     meters,
     answers,
     countries: countryPool((event, fields) => {
@@ -150,6 +154,9 @@ export function makeParts(
     nearLimits,
     history,
     measures,
+    web: new WebConsole({ paths, clock, log: () => log.log }),
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
+  measureParts(parts, inForce)
+  return parts
 }

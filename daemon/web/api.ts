@@ -349,7 +349,7 @@ export interface FurtherRuling {
 export interface BlockRequest extends Ordered {}
 /** POST account/NAME/allow */
 export interface AllowRequest extends Ordered {
-  /** `ES,PT` or `*`. */
+  /** `ES,PT` */
   readonly countries: string
 }
 /** POST account/NAME/limit */
@@ -399,6 +399,8 @@ export interface Variables {
   readonly variables: readonly Variable[]
   /** Undefined: they can be set; otherwise why not. */
   readonly fixed?: string | undefined
+  /** Variables of users and domains that are set, beyond the 1,000 in the list: GET variables?search= finds them. */
+  readonly left?: number | undefined
 }
 
 export interface Variable {
@@ -422,6 +424,8 @@ export interface Variable {
   readonly layer?: string | undefined
   /** What is set in the layer that `set` writes to (normal); undefined: nothing. */
   readonly set?: string | undefined
+  /** Why the console may not set it; undefined: it may. */
+  readonly locked?: string | undefined
 }
 
 /** POST variables/check (role read) — by the parser that `set` uses. */
@@ -477,6 +481,7 @@ export interface ConsoleChange {
   }[]
   /** It has been undone. */
   readonly undone: boolean
+  readonly undoneBy?: string | undefined
 }
 /** POST variables/undo. 409: a variable has changed since. Answers `SetAnswer`. */
 export interface UndoRequest {

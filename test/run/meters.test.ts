@@ -45,6 +45,23 @@ t.test('one name has one meaning', async t => {
   t.throws(() => meters.counter({ ...RUNS, name: 'Plugin runs' }), /is not the name of a meter/)
 })
 
+t.test('times and sizes are in seconds and bytes, and their names say so', async t => {
+  const meters = openMeters()
+  t.throws(() => meters.counter({ ...RUNS, unit: 'seconds' }), /must end with its unit/)
+  t.throws(() => meters.counter({ ...RUNS, name: 'memory_bytes' }), /must end with its unit/)
+  meters.gauge({ ...RUNS, name: 'memory_bytes', unit: 'bytes' }, () => 1)
+})
+
+t.test('what is not known now, or cannot be read, is left out; all else is told', async t => {
+  const meters = openMeters()
+  meters.total(RUNS, () => 3)
+  meters.gauge({ ...CONNECTIONS, name: 'unknown' }, () => Number.NaN)
+  meters.gauge({ ...CONNECTIONS, name: 'unreadable' }, () => {
+    throw new Error('no such file')
+  })
+  t.strictSame(meters.read(), [{ ...RUNS, kind: 'counter', labels: {}, value: 3 }])
+})
+
 t.test('log lines that nobody reads are counted where they are dropped', async t => {
   const meters = openMeters()
   const folder = t.testdir()
