@@ -23,11 +23,15 @@ const PATIENCE_MILLISECONDS = 30_000
 /** Below which the console is, as behind a reverse proxy. */
 export const PREFIX = '/mail/console'
 
-export interface Visit {
-  readonly page: Page
+export interface Visit extends Reader {
   readonly stub: ConsoleStub
   /** Opens `#/…` */
   go(hash: string): Promise<void>
+}
+
+/** A person before a browser. */
+export interface Reader {
+  readonly page: Page
   /** Waits until the text can be read. */
   see(text: string): Promise<void>
   /** Clicks the visible button, link or the like with this accessible name, or its beginning. */
@@ -60,15 +64,32 @@ async function built(): Promise<string> {
   return made
 }
 
+/** The page alone, with a server that answers from described data. */
 export async function visit(t: Test, options: VisitOptions = {}): Promise<Visit> {
+  const { role } = options
+  folder ??= built()
+  const stub = await consoleStub(await folder, { prefix: PREFIX, ...(role ? { role } : {}) })
+  t.teardown(() => stub.close())
+  const reader = await reads(t, options)
+  return {
+    ...reader,
+    stub,
+    async go(hash) {
+      // Otherwise the address alone would change, and not the page.
+      await reader.page.goto('about:blank')
+      await reader.page.goto(`${stub.address}${hash}`)
+    },
+  }
+}
+
+/** A browser of its own, with no page yet. */
+export async function reads(t: Test, options: VisitOptions = {}): Promise<Reader> {
   browser ??= puppeteer.launch({
     executablePath: CHROMIUM,
     // Tests run as root, for whom Chromium has no sandbox; it opens pages of ours alone.
     args: ['--no-sandbox', '--disable-gpu'],
   })
-  folder ??= built()
-  const { role, width = 1440, height = 900, scheme = 'light', language = 'en' } = options
-  const stub = await consoleStub(await folder, { prefix: PREFIX, ...(role ? { role } : {}) })
+  const { width = 1440, height = 900, scheme = 'light', language = 'en' } = options
   const context = await (await browser).createBrowserContext()
   const page = await context.newPage()
   page.setDefaultTimeout(PATIENCE_MILLISECONDS)
@@ -82,7 +103,6 @@ export async function visit(t: Test, options: VisitOptions = {}): Promise<Visit>
   })
   t.teardown(async () => {
     await context.close()
-    await stub.close()
     if (complaints.length > 0) throw new Error(`the browser complains: ${complaints.join('; ')}`)
   })
   await page.setViewport({ width, height, isMobile: width < 500 })
@@ -111,13 +131,7 @@ export async function visit(t: Test, options: VisitOptions = {}): Promise<Visit>
   }
   return {
     page,
-    stub,
     see,
-    async go(hash) {
-      // Otherwise the address alone would change, and not the page.
-      await page.goto('about:blank')
-      await page.goto(`${stub.address}${hash}`)
-    },
     async click(role_, name) {
       await find(role_, name).click()
     },

@@ -17,7 +17,8 @@ export function VariableEntry(props: {
   const { t } = useConsole()
   const { variable } = props
   const [isOpen, setOpen] = useState(false)
-  const { layer } = variable
+  const hasValue = !variable.isPattern && variable.value !== undefined && variable.value !== ''
+  const layer = variable.layer === 'default' && !hasValue ? undefined : variable.layer
   return (
     <details class="variable" onToggle={event => setOpen(event.currentTarget.open)}>
       <summary>
@@ -30,7 +31,7 @@ export function VariableEntry(props: {
         <span class="variable-value" title={variable.value}>
           {variable.isPattern ? (
             <span class="muted">{t.variables.pattern}</span>
-          ) : variable.value === undefined || variable.value === '' ? (
+          ) : !hasValue ? (
             <span class="muted">{t.variables.notSet}</span>
           ) : (
             <bdi>{variable.value}</bdi>
