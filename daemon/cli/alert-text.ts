@@ -18,8 +18,12 @@ export function alertJson({ key, at, what, why, remedy, ...rest }: ListedAlert):
 export function alertText(alert: ListedAlert, language: keyof Words): string {
   const { at, state, what, remedy, waitsFor } = alert
   const head = state === 'cleared' ? CLEARED[language] : ''
-  const lines = [lineOf(`${momentText(at)}  ${head}${what[language]}`)]
-  if (state === 'raised' && remedy[language] !== '') lines.push(lineOf(remedy[language], 2))
-  if (waitsFor.length > 0) lines.push(lineOf(`(${WAITS[language]} ${waitsFor.join(', ')})`, 2))
+  const moment = `${momentText(at)}  `
+  const indent = moment.length
+  const lines = [`${moment}${lineOf(`${head}${what[language]}`, indent).slice(indent)}`]
+  if (state === 'raised') lines.push(lineOf(remedy[language], indent))
+  if (waitsFor.length > 0) {
+    lines.push(lineOf(`(${WAITS[language]} ${waitsFor.join(', ')})`, indent))
+  }
   return lines.join('')
 }
