@@ -11,6 +11,7 @@ import { TryOut } from './pages/tryout.tsx'
 import { Variables } from './pages/variables.tsx'
 import { WhyPage } from './pages/why.tsx'
 import { Loading } from './parts/basics.tsx'
+import { Mark } from './parts/icon.tsx'
 import { Toast } from './parts/toast.tsx'
 import { Shell } from './shell.tsx'
 import { type CallError, get, post, SESSION_ENDED } from './state/call.ts'
@@ -81,7 +82,7 @@ export function App() {
   return (
     <ConsoleContext.Provider value={shared}>
       <LiveContext.Provider value={live}>
-        {who === 'unknown' && <Loading />}
+        {who === 'unknown' && <Beginning />}
         {who === 'nobody' && (
           <Login
             link={link}
@@ -100,6 +101,23 @@ export function App() {
         <Toast message={message} />
       </LiveContext.Provider>
     </ConsoleContext.Provider>
+  )
+}
+
+/** As in index.html, until it is known who is logged in. */
+function Beginning() {
+  return (
+    <div class="shell">
+      <header class="bar">
+        <span class="brand">
+          <Mark />
+          <strong>mtpolicyd</strong>
+        </span>
+      </header>
+      <main class="main">
+        <Loading />
+      </main>
+    </div>
   )
 }
 

@@ -2,4 +2,5 @@ import { render } from 'preact'
 import { App } from './app.tsx'
 
 const place = document.getElementById('app')
+place?.replaceChildren()
 if (place) render(<App />, place)

@@ -109,10 +109,10 @@ export function SettingTools({ settings }: { settings: Settings }) {
         type="button"
         class="button quiet icon"
         onClick={() => setLanguage(other)}
-        aria-label={t.otherLanguage}
         title={t.otherLanguage}
       >
-        <span aria-hidden="true">{other.toUpperCase()}</span>
+        {other.toUpperCase()}
+        <span class="unseen">{` – ${t.otherLanguage}`}</span>
       </button>
       <button
         type="button"

@@ -47,7 +47,7 @@ export function Refusals({ query }: { query: URLSearchParams }) {
         )}
         <div class="result-line" role="status">
           {found.lines.length > 0 || !found.isLoading
-            ? t.refusals.count(f.number(found.lines.length), found.hasMore)
+            ? t.refusals.count(found.lines.length, f.number(found.lines.length), found.hasMore)
             : t.loading}
         </div>
         {found.lines.length > 0 ? (

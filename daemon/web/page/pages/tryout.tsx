@@ -7,6 +7,7 @@ import { Field } from '../parts/field.tsx'
 import { type CallError, get, post } from '../state/call.ts'
 import { useConsole } from '../state/console.ts'
 import { useLoaded } from '../state/load.ts'
+import { mistakeIn } from '../state/mistake.ts'
 import { useTitle } from '../state/title.ts'
 import { Tried } from './tryout/tried.tsx'
 import { CheckedField } from './variables/checked-field.tsx'
@@ -33,7 +34,6 @@ export function TryOut() {
   useTitle(t.nav.tryout)
   const known = useLoaded(signal => get<Variables>('variables', {}, signal), [])
   const [values, setValues] = useState<Readonly<Partial<Record<OnTrial, string>>>>({})
-  const [wrong, setWrong] = useState<ReadonlySet<string>>(new Set())
   const [days, setDays] = useState('7')
   const [trial, setTrial] = useState<Trial | undefined>()
   const [problem, setProblem] = useState('')
@@ -54,11 +54,14 @@ export function TryOut() {
   const run = async () => {
     if (running) return
     if (!isChanged) return setProblem(t.tryout.nothingChanged)
-    if (wrong.size > 0) return setProblem(t.tryout.mistakes)
     const leaving = new AbortController()
     setProblem('')
     setRunning(leaving)
     try {
+      for (const [name, value] of Object.entries(changes)) {
+        const mistake = value === null ? '' : await mistakeIn(name, value, leaving.signal)
+        if (mistake !== '') return setProblem(t.tryout.mistakes)
+      }
       const body = { changes, days: Number(days) }
       const answer = await post<TryoutAnswer>('tryout', body, leaving.signal)
       setTrial({ changes, answer })
@@ -72,7 +75,7 @@ export function TryOut() {
   // A trial is of no use to somebody who has left.
   useEffect(() => () => running?.abort(), [running])
   useEffect(() => {
-    if (trial) result.current?.scrollIntoView({ block: 'nearest' })
+    if (trial) result.current?.scrollIntoView()
   }, [trial])
 
   return (
@@ -101,13 +104,6 @@ export function TryOut() {
                     value={values[name] ?? inForce(name)}
                     set={value => setValues({ ...values, [name]: value })}
                     emptyIsFine
-                    checked={isFine => {
-                      if (isFine !== wrong.has(name)) return
-                      const others = new Set(wrong)
-                      if (isFine) others.delete(name)
-                      else others.add(name)
-                      setWrong(others)
-                    }}
                   />
                 ))}
               </div>

@@ -16,7 +16,7 @@ import { VariableEntry } from './variables/variable-entry.tsx'
 type Shown = 'all' | 'set'
 
 export function Variables() {
-  const { t, f, tell, language } = useConsole()
+  const { t, tell, language } = useConsole()
   useTitle(t.nav.variables)
   const loaded = useLoaded(signal => get<Answer>('variables', {}, signal), [])
   const undo = useLoaded(signal => get<UndoList>('variables/undo', {}, signal), [])
@@ -63,7 +63,7 @@ export function Variables() {
             />
           </search>
           <div class="result-line" role="status">
-            {value ? t.variables.count(f.number(found.length)) : ''}
+            {value ? t.variables.count(found.length) : ''}
           </div>
           {!value && !error && <Loading lines={14} />}
           {value && found.length === 0 && (

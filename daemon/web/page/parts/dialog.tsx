@@ -22,6 +22,8 @@ export function Dialog(props: {
     const dialog = element.current
     const before = document.activeElement
     dialog?.showModal()
+    // What is to be filled in comes before the button that closes it.
+    dialog?.querySelector<HTMLElement>('.dialog-body :is(input, select)')?.focus()
     return () => {
       dialog?.close()
       if (before instanceof HTMLElement && before.isConnected) before.focus()

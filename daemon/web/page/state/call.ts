@@ -13,7 +13,7 @@ const LONG_PATIENCE_MILLISECONDS = 600_000
 export const SESSION_ENDED = 'sessionended'
 
 export class CallError extends Error {
-  /** Of HTTP; 0: there was no answer. */
+  /** The status of HTTP; 0: there was no answer. */
   readonly status: number
 
   constructor(status: number, message: string) {

@@ -318,8 +318,10 @@ export const de: Texts = {
       '168': 'letzte 7 Tage',
       '720': 'letzte 30 Tage',
     },
-    count: (number, hasMore) =>
-      hasMore ? `bisher ${number} Ablehnungen, weitere beim Blättern` : `${number} Ablehnungen`,
+    count: (number, text, hasMore) =>
+      hasMore
+        ? `bisher ${text} Ablehnungen, weitere beim Blättern`
+        : `${text} ${number === 1 ? 'Ablehnung' : 'Ablehnungen'}`,
     none: 'Nichts wurde abgelehnt',
     noneHelp: days => `Ablehnungen werden ${count(days, 'Tag', 'Tage')} aufbewahrt.`,
     noneFound: 'Keine Ablehnung passt',
@@ -397,7 +399,7 @@ export const de: Texts = {
     shown: 'Angezeigte Variablen',
     all: 'Alle',
     set: 'Gesetzte',
-    count: number => `${number} Variablen`,
+    count: number => count(number, 'Variable', 'Variablen'),
     none: 'Keine Variable passt',
     noneHelp: 'Nach einem anderen Wort suchen oder alle Variablen anzeigen.',
     star: 'NAME',

@@ -311,8 +311,10 @@ export const en = {
       '168': 'last 7 days',
       '720': 'last 30 days',
     },
-    count: (number: string, hasMore: boolean) =>
-      hasMore ? `${number} refusals so far, more as you scroll` : `${number} refusals`,
+    count: (number: number, text: string, hasMore: boolean) =>
+      hasMore
+        ? `${text} refusals so far, more as you scroll`
+        : `${text} ${number === 1 ? 'refusal' : 'refusals'}`,
     none: 'Nothing was refused',
     noneHelp: (days: number) => `Refusals are kept for ${count(days, 'day', 'days')}.`,
     noneFound: 'No refusal fits',
@@ -326,7 +328,8 @@ export const en = {
     noRule: 'no rule decided',
     sender: 'Sender',
     message: 'Message',
-    messageText: (recipients: string, size: string) => `${recipients} recipients, ${size}`,
+    messageText: (recipients: string, size: string) =>
+      `${recipients} ${recipients === '1' ? 'recipient' : 'recipients'}, ${size}`,
     remedies: 'What would let such mail through',
     further: 'What would stop it next',
     steps: 'What each rule saw',
@@ -391,7 +394,7 @@ export const en = {
     shown: 'Variables shown',
     all: 'All',
     set: 'Set',
-    count: (number: string) => `${number} variables`,
+    count: (number: number) => count(number, 'variable', 'variables'),
     none: 'No variable fits',
     noneHelp: 'Search for another word, or show all variables.',
     star: 'NAME',

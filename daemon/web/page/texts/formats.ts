@@ -53,7 +53,7 @@ export function formatsOf(language: Language): Formats {
     },
     percent: (part, of) => share.format(of === 0 ? 0 : part / of),
     country: code => {
-      // What is no code of a region throws: it comes from a database, or from a test.
+      // Anything but the code of a region throws, and a database may have anything.
       if (!/^[A-Z]{2}$/.test(code)) return code
       return countries.of(code) ?? code
     },

@@ -3,7 +3,6 @@
 import { useState } from 'preact/hooks'
 import type {
   AllowRequest,
-  CheckAnswer,
   LimitRequest,
   LimitStanding,
   OrderAnswer,
@@ -15,10 +14,16 @@ import { Dialog } from '../../parts/dialog.tsx'
 import { Field } from '../../parts/field.tsx'
 import { type CallError, post } from '../../state/call.ts'
 import { useConsole } from '../../state/console.ts'
+import { mistakeIn } from '../../state/mistake.ts'
 import { EndField } from './end-field.tsx'
 
 export type Act = 'block' | 'allow' | 'limit' | 'release' | 'reset'
 
+/** Whose parser the values are checked by. */
+const VARIABLES = {
+  countries: 'mtpolicyd/allowedcountries',
+  threshold: 'mtpolicyd/threshold',
+} as const
 const LONGEST_REASON = 200
 const WINDOWS = ['day', 'rolling', 'hour', 'minute'] as const
 
@@ -69,13 +74,6 @@ export function ActDialog(props: {
       measure.until === null ? t.acts.untilReleased : t.acts.untilTime(f.time(measure.until)),
     )
 
-  /** By the parser of the variables; empty: it is fine. */
-  const mistakeIn = async (field: 'countries' | 'threshold', value: string): Promise<string> => {
-    const name = field === 'countries' ? 'mtpolicyd/allowedcountries' : 'mtpolicyd/threshold'
-    const answer = await post<CheckAnswer>('variables/check', { name, value })
-    return answer.ok ? '' : answer.expected
-  }
-
   const submit = async () => {
     if (isBusy) return
     setBusy(true)
@@ -84,7 +82,8 @@ export function ActDialog(props: {
       const field = act === 'allow' ? 'countries' : act === 'limit' ? 'threshold' : undefined
       if (field !== undefined) {
         const value = field === 'countries' ? countries : threshold
-        const text = value.trim() === '' ? t.acts.missing[field] : await mistakeIn(field, value)
+        const name = VARIABLES[field]
+        const text = value.trim() === '' ? t.acts.missing[field] : await mistakeIn(name, value)
         if (text !== '') return setProblem({ field, text })
       }
       props.done(await order())

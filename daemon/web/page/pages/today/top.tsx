@@ -84,7 +84,7 @@ export function Countries({ countries }: { countries: readonly CountrySums[] | u
       {!countries && <Loading lines={8} />}
       {countries?.length === 0 && <Empty icon="today" title={t.countries.empty} />}
       {countries && countries.length > 0 && (
-        <table>
+        <table class="countries">
           <caption class="unseen">{t.countries.title}</caption>
           <thead>
             <tr>

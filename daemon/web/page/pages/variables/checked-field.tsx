@@ -2,9 +2,8 @@
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { CheckAnswer } from '../../../api.ts'
 import { Field } from '../../parts/field.tsx'
-import { post } from '../../state/call.ts'
+import { mistakeIn } from '../../state/mistake.ts'
 
 const PAUSE_MILLISECONDS = 200
 
@@ -19,7 +18,7 @@ export function CheckedField(props: {
   choices?: readonly (readonly [string, string])[]
   /** An empty field means that the variable is not set. */
   emptyIsFine?: boolean
-  checked: (isFine: boolean) => void
+  checked?: (isFine: boolean) => void
 }) {
   const { name, value } = props
   const [problem, setProblem] = useState('')
@@ -31,15 +30,15 @@ export function CheckedField(props: {
     if (!isTyped.current || name === '') return undefined
     if (value.trim() === '' && props.emptyIsFine) {
       setProblem('')
-      report.current(true)
+      report.current?.(true)
       return undefined
     }
     const leaving = new AbortController()
     const timer = setTimeout(() => {
-      post<CheckAnswer>('variables/check', { name, value }, leaving.signal).then(
-        answer => {
-          setProblem(answer.ok ? '' : answer.expected)
-          report.current(answer.ok)
+      mistakeIn(name, value, leaving.signal).then(
+        mistake => {
+          setProblem(mistake)
+          report.current?.(mistake === '')
         },
         // Without an answer nothing is known to be wrong: the server checks it again when it is set.
         () => undefined,

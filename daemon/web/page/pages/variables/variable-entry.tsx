@@ -6,6 +6,7 @@ import { Badge, Name } from '../../parts/basics.tsx'
 import { Field } from '../../parts/field.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { useConsole } from '../../state/console.ts'
+import { mistakeIn } from '../../state/mistake.ts'
 import { CheckedField } from './checked-field.tsx'
 
 export function VariableEntry(props: {
@@ -16,7 +17,8 @@ export function VariableEntry(props: {
   const { t } = useConsole()
   const { variable } = props
   const [isOpen, setOpen] = useState(false)
-  const { layer } = variable
+  const hasValue = !variable.isPattern && variable.value !== undefined && variable.value !== ''
+  const layer = variable.layer === 'default' && !hasValue ? undefined : variable.layer
   return (
     <details class="variable" onToggle={event => setOpen(event.currentTarget.open)}>
       <summary>
@@ -29,7 +31,7 @@ export function VariableEntry(props: {
         <span class="variable-value" title={variable.value}>
           {variable.isPattern ? (
             <span class="muted">{t.variables.pattern}</span>
-          ) : variable.value === undefined || variable.value === '' ? (
+          ) : !hasValue ? (
             <span class="muted">{t.variables.notSet}</span>
           ) : (
             <bdi>{variable.value}</bdi>
@@ -98,12 +100,13 @@ function Edit(props: { variable: Variable; change: (changes: Changes) => void })
       : variable.name.replace('.*', subject.trim())
     : variable.name
   const choices = variable.choices?.map((one): [string, string] => [one, one])
-  const submit = () => {
+  const submit = async () => {
     if (name === '') return setProblem(t.variables.noSubject)
-    if (!isFine) return
     if (!variable.isPattern && value === start && variable.set !== undefined) {
       return setProblem(t.variables.unchanged)
     }
+    // It may have been typed a moment ago.
+    if ((await mistakeIn(name, value).catch(() => '')) !== '') return setFine(false)
     setProblem('')
     props.change({ [name]: value })
   }

@@ -1,0 +1,12 @@
+/** The console on a telephone, dark: no barrier that axe-core knows, and nothing wider than the screen. */
+
+import t from 'tap'
+import { closeBrowser, noChromium } from '../support/console-browser.ts'
+import { checkPages } from '../support/console-pages.ts'
+
+t.test('every page and dialog can be used by everybody', { skip: noChromium }, t =>
+  checkPages(t, { scheme: 'dark', width: 360 }),
+)
+
+t.setTimeout(600_000)
+t.teardown(closeBrowser)
