@@ -27,6 +27,8 @@ export interface Control {
   reload(given: NoArguments): MaybePromise<readonly string[]>
   /** Verdicts from now on, as they are given. */
   watch(given: WatchArguments, signal: AbortSignal): AsyncIterable<WatchedVerdict>
+  /** Some of the verdicts from now on: at most 20 a second, and how many were left out before each. */
+  sample(given: NoArguments, signal: AbortSignal): AsyncIterable<SampledVerdict>
   /** Requests of one connection to Postfix from now on, whole, as they are answered. */
   requests(given: RequestsArguments, signal: AbortSignal): AsyncIterable<WatchedRequest>
   /** How a request would be answered now. Nothing is counted. */
@@ -131,6 +133,12 @@ export interface HoursArguments {
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
 
+export interface SampledVerdict {
+  readonly verdict: WatchedVerdict
+  /** Verdicts that were left out since the one before. */
+  readonly leftOut: number
+}
+
 export interface WatchedRequest {
   /** What Postfix sent, in its order. */
   readonly attributes: Readonly<Record<string, string>>
@@ -160,6 +168,7 @@ export const commands: {
     kind: 'stream',
     readArguments: given => readTexts(given, ['user', 'client']),
   },
+  sample: { level: 'read', kind: 'stream', readArguments: given => readTexts(given, []) },
   // Sender and recipient are more than the log shows.
   requests: {
     level: 'change',

@@ -27,6 +27,7 @@ import { MailLog } from './mail-log.ts'
 import { NearLimits } from './near-limits.ts'
 import { measureParts } from './part-meters.ts'
 import { refuseClaimed } from './port-claim.ts'
+import { SampledVerdicts } from './sampled-verdicts.ts'
 
 export interface Parts {
   readonly clock: Clock
@@ -44,6 +45,7 @@ export interface Parts {
   /** Keys of earlier configurations: connections that are still open there are served. */
   readonly retiredKeys: Set<string>
   readonly verdicts: Broadcast<WatchedVerdict>
+  readonly sampled: SampledVerdicts
   readonly requests: Broadcast<WatchedRequest>
   readonly mailLog: MailLog
   readonly nearLimits: NearLimits
@@ -71,6 +73,7 @@ export function makeParts(
   const slot = ledgerSlot(join(paths.run, 'ledger'))
   const answers = new AnswerMeters(meters)
   const verdicts = new Broadcast<WatchedVerdict>()
+  const sampled = new SampledVerdicts()
   const requests = new Broadcast<WatchedRequest>()
   const watch = (record: VerdictRecord): void => {
     if (verdicts.isHeard) verdicts.publish(verdictFields(record))
@@ -89,7 +92,7 @@ export function makeParts(
     slot,
     meters: answers,
     measures,
-    sinks: [watch, nearLimits.note, record => history()?.note(record)],
+    sinks: [watch, sampled.note, nearLimits.note, record => history()?.note(record)],
     retiredKeys,
     log: () => log.log,
     historyOf: ({ globals }) => (globals.history_days > 0 ? history() : undefined),
@@ -128,6 +131,7 @@ export function makeParts(
     server,
     retiredKeys,
     verdicts,
+    sampled,
     requests,
     nearLimits,
     history,

@@ -10,6 +10,7 @@ export const idleControl: Control = {
   status: unexpected,
   reload: () => [],
   async *watch() {},
+  async *sample() {},
   async *requests() {},
   async *hours() {},
   explain: () => ({ action: 'dunno', by: '', steps: [], objections: [] }),

@@ -44,6 +44,7 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
           (user === undefined || user === verdict.user) &&
           (client === undefined || client === verdict.client),
       ),
+    sample: (_, signal) => parts.sampled.subscribe(signal),
     requests: ({ client, port }, signal) =>
       parts.requests.subscribe(
         signal,
