@@ -1,6 +1,6 @@
 /**
- * Some of the verdicts, for consoles: at most so many a second, however many there are. The others are only
- * counted: to pass on each verdict costs the thread that answers a third of a request's time.
+ * Some of the verdicts, for consoles: a few a second, however many there are. The others are only counted: to
+ * pass on each of them costs the thread that answers a good part of a request's time.
  */
 
 import { Broadcast } from '../control/broadcast.ts'
@@ -18,7 +18,10 @@ export class SampledVerdicts {
   #leftOut = 0
 
   readonly note = (record: VerdictRecord): void => {
-    if (!this.#broadcast.isHeard) return
+    if (!this.#broadcast.isHeard) {
+      this.#leftOut = 0
+      return
+    }
     const second = Math.floor(record.at / 1000)
     if (second !== this.#second) {
       this.#second = second
