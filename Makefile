@@ -33,6 +33,7 @@ run: build  ## run the daemon with its defaults, in the foreground
 check: $(packages)  ## check format, lint and types; changes nothing
 	$(BIOME) check .
 	node_modules/.bin/tsc --noEmit
+	node_modules/.bin/tsc --noEmit -p daemon/web/page  # the browser's code has the DOM's types
 
 fix: $(packages)  ## fix format and lint
 	$(BIOME) check --write .

@@ -207,6 +207,7 @@ function valueCase({ name, type, choices, min, max }: Variable): string[] {
       limit: ['unlimited'],
       maillog: ['auto', 'none', 'journal'],
       host: ['localhost'],
+      hostorpath: ['localhost'],
       int:
         most - least < 10 ? Array.from({ length: most - least + 1 }, (_, i) => `${least + i}`) : [],
     }[type] ??

@@ -10,7 +10,8 @@ import { writeCodeCaches } from './code-caches.ts'
 import { writeManual } from './man-pages.ts'
 import { buildNotifyAddon } from './notify-addon.ts'
 import { writeDeclarations } from './plugin-api.ts'
-import { copyFolder, replace } from './replace.ts'
+import { copyFolder, replace, replaceFolder } from './replace.ts'
+import { bundlePage } from './web-page.ts'
 
 const top = join(import.meta.dirname, '..')
 const dist = join(top, 'dist')
@@ -39,7 +40,10 @@ const programs = {
   'policyd-client': 'daemon/cli/policyd-client.ts',
 }
 /** What a program runs in a thread of its own, from a file beside it. */
-const threads = { 'history-thread': 'daemon/history/thread.ts' }
+const threads = {
+  'history-thread': 'daemon/history/thread.ts',
+  'web-thread': 'daemon/web/thread.ts',
+}
 /** Administrators need no warning that import() of a plugin uses node:vm (start.cjs). */
 const QUIET = '--disable-warning=ExperimentalWarning'
 const flagsOf = (program: string): readonly string[] =>
@@ -47,6 +51,7 @@ const flagsOf = (program: string): readonly string[] =>
 
 // Nothing in dist/ is touched unless everything was built.
 const files = await bundle(top, dist, { ...programs, ...threads })
+const page = await bundlePage(top)
 for (const { path, contents } of files) {
   // esbuild escapes texts, but not regular expressions.
   const at = contents.findIndex(byte => byte > 0x7f)
@@ -64,6 +69,7 @@ const built = new Set([...files.map(({ path }) => path), join(dist, 'start.cjs')
 for (const old of globSync(join(dist, '{*.cjs,*.cache,*.mjs,chunks}'))) {
   if (!built.has(old)) rmSync(old, { recursive: true })
 }
+replaceFolder(join(dist, 'web'), page)
 copyFolder(join(top, 'templates'), join(dist, 'templates'))
 writeManual(dist)
 writeDeclarations(top, dist)

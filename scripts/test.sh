@@ -17,6 +17,8 @@ packages="$packages prometheus"
 # Servers that the tests start themselves (scripts/test-servers.ts).
 packages="$packages postgresql mariadb-server redis-server redis-sentinel memcached
 slapd ldap-utils fail2ban faketime"
+# The web console is looked at in a real browser.
+packages="$packages chromium"
 if [ -n "${CI:-}" ]; then
   packages="$packages debhelper debootstrap systemd-container"
 fi

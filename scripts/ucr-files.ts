@@ -29,6 +29,14 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['networks', String.raw`^[0-9A-Fa-f.:/,\s]*$`],
   ['domain', String.raw`^\s*@?[A-Za-z0-9_.-]*\s*$`],
   ['path', String.raw`^\s*(/.*)?$`],
+  ['addresses', String.raw`^[^"'()<>;:/*\\]*$`],
+  ['mailaddress', String.raw`^[^"'()<>,;:/*\\]*$`],
+  ['webaddress', String.raw`^\s*([Hh][Tt][Tt][Pp][Ss]?://[^\s"'<>*\\]+)?\s*$`],
+  // May be empty, which UCR's own type may not.
+  ['portnumber', String.raw`^\s*[0-9]{1,5}\s*$`],
+  ['hostorpath', String.raw`^\s*(\[?[A-Za-z0-9_.:-]+\]?\s*|/.*)$`],
+  ['webpath', String.raw`^\s*(/[A-Za-z0-9_.~-]+)*/?\s*$`],
+  ['hostnames', String.raw`^[A-Za-z0-9_.,\s-]*$`],
   ['maillog', String.raw`^\s*((${['auto', 'none', 'journal'].map(anyCase).join('|')})\s*|/.*)?$`],
 ])
 
@@ -50,8 +58,10 @@ function valuePattern({ type, choices = [] }: Variable): string {
 }
 
 function section(variable: Variable): string {
-  const { name, type, min, max, description, categories } = variable
-  const isShared = SHARED_TYPES.includes(type)
+  const { name, type, description, categories } = variable
+  // What may be empty is a text there.
+  const isShared = SHARED_TYPES.includes(type) && variable.emptyMeans === undefined
+  const { min, max } = isShared ? variable : {}
   const fields = [
     ['Description[de]', description.de ?? description.en],
     ['Description[en]', description.en],

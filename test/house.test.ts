@@ -11,6 +11,7 @@ const top = join(import.meta.dirname, '..')
 const FLOORS = ['system', 'memory', 'text', 'net']
 /** Neighbours: each may import policy/ and the floors. */
 const ROOMS = [
+  'alerts',
   'config',
   'control',
   'history',

@@ -157,7 +157,7 @@ t.test('so is what people read besides the code', async t => {
     ...filesBelow(join(top, 'templates'), /\.hbs$/).map(file => [file, /./] as const),
     ...filesBelow(
       join(top, 'debian'),
-      /\.(?:postinst|postrm|prerm|service|socket|timer|target|tmpfiles|triggers)$|^start-again$|^tests\//,
+      /\.(?:postinst|postrm|prerm|service|socket|path|timer|target|tmpfiles|triggers)$|^start-again$|^tests\//,
     ).map(file => [file, comments] as const),
     ...filesBelow(join(top, 'debian/ucr'), /\.(?:cfg|py)$/).map(file => [file, /./] as const),
     ...filesBelow(join(top, 'scripts'), /\.sh$/).map(file => [file, comments] as const),

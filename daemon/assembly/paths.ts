@@ -16,8 +16,15 @@ export interface Paths {
   /** The verdicts that were given; the spool of this file is beside it. */
   readonly history: string
   readonly measures: string
+  /** Alerts that were told or wait to be; the secret by which their mails are known. */
+  readonly alerts: string
+  readonly alertKey: string
+  /** The administrator's files of this package. */
+  readonly etc: string
   readonly run: string
   readonly control: string
+  /** Where root sets variables for the console (univention-mtpolicyd-change.socket). */
+  readonly change: string
   readonly templates: string
   /** Where Postfix's log may be: files, and folders of systemd's journal. */
   readonly mailLogs: { readonly files: readonly string[]; readonly journals: readonly string[] }
@@ -45,8 +52,12 @@ export function pathsBelow(root: string): Paths {
     ledger: join(state, 'ledger.sqlite'),
     history: join(state, 'history.sqlite'),
     measures: join(state, 'measures.json'),
+    alerts: join(state, 'alerts.log'),
+    alertKey: join(state, 'alerts.key'),
+    etc: below('etc/univention-mtpolicyd'),
     run,
     control: join(run, 'control.sock'),
+    change: below('run/univention-mtpolicyd-change.sock'),
     templates: join(program, 'templates'),
     mailLogs: {
       files: [below('var/log/mail.log'), below('var/log/maillog')],

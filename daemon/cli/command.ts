@@ -70,6 +70,7 @@ export const groups = {
   act: 'Act: stop an account, or let it through',
   try: 'Try: before something changes',
   variables: 'Set: the configuration and its variables',
+  web: 'The console in a browser',
   postfix: 'Postfix',
   package: 'The package (its installation runs these by itself)',
 } as const

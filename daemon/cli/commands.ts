@@ -4,6 +4,10 @@
  */
 
 import type { Command } from './command.ts'
+import { alertDeliver } from './commands/alert-deliver.ts'
+import { alertList } from './commands/alert-list.ts'
+import { alertSecret } from './commands/alert-secret.ts'
+import { alertTest } from './commands/alert-test.ts'
 import { allow } from './commands/allow.ts'
 import { block } from './commands/block.ts'
 import { check } from './commands/check.ts'
@@ -29,6 +33,7 @@ import { reload } from './commands/reload.ts'
 import { replay } from './commands/replay.ts'
 import { reset } from './commands/reset.ts'
 import { search } from './commands/search.ts'
+import { serveChange } from './commands/serve-change.ts'
 import { set } from './commands/set.ts'
 import { shell } from './commands/shell.ts'
 import { status } from './commands/status.ts'
@@ -42,6 +47,10 @@ import { unset } from './commands/unset.ts'
 import { update } from './commands/update.ts'
 import { user } from './commands/user.ts'
 import { watch } from './commands/watch.ts'
+import { webLogin } from './commands/web-login.ts'
+import { webOff } from './commands/web-off.ts'
+import { webOn } from './commands/web-on.ts'
+import { webToken } from './commands/web-token.ts'
 import { why } from './commands/why.ts'
 
 export const commands: readonly Command[] = [
@@ -52,6 +61,8 @@ export const commands: readonly Command[] = [
   why,
   measures,
   watch,
+  alertList,
+  alertTest,
   metrics,
   block,
   release,
@@ -69,11 +80,16 @@ export const commands: readonly Command[] = [
   get,
   search,
   info,
+  alertSecret,
   reload,
   dump,
   shell,
   commit,
   update,
+  webOn,
+  webOff,
+  webLogin,
+  webToken,
   postfixRegister,
   postfixUnregister,
   postfixStatus,
@@ -84,4 +100,8 @@ export const commands: readonly Command[] = [
   postfixFollow,
   ucrSetup,
   ucrRemove,
+  alertDeliver,
 ]
+
+/** What the package's own units call. */
+export const hiddenCommands: readonly Command[] = [serveChange]

@@ -16,6 +16,9 @@ const FORGET_MILLISECONDS = 300_000
 /** Somebody has pressed TAB, and waits. */
 const OFFER_MILLISECONDS = 500
 
+/** Each delivery has a minute, and may have to end what it is doing. */
+const ALERT_TEST_MILLISECONDS = 130_000
+
 export const NOT_RUNNING = 'not running'
 
 /** What the daemon has answered. Throws if it does not run, or has refused. */
@@ -54,11 +57,17 @@ export function daemonClient(controlSocket: string): DaemonClient {
     reset: given => callDaemon(controlSocket, 'reset', given),
     measures: given => callDaemon(controlSocket, 'measures', given),
     endedMeasures: given => callDaemon(controlSocket, 'endedMeasures', given),
+    webLogin: given => callDaemon(controlSocket, 'webLogin', given),
+    webTokens: () => callDaemon(controlSocket, 'webTokens', {}),
+    webTokenAdd: given => callDaemon(controlSocket, 'webTokenAdd', given),
+    webTokenRemove: given => callDaemon(controlSocket, 'webTokenRemove', given),
     top: given => callDaemon(controlSocket, 'top', given),
     user: given => callDaemon(controlSocket, 'user', given),
     accounts: given => offered('accounts', given),
     codes: given => offered('codes', given),
     forget: given => callDaemon(controlSocket, 'forget', given, FORGET_MILLISECONDS),
+    alerts: given => callDaemon(controlSocket, 'alerts', given),
+    alertTest: given => callDaemon(controlSocket, 'alertTest', given, ALERT_TEST_MILLISECONDS),
     async *hours(given) {
       const portions = followDaemon(controlSocket, 'hours', given, new AbortController().signal)
       for await (const portion of portions) {

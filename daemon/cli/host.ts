@@ -6,6 +6,8 @@
 import type { Verdict } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
 import type {
+  AlertsArguments,
+  AlertTestArguments,
   AnswerName,
   ExplainArguments,
   ForgetArguments,
@@ -22,6 +24,8 @@ import type {
   WatchArguments,
   WatchedRequest,
   WatchedVerdict,
+  WebLoginArguments,
+  WebTokenArguments,
 } from '../control/control.ts'
 import type {
   AccountReport,
@@ -91,6 +95,11 @@ export interface DaemonClient {
   reset(given: ResetArguments): Answered<'reset'>
   measures(given: PortionArguments): Answered<'measures'>
   endedMeasures(given: PortionArguments): Answered<'endedMeasures'>
+  /** Logins to the web console. */
+  webLogin(given: WebLoginArguments): Answered<'webLogin'>
+  webTokens(): Answered<'webTokens'>
+  webTokenAdd(given: WebTokenArguments): Answered<'webTokenAdd'>
+  webTokenRemove(given: WebTokenArguments): Answered<'webTokenRemove'>
   /** Who sends most; undefined if no daemon runs. */
   top(given: TopArguments): Promise<ControlReply<TopSenders> | undefined>
   /** What is known of an account; undefined if no daemon runs. */
@@ -102,6 +111,10 @@ export interface DaemonClient {
   forget(given: ForgetArguments): Promise<ControlReply<Deleted | undefined> | undefined>
   /** What accounts have sent, in portions. Throws if there is no daemon, or no history. */
   hours(given: HoursArguments): AsyncIterable<readonly HourSums[]>
+  /** What was told of late, and what holds now. */
+  alerts(given: AlertsArguments): Answered<'alerts'>
+  /** A test alert: what became of it. */
+  alertTest(given: AlertTestArguments): Answered<'alertTest'>
   /** Verdicts from now on. Throws if there is no daemon, and when it ends. */
   watch(given: WatchArguments): AsyncIterable<WatchedVerdict>
   /** Requests from the moment it resolves, until the signal is aborted. Rejects if there is no daemon. */

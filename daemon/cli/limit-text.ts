@@ -3,7 +3,7 @@
 import type { AccountReport, LimitStanding } from '../control/protocol.ts'
 import { refusesMail } from '../policy/verdict.ts'
 import { printable } from '../text/columns.ts'
-import { momentText } from './when.ts'
+import { momentText } from '../text/when.ts'
 
 const BAR_COLUMNS = 8
 

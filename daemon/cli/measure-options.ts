@@ -2,6 +2,7 @@
 
 import type { OrderArguments } from '../control/control.ts'
 import { accountName } from '../policy/account.ts'
+import { readUntil, UNTIL } from '../text/when.ts'
 import { type ExitStatus, USAGE_ERROR } from './command.ts'
 import { resultOf } from './daemon-client.ts'
 import type { Host } from './host.ts'
@@ -9,7 +10,6 @@ import { jsonText } from './json-text.ts'
 import { inForceText, lineOf, measureJson } from './measure-text.ts'
 import { orderedBy } from './ordered-by.ts'
 import { unknownAccountText } from './unknown-account.ts'
-import { readUntil, UNTIL } from './when.ts'
 
 export const why = {
   type: 'string',

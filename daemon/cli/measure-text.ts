@@ -3,8 +3,8 @@
 import type { EndedMeasure, OrderedMeasure } from '../control/protocol.ts'
 import { oneLine } from '../policy/verdict.ts'
 import { printable } from '../text/columns.ts'
+import { momentText } from '../text/when.ts'
 import { wrap } from '../text/wrap.ts'
-import { momentText } from './when.ts'
 
 const COLUMNS = 79
 

@@ -4,13 +4,13 @@
  */
 
 import type { OtherRefusal } from '../control/protocol.ts'
+import type { FurtherRuling } from '../diagnosis/further-rulings.ts'
+import type { Remedy, Ruling } from '../diagnosis/remedies.ts'
 import type { Refusal, SeenStep } from '../policy/ports/history.ts'
 import type { Why } from '../policy/verdict-record.ts'
 import { cutOff, printable } from '../text/columns.ts'
+import { momentText } from '../text/when.ts'
 import { wrap } from '../text/wrap.ts'
-import type { FurtherRuling } from './further-rulings.ts'
-import type { Remedy, Ruling } from './remedies.ts'
-import { momentText } from './when.ts'
 
 const COLUMNS = 79
 const INDENT = 4

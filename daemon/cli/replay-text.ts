@@ -2,9 +2,9 @@
 
 import type { AccountRefusals, Refusals } from '../replay/refusals.ts'
 import type { Idle } from '../replay/trial.ts'
+import { momentText } from '../text/when.ts'
 import { wrap } from '../text/wrap.ts'
 import { columns, counted, grouped, shortName, timeText } from './number-text.ts'
-import { momentText } from './when.ts'
 
 const COLUMNS = 79
 /** Accounts that are listed. */

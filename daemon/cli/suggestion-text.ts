@@ -2,9 +2,9 @@
 
 import { shellQuote } from '../registry/replog.ts'
 import type { Proposal, Proposals, Stopped, Suggestion } from '../replay/suggestion.ts'
+import { momentText } from '../text/when.ts'
 import { wrap } from '../text/wrap.ts'
 import { counted, grouped, shortName } from './number-text.ts'
-import { momentText } from './when.ts'
 
 const COLUMNS = 79
 const DAY = 86_400_000

@@ -1,26 +1,20 @@
 /** The host this program runs on, or one whose files are below another root. */
 
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { checkAsDaemon, checkStaged, checkTextAsDaemon } from '../assembly/configuration.ts'
 import type { Paths } from '../assembly/paths.ts'
-import type { DaemonStatus } from '../control/protocol.ts'
 import { checkReach } from '../diagnosis/check-reach.ts'
 import { checkStages } from '../diagnosis/check-stages.ts'
-import { listenersInTheWay } from '../net/listeners.ts'
+import { postfixOf } from '../diagnosis/postfix-of-host.ts'
 import { follow } from '../postfix/registration/register.ts'
-import type { RegistrationOptions, UcrAccess } from '../postfix/registration/registration.ts'
-import { readListener } from '../postfix/smtpd/endpoint.ts'
-import { withLock } from '../registry/lock.ts'
+import type { RegistrationOptions } from '../postfix/registration/registration.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
 import { systemClock } from '../system/clock.ts'
-import { makeStateFolder } from '../system/daemon-user.ts'
 import { runProgram } from '../system/external-program.ts'
 import { askPassword } from './ask-password.ts'
 import { daemonClient } from './daemon-client.ts'
 import type { DaemonClient, Host, RegistryAccess } from './host.ts'
 import { pastAccess } from './past-access.ts'
-import { wantsRegistration } from './registration-wish.ts'
 import { reloadIfRunning } from './reload-if-running.ts'
 import { type Screen, showLive } from './screen.ts'
 import { checkDropIn, takeEffect } from './take-effect.ts'
@@ -107,31 +101,3 @@ function registryAccess(
 
 /** sd_booted(3) */
 const isBooted = (): boolean => existsSync('/run/systemd/system')
-
-function postfixOf(paths: Paths, status?: DaemonStatus | string): RegistrationOptions {
-  const listeners =
-    typeof status === 'object' ? status.endpoints.flatMap(text => readListener(text) ?? []) : []
-  const registry = openHere(paths)
-  const values = registry.values()
-  const host = values.get('mtpolicyd/host') ?? 'localhost'
-  const port = Number(values.get('mtpolicyd/port') ?? 12345)
-  return {
-    run: runProgram,
-    endpoint: { host, port },
-    stateFile: `${paths.state}/postfix.json`,
-    ...(listeners.length > 0 ? { listeners } : {}),
-    isListening: (host, port) => listenersInTheWay({ host, port }).length > 0,
-    locked: work => {
-      makeStateFolder(paths.root, paths.state)
-      return withLock(join(paths.state, '.postfix.lock'), work)
-    },
-    // Below another root there is another Postfix, or none: the host's own is not ours to change.
-    ...(paths.root === '/' ? {} : { configDirs: [`${paths.root}/etc/postfix`] }),
-    ...(registry.ucr === undefined ? {} : { ucr: ucrAccess(registry, registry.ucr) }),
-  }
-}
-
-function ucrAccess(registry: Registry, program: string): UcrAccess {
-  const mayComplete = wantsRegistration(registry)
-  return { program, root: registry.root, view: () => registry.snapshot(), mayComplete }
-}

@@ -4,7 +4,7 @@ import type { TopArguments } from '../control/control.ts'
 import type { TopSenders } from '../control/protocol.ts'
 import type { SenderSums } from '../policy/ports/history.ts'
 import { columnsOf, cutOff, padded, printable, shortened } from '../text/columns.ts'
-import { momentText } from './when.ts'
+import { momentText } from '../text/when.ts'
 
 export const COLUMNS = 79
 /** The heading, an empty line and the names of the columns. */

@@ -6,6 +6,7 @@
  * refused. Its process options have no effect here and are accepted silently.
  */
 
+import { isMailAddress, readAddresses, readWebAddress } from '../policy/alert-values.ts'
 import { nearestName, type Place, type Problem } from '../policy/problem.ts'
 import {
   boolean,
@@ -77,6 +78,60 @@ export const globalSettings = {
     },
     { min: 0, max: 366 },
   ),
+  alert_mail: custom('mail addresses separated by commas, or none', readAddresses, {
+    doc: 'Who gets alerts by mail, such as root; none: nobody.',
+    fallback: '',
+  }),
+  alert_webhook: custom('a URL that begins with https:// or http://', readWebAddress, {
+    doc: 'URL that alerts are posted to.',
+    fallback: '',
+  }),
+  alert_webhook_format: choice(['json', 'slack', 'mattermost', 'matrix', 'ntfy'], {
+    doc: 'What is posted there.',
+    fallback: 'json',
+  }),
+  alert_command: custom(
+    'an absolute path',
+    value => (value === '' || value.startsWith('/') ? value : undefined),
+    { doc: 'Program that is run for each alert, which is on its standard input.', fallback: '' },
+  ),
+  alert_user: choice(['off', 'warn', 'all'], {
+    doc: 'Whether users get mail about their own account: near a limit (warn), or at it, too (all).',
+    fallback: 'off',
+  }),
+  alert_sender: custom(
+    'a mail address',
+    value => (value === '' || isMailAddress(value) ? value : undefined),
+    { doc: 'Sender of such mails; empty: mtpolicyd at this host.', fallback: '' },
+  ),
+  alert_language: choice(['en', 'de', 'fr'], {
+    doc: 'Language of alerts.',
+    fallback: 'en',
+  }),
+  web_port: custom(
+    'a port from 1 to 65535',
+    value => {
+      const port = /^\d{1,5}$/.test(value) ? Number(value) : 0
+      return port >= 1 && port <= 65_535 ? port : undefined
+    },
+    { doc: 'Port of the web console; absent: there is none.', fallback: undefined },
+  ),
+  web_host: text({
+    doc: 'Where the web console listens: a name, an address, or the absolute path of a unix socket.',
+    fallback: 'localhost',
+  }),
+  web_path: custom(
+    'a path such as /mail',
+    value => (/^(?:\/[\w.~-]+)+\/?$/.test(value) ? value.replace(/\/$/, '') : undefined),
+    {
+      doc: 'Path below which a reverse proxy shows the web console; absent: at the top.',
+      fallback: '',
+    },
+  ),
+  web_names: list({
+    doc: 'Names by which browsers reach the web console through a reverse proxy.',
+    fallback: [],
+  }),
   maillog: custom(
     'auto, none, journal or an absolute path',
     value => (/^(?:auto|none|journal|\/.+)$/.test(value) ? value : undefined),

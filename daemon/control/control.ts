@@ -6,18 +6,38 @@
  */
 
 import { readDecisionCode } from '../policy/decision-code.ts'
-import type { Deleted, HourSums, RefusalKey } from '../policy/ports/history.ts'
+import type { Finding } from '../policy/finding.ts'
+import type { AlertList, AlertTested } from '../policy/ports/alerts.ts'
+import type {
+  CountrySums,
+  Deleted,
+  HourlySums,
+  HourSums,
+  RefusalKey,
+} from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
+import {
+  type CountriesArguments,
+  type RefusalListArguments,
+  readCountries,
+  readRefusalList,
+  readSeries,
+  type SeriesArguments,
+} from './history-arguments.ts'
 import type {
   AccountReport,
   DaemonStatus,
   EndedMeasure,
   Explanation,
+  NewWebToken,
   OrderedMeasure,
   Portion,
+  RefusalList,
   ResetCount,
   TopSenders,
+  WebLink,
+  WebToken,
   WhyAnswer,
 } from './protocol.ts'
 
@@ -59,6 +79,24 @@ export interface Control {
   forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
   /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
   hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
+  /** What is wrong with the daemon now, as far as it knows that by itself. */
+  findings(given: NoArguments): MaybePromise<readonly Finding[]>
+  /** What was told of late, and what holds now. */
+  alerts(given: AlertsArguments): MaybePromise<AlertList>
+  /** A test alert to all but users: what became of it. Rejects if nobody is to be told. */
+  alertTest(given: AlertTestArguments): MaybePromise<readonly AlertTested[]>
+  /** A link that logs in to the console once. Rejects, as the next three, if there is no console. */
+  webLogin(given: WebLoginArguments): MaybePromise<WebLink>
+  webTokens(given: NoArguments): MaybePromise<readonly WebToken[]>
+  webTokenAdd(given: WebTokenArguments): MaybePromise<NewWebToken>
+  /** What was begun with it ends. */
+  webTokenRemove(given: WebTokenArguments): MaybePromise<NoArguments>
+  /** Sums of each hour, of all accounts or of one. Rejects if no history is kept. */
+  series(given: SeriesArguments): MaybePromise<HourlySums>
+  /** Accepted and refused by country. Rejects if no history is kept. */
+  countries(given: CountriesArguments): MaybePromise<readonly CountrySums[]>
+  /** Refusals that are looked for, page by page. Rejects if no history is kept. */
+  refusalList(given: RefusalListArguments): MaybePromise<RefusalList>
 }
 
 export type NoArguments = Readonly<Record<never, never>>
@@ -96,8 +134,8 @@ export type OrderArguments = Texts<(typeof ORDER)[number]>
 export type ReleaseArguments = Texts<'account' | 'by'>
 /** Without a window: all counts. */
 export type ResetArguments = Texts<(typeof ORDERED)[number] | 'window'>
-/** `from`: how many are left out at the beginning. */
-export type PortionArguments = Texts<'from'>
+/** `from`: how many are left out at the beginning; `account`: only of that one. */
+export type PortionArguments = Texts<'from' | 'account'>
 /** What senders are compared by. */
 export const RANKINGS = ['recipients', 'messages', 'refused'] as const
 /** Senders in an answer. */
@@ -106,6 +144,8 @@ export const MOST_SENDERS = 1000
 export interface TopArguments {
   /** Milliseconds since 1970; the hour that it is in counts as a whole. */
   readonly since: number
+  /** Undefined: now. */
+  readonly until?: number | undefined
   readonly by: (typeof RANKINGS)[number]
   /** How many, 1 to MOST_SENDERS. */
   readonly most: number
@@ -129,6 +169,23 @@ export interface HoursArguments {
   readonly since: number
   readonly until: number
 }
+
+/** Alerts in an answer. */
+export const MOST_ALERTS = 500
+
+export interface AlertsArguments {
+  /** How many, 1 to MOST_ALERTS. */
+  readonly most: number
+}
+
+export interface AlertTestArguments {
+  /** Who has asked for it. */
+  readonly by: string
+}
+/** `role`: read or change; `by`: whose orders will be noted. */
+export type WebLoginArguments = Texts<'role' | 'by'>
+/** `role`: read, change or metrics. */
+export type WebTokenArguments = Texts<'name' | 'role'>
 
 /** The fields of the verdict's log line (mtpolicyd(8)). */
 export type WatchedVerdict = Fields
@@ -188,12 +245,8 @@ export const commands: {
     kind: 'answer',
     readArguments: given => readTexts(given, [...ORDERED, 'window']),
   },
-  measures: { level: 'read', kind: 'answer', readArguments: given => readTexts(given, ['from']) },
-  endedMeasures: {
-    level: 'read',
-    kind: 'answer',
-    readArguments: given => readTexts(given, ['from']),
-  },
+  measures: { level: 'read', kind: 'answer', readArguments: readPortion },
+  endedMeasures: { level: 'read', kind: 'answer', readArguments: readPortion },
   top: { level: 'read', kind: 'answer', readArguments: readTop },
   user: {
     level: 'read',
@@ -204,6 +257,32 @@ export const commands: {
   codes: { level: 'read', kind: 'answer', readArguments: readPrefix },
   forget: { level: 'change', kind: 'answer', readArguments: readForget },
   hours: { level: 'read', kind: 'stream', readArguments: readHours },
+  findings: { level: 'read', kind: 'answer', readArguments: given => readTexts(given, []) },
+  alerts: { level: 'read', kind: 'answer', readArguments: readAlerts },
+  alertTest: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => ({ by: readText(given, 'by') }),
+  },
+  webLogin: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['role', 'by']),
+  },
+  webTokens: { level: 'change', kind: 'answer', readArguments: given => readTexts(given, []) },
+  webTokenAdd: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
+  webTokenRemove: {
+    level: 'change',
+    kind: 'answer',
+    readArguments: given => readTexts(given, ['name', 'role']),
+  },
+  series: { level: 'read', kind: 'answer', readArguments: readSeries },
+  countries: { level: 'read', kind: 'answer', readArguments: readCountries },
+  refusalList: { level: 'read', kind: 'answer', readArguments: readRefusalList },
 }
 
 type KindOf<Method extends (...given: never[]) => unknown> =
@@ -257,16 +336,32 @@ function readCode(text: string): string {
   return code
 }
 
+function readPortion(given: unknown): PortionArguments {
+  return readTexts(given, ['from', 'account'])
+}
+
 function readTop(given: unknown): TopArguments {
-  const { since, by, most, ...rest } = objectOf(given, 'arguments')
+  const { since, until, by, most, ...rest } = objectOf(given, 'arguments')
   readTexts(rest, [])
   const ranking = RANKINGS.find(one => one === by)
   if (typeof since !== 'number') throw new TypeError('argument "since" must be a number')
+  if (until !== undefined && typeof until !== 'number') {
+    throw new TypeError('argument "until" must be a number')
+  }
   if (!ranking) throw new TypeError(`argument "by" must be one of ${RANKINGS.join(', ')}`)
   if (typeof most !== 'number' || !Number.isInteger(most) || most < 1 || most > MOST_SENDERS) {
     throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_SENDERS}`)
   }
-  return { since, by: ranking, most }
+  return { since, until, by: ranking, most }
+}
+
+function readAlerts(given: unknown): AlertsArguments {
+  const { most, ...rest } = objectOf(given, 'arguments')
+  readTexts(rest, [])
+  if (typeof most === 'number' && Number.isInteger(most) && most >= 1 && most <= MOST_ALERTS) {
+    return { most }
+  }
+  throw new TypeError(`argument "most" must be a whole number from 1 to ${MOST_ALERTS}`)
 }
 
 function readPrefix(given: unknown): PrefixArguments {

@@ -13,9 +13,11 @@
 
 import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
+import type { AlertsStatus } from '../policy/ports/alerts.ts'
 import type {
   HistoryStatus,
   Refusal,
+  RefusalPage,
   Seen,
   SeenMessage,
   SenderSums,
@@ -160,6 +162,10 @@ export interface DaemonStatus {
   readonly history?: HistoryStatus
   /** The newest first; absent from daemons older than 0.2. */
   readonly nearLimits?: readonly NearLimitStatus[]
+  /** Absent from daemons older than 0.2. */
+  readonly alerts?: AlertsStatus
+  /** Absent from daemons older than 0.3. */
+  readonly web?: WebStatus
   readonly plugins: readonly PluginStatus[]
   readonly warnings: readonly string[]
   readonly droppedLogLines: number
@@ -221,6 +227,12 @@ export interface Decider {
   readonly unit: string | undefined
 }
 
+/** A page of refusals. */
+export interface RefusalList extends RefusalPage {
+  /** How many days refusals are kept. */
+  readonly days: number
+}
+
 /** Who has sent most in a time; milliseconds since 1970. */
 export interface TopSenders {
   /** The beginning of an hour. */
@@ -268,6 +280,35 @@ export interface AccountReport {
   readonly networks: readonly Seen[]
   readonly messages: readonly SeenMessage[]
   readonly refusals: readonly Refusal[]
+}
+
+/** The console in a browser. */
+export interface WebStatus {
+  /** failed: it listens nowhere, see `problem`. */
+  readonly state: 'off' | 'starting' | 'listening' | 'failed'
+  /** Where a browser finds it: a URL, or the path of a unix socket. */
+  readonly address: string
+  readonly problem?: string | undefined
+}
+
+/** What logs in to the console; `metrics`: reads /metrics, and nothing else. */
+export interface WebToken {
+  readonly name: string
+  readonly role: 'read' | 'change' | 'metrics'
+  /** When it was made, milliseconds since 1970. */
+  readonly at: number
+}
+
+export interface NewWebToken extends WebToken {
+  /** Known to nobody but the caller from now on. */
+  readonly secret: string
+}
+
+/** Logs in once. */
+export interface WebLink {
+  readonly url: string
+  /** How long it is valid. */
+  readonly minutes: number
 }
 
 /** No request is longer. */

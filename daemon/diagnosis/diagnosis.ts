@@ -1,10 +1,10 @@
 /** Everything that is wrong with a server, from all that was seen of it. Pure. */
 
+import { daemonFindings } from '../control/daemon-findings.ts'
 import type { DaemonStatus } from '../control/protocol.ts'
 import { type Finding, sortFindings } from '../policy/finding.ts'
 import type { Inspection } from '../postfix/findings/findings.ts'
 import { answerFindings } from './answer-findings.ts'
-import { daemonFindings } from './daemon-findings.ts'
 import type { HostFacts } from './host-facts.ts'
 import { hostFindings } from './host-findings.ts'
 import { absentFinding } from './postfix-findings.ts'

@@ -11,9 +11,11 @@ import type { Gap } from '../policy/ports/history.ts'
 import { describeError } from '../system/errors.ts'
 import type { SqliteDatabase } from '../system/sqlite.ts'
 import { Accounts } from './accounts.ts'
+import { checkpoint } from './checkpoint.ts'
 import { Fold, noteHeads } from './fold.ts'
 import { Heads } from './heads.ts'
 import { firstOfHourPage, hourKey, hourOfKey, readHourPage } from './hour-page.ts'
+import { HourTotals } from './hour-totals.ts'
 import { Instances } from './instances.ts'
 import { keptInstances, restoreInstances } from './instances-kept.ts'
 import { Portion } from './portion.ts'
@@ -38,6 +40,7 @@ export class Archive {
   readonly reader: SqliteDatabase
   readonly accounts: Accounts
   readonly heads = new Heads()
+  readonly totals = new HourTotals()
   readonly #instances: Instances
   /** Sums of the last day; and others that a reader waits for. */
   readonly recents = new Set<Recent>()
@@ -143,8 +146,8 @@ export class Archive {
       }
     }
     portion.end = found.end
-    const now = Date.now()
     if (isDamaged) {
+      const now = Date.now()
       portion.gaps.push({ from: now, to: now, missing: 1, why: 'a part of the spool was damaged' })
     }
     await setImmediate()
@@ -178,9 +181,10 @@ export class Archive {
       return false
     }
     noteHeads(portion, this.heads)
+    this.totals.drop(new Set(portion.hours.subarray(0, portion.count)))
     this.#full = undefined
     this.taken = portion.end
-    this.problem = undefined
+    this.problem = await checkpoint(this.#db, this.path).then(() => undefined, describeError)
     return true
   }
 
@@ -194,10 +198,9 @@ export class Archive {
     return portion
   }
 
-  #noteStrangers({ strangers, gaps }: Portion): void {
-    if (strangers === 0) return
+  #noteStrangers({ strangers: missing, gaps }: Portion): void {
     const now = Date.now()
-    gaps.push({ from: now, to: now, missing: strangers, why: 'there are too many accounts' })
+    if (missing > 0) gaps.push({ from: now, to: now, missing, why: 'there are too many accounts' })
   }
 
   /** One after the other: they use the connection that writes. */

@@ -43,6 +43,7 @@ export async function deleteAccount(archive: Archive, number: number): Promise<D
     const { db, accounts } = archive
     const account = accounts.nameOf(number)
     const hours = await deleteHours(archive, number)
+    archive.totals.clear()
     await deleteSeen(archive, number)
     const messages = await deleteMessages(archive, number)
     const refusals = db.prepare('DELETE FROM refusal WHERE account = ?').run(number).changes
@@ -160,6 +161,8 @@ function* oldSteps(archive: Archive, before: number): Generator<void, void> {
   const { db } = archive
   const hour = Math.floor(before / HOUR)
   yield* inPortions(archive, 'hour', 'key', `key < ${hourKey(Math.max(0, hour), 0)}`)
+  archive.totals.dropBefore(hour)
+  db.prepare('DELETE FROM country WHERE hour < ?').run(hour)
   // A week is deleted when all of it is old.
   yield* inPortions(
     archive,

@@ -6,6 +6,7 @@
 
 import type { SqliteDatabase } from '../system/sqlite.ts'
 import type { Accounts } from './accounts.ts'
+import { writeCountries } from './country-sums.ts'
 import { dayOf, HEAD_ACCOUNTS, type Heads, headKey } from './heads.ts'
 import { firstOfHourPage, HOUR, hourKey, type Sums, withSums } from './hour-page.ts'
 import { writeInstances } from './instances-kept.ts'
@@ -13,6 +14,7 @@ import { MESSAGE_ACCOUNTS, MOST_MESSAGES, portionKey } from './message-page.ts'
 import { unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
+import { differentOf, orderOf, those } from './portion-order.ts'
 import { clientNameOf, clientOf, endOfMessage } from './record-reader.ts'
 import {
   readSeenPage,
@@ -25,7 +27,7 @@ import {
   weekKey,
 } from './seen-page.ts'
 import { AT, BYTES, RECIPIENTS } from './spool-format.ts'
-import { Pages } from './store.ts'
+import { checkpointByItself, Pages } from './store.ts'
 
 const UINT32 = 0xffff_ffff
 /** Items of a step. */
@@ -52,12 +54,15 @@ export class Fold {
    * RangeError (a page is damaged); then nothing was written. `heads` is not changed.
    */
   *steps(portion: Portion, accounts: Accounts, heads: Heads): Generator<void, void> {
+    // What comes after the commit is `checkpoint`.
+    this.#db.pragma('wal_autocheckpoint = 0')
     this.#db.exec('BEGIN IMMEDIATE')
     try {
-      this.#writeAccounts(portion, accounts)
+      yield* this.#writeAccounts(portion, accounts)
       const order = orderOf(portion)
       yield
       yield* this.#writeHours(portion, order)
+      yield* writeCountries(this.#db, portion)
       yield* this.#writeSeen(portion, order)
       const bytes = yield* this.#writeMessages(portion, order, heads)
       yield* this.#writeHeads(portion, order, heads)
@@ -67,24 +72,28 @@ export class Fold {
     } catch (error) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
       throw error
+    } finally {
+      if (this.#db.open) checkpointByItself(this.#db)
     }
   }
 
-  #writeAccounts({ newAccounts }: Portion, accounts: Accounts): void {
+  *#writeAccounts({ newAccounts }: Portion, accounts: Accounts): Generator<void, void> {
     const insert = this.#db.prepare<[number, Uint8Array]>(
       'INSERT OR REPLACE INTO account VALUES (?, ?)',
     )
-    for (const number of newAccounts) {
+    for (const [i, number] of newAccounts.entries()) {
       const name = accounts.bytesOf(number)
       if (name) insert.run(number, Buffer.from(name))
+      if (i % STEP_ITEMS === STEP_ITEMS - 1) yield
     }
   }
 
   *#writeHours(portion: Portion, order: Uint32Array): Generator<void, void> {
     const { accounts, hours, messages, recipients, refused, bytes } = portion
     // Usually there is one, or two.
-    for (const hour of new Set(hours.subarray(0, portion.count))) {
-      const mine = order.filter(item => hours[item] === hour)
+    for (const hour of differentOf(portion.count, item => hours[item] ?? 0)) {
+      const mine = those(order, item => hours[item] === hour)
+      yield
       yield* byPages(
         mine,
         item => hourKey(hour, accounts[item] ?? 0),
@@ -114,9 +123,10 @@ export class Fold {
     const weekOf = (item: number): number => {
       return Math.floor(((portion.hours[item] ?? 0) * HOUR) / WEEK)
     }
-    const seen = order.filter(item => portion.places[item] !== NOWHERE)
-    for (const week of new Set(Array.from(seen, weekOf))) {
-      const mine = seen.filter(item => weekOf(item) === week)
+    const isSeen = (item: number): boolean => portion.places[item] !== NOWHERE
+    for (const week of differentOf(portion.count, weekOf)) {
+      const mine = those(order, item => isSeen(item) && weekOf(item) === week)
+      yield
       const keyOf = (item: number): number => weekKey(week, portion.accounts[item] ?? 0)
       yield* byPages(mine, keyOf, (key, items) => {
         const first = firstOf(portion.accounts[items[0] ?? 0] ?? 0, SEEN_ACCOUNTS)
@@ -137,7 +147,8 @@ export class Fold {
 
   /** The bytes of all pages. */
   *#writeMessages(portion: Portion, order: Uint32Array, heads: Heads): Generator<void, number> {
-    const seen = order.filter(item => portion.places[item] !== NOWHERE)
+    const seen = those(order, item => portion.places[item] !== NOWHERE)
+    yield
     let sum = 0
     const keyOf = (item: number): number => portionKey(portion.number, portion.accounts[item] ?? 0)
     yield* byPages(seen, keyOf, (key, items) => {
@@ -211,14 +222,6 @@ export function noteHeads(portion: Portion, heads: Heads): void {
     const number = isSeen ? portion.number : heads.portionOf(account)
     heads.set(account, number, dayOf(portion.hours[item] ?? 0))
   }
-}
-
-/** The items in the order of their accounts, and of time. */
-function orderOf({ accounts, count }: Portion): Uint32Array {
-  const keys = new Float64Array(count)
-  for (let item = 0; item < count; item++) keys[item] = (accounts[item] ?? 0) * 2 ** 32 + item
-  keys.sort()
-  return Uint32Array.from(keys, key => key % 2 ** 32)
 }
 
 const firstOf = (account: number, each: number): number => account - (account % each)

@@ -6,13 +6,17 @@
 import { accountName } from '../policy/account.ts'
 import type {
   AccountHistory,
+  CountrySums,
   Deleted,
   Gap,
   History,
   HistoryStatus,
+  HourlySums,
   HourSums,
   Refusal,
   RefusalKey,
+  RefusalPage,
+  RefusalQuery,
   SeenStep,
   SenderSums,
   TopQuery,
@@ -110,6 +114,22 @@ export class OpenHistory implements History {
       if (after === undefined) return
       yield found.sums
     }
+  }
+
+  series(
+    since: number,
+    until: number,
+    accounts: readonly string[] | undefined,
+  ): Promise<HourlySums> {
+    return this.#thread.ask('series', { since, until, accounts }, this.#spool.flush())
+  }
+
+  countries(since: number, until: number): Promise<readonly CountrySums[]> {
+    return this.#thread.ask('countries', { since, until }, this.#spool.flush())
+  }
+
+  refusalPage(query: RefusalQuery): Promise<RefusalPage> {
+    return this.#thread.ask('refusalPage', { query }, this.#spool.flush())
   }
 
   async forget(account: string): Promise<Deleted | undefined> {

@@ -6,16 +6,21 @@
 import { accountName } from '../policy/account.ts'
 import type {
   AccountHistory,
+  CountrySums,
   Deleted,
+  HourlySums,
   HourSums,
   Refusal,
   RefusalKey,
+  RefusalPage,
+  RefusalQuery,
   Seen,
   SeenMessage,
   SenderSums,
   TopQuery,
 } from '../policy/ports/history.ts'
 import type { Archive } from './archive.ts'
+import { countriesBetween } from './country-sums.ts'
 import { deleteAccount } from './deletion.ts'
 import { addSight, copyMessage } from './fold.ts'
 import { firstOfHourPage, HOUR, hourKey, hourOfKey, readHourPage } from './hour-page.ts'
@@ -25,7 +30,9 @@ import { PageWriter } from './page-writer.ts'
 import { type NewRefusal, NOWHERE } from './portion.ts'
 import { largest, RECENT_HOURS, type Recent } from './recent.ts'
 import { readMessage, readRefusal } from './record-reader.ts'
+import { refusalPage } from './refusal-page.ts'
 import { readSeenPage, readSights, SEEN_ACCOUNTS, Sights, WEEK, weekKey } from './seen-page.ts'
+import { seriesOf } from './series.ts'
 import { hourOf } from './taking.ts'
 
 /** Refusals of an answer; there are more in the file. */
@@ -45,6 +52,13 @@ export interface Questions {
   recentCodes: { readonly prefix: string; readonly most: number }
   /** `after`: the key of the page before; undefined: the first portion. */
   hours: { readonly since: number; readonly until: number; readonly after: number | undefined }
+  series: {
+    readonly since: number
+    readonly until: number
+    readonly accounts: readonly string[] | undefined
+  }
+  countries: { readonly since: number; readonly until: number }
+  refusalPage: { readonly query: RefusalQuery }
   forget: { readonly name: string }
 }
 
@@ -55,6 +69,9 @@ export interface Answers {
   accounts: readonly string[]
   recentCodes: readonly string[]
   hours: { readonly sums: readonly HourSums[]; readonly after: number | undefined }
+  series: HourlySums
+  countries: readonly CountrySums[]
+  refusalPage: RefusalPage
   forget: Deleted | undefined
 }
 
@@ -72,6 +89,9 @@ export const answers: {
   accounts: (archive, { prefix, most }) => accounts(archive, prefix, most),
   recentCodes: (archive, { prefix, most }) => recentCodes(archive, prefix, most),
   hours: (archive, { since, until, after }) => hours(archive, since, until, after),
+  series: (archive, { since, until, accounts }) => seriesOf(archive, since, until, accounts),
+  countries: (archive, { since, until }) => countriesBetween(archive, since, until),
+  refusalPage: (archive, { query }) => refusalPage(archive, query),
   forget: (archive, { name }) => {
     const number = archive.accounts.find(accountName(name, ''))
     return number < 0 ? undefined : deleteAccount(archive, number)

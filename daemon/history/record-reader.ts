@@ -19,6 +19,8 @@ import {
 
 /** Which of a message's texts is the client's address. */
 const CLIENT = 2
+const COUNTRY = 3
+const COUNTRY_CODE = /^[A-Z]{2}$/
 
 type Facts = Record<string, FactValue | undefined>
 
@@ -107,10 +109,11 @@ export interface Origin {
   readonly queueId: string
   readonly client: string
   readonly country: string
+  readonly by: string
   readonly code: string
 }
 
-function textsOf(texts: Texts): Origin & { readonly by: string } {
+function textsOf(texts: Texts): Origin {
   const [instance, queueId, client] = [texts.short(), texts.short(), texts.short()]
   const [country, by, code] = [texts.short(), texts.short(), texts.short()]
   return { instance, queueId, client, country, by, code }
@@ -118,6 +121,19 @@ function textsOf(texts: Texts): Origin & { readonly by: string } {
 
 export function originOf(bytes: Buffer, message: number): Origin {
   return textsOf(new Texts(bytes, message + TEXTS))
+}
+
+/** The origin of a whole record of kind REFUSED, alone in its buffer. */
+export function originOfRefusal(bytes: Buffer): Origin {
+  return originOf(bytes, messageAt(bytes, accountOf(bytes, 0).end))
+}
+
+/** Two capital letters; empty: not known. */
+export function countryOf(bytes: Buffer, message: number): string {
+  let at = message + TEXTS
+  for (let text = 0; text < COUNTRY; text++) at += 1 + bytes.readUInt8(at)
+  const country = bytes.toString('latin1', at + 1, at + 1 + bytes.readUInt8(at))
+  return COUNTRY_CODE.test(country) ? country : ''
 }
 
 /** What `Sights` need of a message. */

@@ -44,11 +44,16 @@ CREATE TABLE place (
   file INTEGER NOT NULL, "offset" INTEGER NOT NULL, portion INTEGER NOT NULL, seed INTEGER NOT NULL
 );
 `
+/** Added later: a file that lacks it has it from then on, and an older daemon does not mind it. */
+const ADDED = `
+CREATE TABLE IF NOT EXISTS country (hour INTEGER, country TEXT, messages INTEGER NOT NULL,
+  recipients INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (hour, country)) WITHOUT ROWID;
+`
 export const PAGE_TABLES = ['head', 'hour', 'seen', 'message'] as const
 export type PageTable = (typeof PAGE_TABLES)[number]
 
 const SQLITE_PAGE_BYTES = 8192
-/** A checkpoint waits for the disk. */
+/** Then SQLite makes a checkpoint by itself, which waits for the disk. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024
 /** What stays of the write-ahead log after a large portion. */
 const LARGEST_LOG_BYTES = 16 * 1024 * 1024
@@ -70,7 +75,7 @@ export function openToWrite(path: string): SqliteDatabase {
     db.pragma('synchronous = NORMAL')
     db.pragma('secure_delete = ON')
     db.pragma('cache_size = -16000')
-    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / SQLITE_PAGE_BYTES}`)
+    checkpointByItself(db)
     db.pragma(`journal_size_limit = ${LARGEST_LOG_BYTES}`)
     db.transaction(() => {
       const version = Number(db.pragma('user_version', { simple: true }))
@@ -82,12 +87,17 @@ export function openToWrite(path: string): SqliteDatabase {
         db.prepare('INSERT INTO place VALUES (0, 0, 0, ?)').run(randomInt(2 ** 32))
         db.pragma(`user_version = ${SCHEMA_VERSION}`)
       }
+      db.exec(ADDED)
     }).immediate()
     return db
   } catch (error) {
     db.close()
     throw error instanceof LookupError ? error : asLookupError(path, error)
   }
+}
+
+export function checkpointByItself(db: SqliteDatabase): void {
+  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_BYTES / SQLITE_PAGE_BYTES}`)
 }
 
 export function openToRead(path: string): SqliteDatabase {

@@ -1,6 +1,7 @@
 /** What the daemon and the history's thread tell each other. */
 
 import type { Gap } from '../policy/ports/history.ts'
+import type { AnswerMessage, AskMessage, CloseMessage } from '../system/kept-thread.ts'
 import type { QuestionName, Questions } from './queries.ts'
 import type { SpoolPlace } from './spool-files.ts'
 
@@ -9,26 +10,27 @@ export interface ThreadStart {
   readonly path: string
 }
 
-export type ToThread =
-  | {
-      readonly kind: 'ask'
-      readonly id: number
-      readonly name: QuestionName
-      readonly question: Questions[QuestionName]
-      /** What was noted before is part of the answer. */
-      readonly place: SpoolPlace
-    }
-  /** Now and then: what is old is deleted. `now`: milliseconds since 1970. */
-  | { readonly kind: 'tidy'; readonly now: number; readonly days: number }
-  | { readonly kind: 'close' }
+export interface Asked {
+  readonly name: QuestionName
+  readonly question: Questions[QuestionName]
+  /** What was noted before is part of the answer. */
+  readonly place: SpoolPlace
+}
 
-export type FromThread =
-  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
-  | { readonly kind: 'failure'; readonly id: number; readonly message: string }
-  | {
-      readonly kind: 'state'
-      /** Up to here the spool is no longer needed. */
-      readonly taken: SpoolPlace | undefined
-      readonly problem: string | undefined
-      readonly gaps: readonly Gap[]
-    }
+/** Now and then: what is old is deleted. `now`: milliseconds since 1970. */
+export interface Tidy {
+  readonly kind: 'tidy'
+  readonly now: number
+  readonly days: number
+}
+
+export interface State {
+  readonly kind: 'state'
+  /** Up to here the spool is no longer needed. */
+  readonly taken: SpoolPlace | undefined
+  readonly problem: string | undefined
+  readonly gaps: readonly Gap[]
+}
+
+export type ToThread = AskMessage<Asked> | Tidy | CloseMessage
+export type FromThread = AnswerMessage | State

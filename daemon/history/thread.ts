@@ -3,11 +3,11 @@
  * damaged is set aside and begun again; one that cannot be opened or written is tried again.
  */
 
-import { readlinkSync, rmSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { rmSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Gap } from '../policy/ports/history.ts'
 import { describeError } from '../system/errors.ts'
+import { giveWay } from '../system/give-way.ts'
 import { Archive } from './archive.ts'
 import { deleteOld, packOld } from './deletion.ts'
 import { DAY } from './heads.ts'
@@ -154,9 +154,7 @@ class HistoryThread {
 
   async #answer({
     id,
-    name,
-    question,
-    place,
+    question: { name, question, place },
   }: Extract<ToThread, { kind: 'ask' }>): Promise<FromThread> {
     try {
       const archive = this.#open()
@@ -195,18 +193,8 @@ function answerOf<Name extends QuestionName>(
   return answers[name](archive, question)
 }
 
-/** For this thread alone; where that is not possible, nothing is lost but time. */
-function giveWay(): void {
-  try {
-    const thread = readlinkSync('/proc/thread-self').split('/').at(-1)
-    setPriority(Number(thread), NICE)
-  } catch {
-    // Not on this system.
-  }
-}
-
 if (parentPort) {
-  giveWay()
+  giveWay(NICE)
   // Started by running-thread.ts, with just that.
   void new HistoryThread(parentPort, workerData as ThreadStart).run()
 }

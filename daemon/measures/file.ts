@@ -8,7 +8,7 @@ import { replaceFile } from '../system/replace-file.ts'
 import { DamagedRecords, NOTHING, type Records, readRecords, writeRecords } from './records.ts'
 
 const FOLDER_MODE = 0o750
-const FILE_MODE = 0o640
+const FILE_MODE = 0o600
 
 interface Found {
   readonly records: Records

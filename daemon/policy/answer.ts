@@ -52,6 +52,8 @@ export interface AnswerOptions extends VirtualHostsOptions {
   readonly codeFor?: CodeFor | undefined
   /** Note every plugin's step, in `Judged.hearing.steps`. */
   readonly isTraced?: boolean
+  /** Mail that we have sent ourselves passes, and is not counted. Must not throw. Undefined: we send none. */
+  readonly isOwn?: ((request: PolicyRequest) => boolean) | undefined
 }
 
 export type Answer = (request: PolicyRequest) => MaybePromise<Judged>
@@ -65,7 +67,7 @@ const PASSED: Verdict = { action: dunno, by: '' }
 const GRACE = 25
 
 export function makeAnswer(options: AnswerOptions): Answer {
-  const { log, clock, sessions, measures, deadlineMilliseconds } = options
+  const { log, clock, sessions, measures, deadlineMilliseconds, isOwn } = options
   const onFailure = options.observe ? 'dunno' : options.onFailure
   const hostOf = virtualHosts(options)
   const logRarely = rateLimited(clock, log.error)
@@ -139,6 +141,7 @@ export function makeAnswer(options: AnswerOptions): Answer {
     }
     if (log.debug >= 4)
       log.trace(`request for ${host.name}`, Object.fromEntries(request.attributes))
+    if (isOwn?.(request)) return concluded(hearing, undefined)
     if (!measures.isEmpty) {
       const { account } = hearing
       if (account !== '') hearing.measures = measures.of(account, hearing.now)

@@ -16,6 +16,7 @@ export type Subject =
   | 'counts'
   | 'limits'
   | 'measures'
+  | 'alerts'
   | 'GeoIP'
   | 'policy'
   | 'DNS'

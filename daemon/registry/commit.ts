@@ -86,7 +86,8 @@ async function finish(options: CommitOptions, staging: Staging): Promise<CommitR
   }
 }
 
-function apply(before: Snapshot, { scope, changes }: Plan): Snapshot {
+/** The layers after a plan. */
+export function apply(before: Snapshot, { scope, changes }: Plan): Snapshot {
   if (changes.size === 0) return before
   const layers = before.layers.map((layer): Layer => {
     return layer.scope === scope ? { ...layer, values: changed(layer.values, changes) } : layer

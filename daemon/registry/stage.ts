@@ -132,7 +132,8 @@ export async function stage(options: CommitOptions, plan: Plan, after: Snapshot)
   return { refused, staged, files, notices }
 }
 
-function isConcerned(template: Template, plan: Plan, after: Snapshot): boolean {
+/** Does the plan change what the template renders to, or may it? */
+export function isConcerned(template: Template, plan: Plan, after: Snapshot): boolean {
   if (plan.render === 'all') return true
   if (plan.render !== undefined) return plan.render.includes(template.target)
   const visible = [...plan.changes.keys()].filter(key => !isOverridden(after, plan.scope, key))

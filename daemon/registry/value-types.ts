@@ -11,6 +11,7 @@
 
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { NETWORK_FORMS, parseNetwork } from '../net/network.ts'
+import { isMailAddress, readAddresses, readWebAddress } from '../policy/alert-values.ts'
 import { countryCodes } from '../policy/country-codes.ts'
 import { countryMeantBy } from './countries.ts'
 import { HOST_NAME } from './domain-name.ts'
@@ -24,7 +25,7 @@ export interface TypeSpec {
   readonly elementType?: string
   readonly separator?: string
   readonly choices?: readonly string[]
-  /** A limit or a choice may be empty, and then means this. */
+  /** A limit, a choice or a number may be empty, and then means this. */
   readonly emptyMeans?: string
 }
 
@@ -70,6 +71,12 @@ const checkers: ReadonlyMap<string, Checker> = new Map<string, Checker>([
   ['domain', checkDomain],
   ['path', checkPath],
   ['maillog', checkMailLog],
+  ['addresses', checkAddresses],
+  ['mailaddress', checkMailAddress],
+  ['webaddress', checkWebAddress],
+  ['hostorpath', checkHostOrPath],
+  ['webpath', checkWebPath],
+  ['hostnames', checkHostNames],
 ])
 
 /** Is there a check for values of that type? Others are taken for `str`. */
@@ -125,7 +132,8 @@ function wholeNumber(text: string | undefined): bigint | undefined {
 }
 
 function integer(least: bigint | undefined, greatest: bigint | undefined): Checker {
-  return (value, { min, max }) => {
+  return (value, { min, max, emptyMeans }) => {
+    if (value.trim() === '' && emptyMeans !== undefined) return good('')
     const lower = wholeNumber(min)
     const upper = wholeNumber(max)
     if ((min !== undefined && lower === undefined) || (max !== undefined && upper === undefined)) {
@@ -294,6 +302,57 @@ function checkMailLog(value: string): Check {
   return path.kind === 'good'
     ? path
     : bad(`expected ${MAIL_LOGS.join(', ')}, or an absolute path such as /var/log/mail.log`)
+}
+
+function checkAddresses(value: string): Check {
+  const addresses = readAddresses(value)
+  if (addresses === undefined) {
+    return bad('expected mail addresses such as root,postmaster@example.org, or none')
+  }
+  return good(addresses === '' && value.trim() !== '' ? 'none' : addresses)
+}
+
+function checkMailAddress(value: string): Check {
+  const address = value.trim()
+  return address === '' || isMailAddress(address)
+    ? good(address)
+    : bad('expected a mail address such as mtpolicyd@example.org')
+}
+
+function checkWebAddress(value: string): Check {
+  const address = readWebAddress(value)
+  return address === undefined
+    ? bad('expected a URL such as https://example.org/hook')
+    : good(address)
+}
+
+/** Where a server listens. */
+function checkHostOrPath(value: string): Check {
+  const checked = value.trim().startsWith('/') ? checkPath(value) : checkHost(value)
+  return checked.kind === 'good'
+    ? checked
+    : bad(
+        'expected a host name, an address, or an absolute path such as /run/univention-mtpolicyd/web.sock',
+      )
+}
+
+/** A prefix of URLs; without the slash at its end. */
+function checkWebPath(value: string): Check {
+  const path = value.trim().replace(/\/+$/, '')
+  return /^(?:\/[\w.~-]+)*$/.test(path)
+    ? good(path)
+    : bad('expected a path such as /mail: letters, digits and . _ ~ -')
+}
+
+function checkHostNames(value: string): Check {
+  const names = value
+    .split(',')
+    .map(name => name.trim().toLowerCase())
+    .filter(name => name !== '')
+  const wrong = names.find(name => !HOST_NAME.test(name))
+  return wrong === undefined
+    ? good(names.join(','))
+    : bad(`"${printable(wrong)}": expected host names, separated by commas`)
 }
 
 /** What somebody typed, made safe for one line on a terminal. */

@@ -249,6 +249,93 @@ export const declarations: readonly Variable[] = [
   },
   {
     ...category,
+    name: 'mtpolicyd/alert/mail',
+    type: 'addresses',
+    default: 'root',
+    description: {
+      en: 'Who is told by mail what needs attention: an account near a limit or at it, a refused country, a block, trouble of the daemon. Addresses separated by commas, or none.',
+      de: 'Wer per Mail erfährt, was Aufmerksamkeit braucht: ein Konto nahe an einem Limit oder darüber, ein abgelehntes Land, eine Sperre, eine Störung des Dienstes. Adressen, durch Kommas getrennt, oder none für niemanden.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/near',
+    type: 'int',
+    min: '1',
+    max: '100',
+    default: '80',
+    description: {
+      en: 'Percentage of a limit from which on an account is near it, and is told.',
+      de: 'Prozentsatz eines Limits, ab dem ein Konto als nahe daran gilt und gemeldet wird.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/webhook',
+    type: 'webaddress',
+    default: '',
+    description: {
+      en: 'URL that alerts are posted to, for a program or a chat; empty: none. They are signed if there is a secret (mtpolicyctl alert secret).',
+      de: 'URL, an die Benachrichtigungen geschickt werden, für ein Programm oder einen Chat; leer: keine. Sie sind signiert, wenn es ein Geheimnis gibt (mtpolicyctl alert secret).',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/webhook/format',
+    type: 'choice',
+    choices: ['json', 'slack', 'mattermost', 'matrix', 'ntfy'],
+    emptyMeans: 'json',
+    default: '',
+    description: {
+      en: 'What is posted there: JSON for a program, or what Slack, Mattermost, Matrix or ntfy understand.',
+      de: 'Was dorthin geschickt wird: JSON für ein Programm, oder was Slack, Mattermost, Matrix oder ntfy verstehen.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/command',
+    type: 'path',
+    default: '',
+    description: {
+      en: 'Absolute path of a program that is run for each alert, which is on its standard input as JSON; empty: none.',
+      de: 'Absoluter Pfad eines Programms, das für jede Benachrichtigung aufgerufen wird und sie als JSON auf seiner Standardeingabe findet; leer: keines.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/user',
+    type: 'choice',
+    choices: ['off', 'warn', 'all'],
+    default: 'off',
+    description: {
+      en: 'Whether users get a mail about their own account. warn: when it comes near a limit. all: when mail was refused, too.',
+      de: 'Ob Benutzer eine Mail über ihr eigenes Konto bekommen. warn: wenn es sich einem Limit nähert. all: auch wenn Mail abgelehnt wurde.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/sender',
+    type: 'mailaddress',
+    default: '',
+    description: {
+      en: 'Address from which alerts are sent by mail; empty: mtpolicyd at this host.',
+      de: 'Adresse, von der Benachrichtigungen per Mail kommen; leer: mtpolicyd auf diesem Rechner.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/alert/language',
+    type: 'choice',
+    choices: ['en', 'de', 'fr'],
+    emptyMeans: 'what mtpolicyd/language says',
+    default: '',
+    description: {
+      en: 'Language of alerts: English, German or French; empty: mtpolicyd/language.',
+      de: 'Sprache der Benachrichtigungen: Englisch, Deutsch oder Französisch; leer: mtpolicyd/language.',
+    },
+  },
+  {
+    ...category,
     name: 'mtpolicyd/log/format',
     type: 'choice',
     choices: ['logfmt', 'json'],
@@ -263,6 +350,48 @@ export const declarations: readonly Variable[] = [
     description: {
       en: "Whether the package registers the daemon in Postfix's configuration.",
       de: 'Ob das Paket den Dienst in die Konfiguration von Postfix einträgt.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/port',
+    type: 'portnumber',
+    min: '1',
+    emptyMeans: 'no web console',
+    default: '',
+    description: {
+      en: 'Port of the web console; empty: there is none. mtpolicyctl web on sets it and prints a link that logs in.',
+      de: 'Port der Web-Konsole; leer: Es gibt keine. mtpolicyctl web on setzt ihn und gibt einen Link zum Anmelden aus.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/host',
+    type: 'hostorpath',
+    default: 'localhost',
+    description: {
+      en: 'Where the web console listens: localhost, an address, or the absolute path of a unix socket for a reverse proxy. It has no encryption of its own: from other hosts it is to be reached through a reverse proxy or ssh -L.',
+      de: 'Wo die Web-Konsole lauscht: localhost, eine Adresse oder der absolute Pfad eines Unix-Sockets für einen Reverse-Proxy. Sie verschlüsselt nicht selbst; von anderen Rechnern aus soll sie über einen Reverse-Proxy oder ssh -L erreicht werden.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/path',
+    type: 'webpath',
+    default: '',
+    description: {
+      en: 'Path below which a reverse proxy shows the web console, such as /mail; empty: at the top.',
+      de: 'Pfad, unter dem ein Reverse-Proxy die Web-Konsole zeigt, etwa /mail; leer: ganz oben.',
+    },
+  },
+  {
+    ...category,
+    name: 'mtpolicyd/web/names',
+    type: 'hostnames',
+    default: '',
+    description: {
+      en: 'Names, separated by commas, by which browsers reach the web console through a reverse proxy, such as console.example.org. Requests under other names are refused.',
+      de: 'Namen, durch Kommas getrennt, unter denen Browser die Web-Konsole über einen Reverse-Proxy erreichen, etwa console.example.org. Anfragen unter anderen Namen werden abgewiesen.',
     },
   },
   limit(

@@ -3,6 +3,7 @@
  * durable at the end of the turn, and answers are sent after that.
  */
 
+import { isOn } from '../alerts/slot.ts'
 import type { LedgerSlot } from '../ledger/slot.ts'
 import type { OpenLog } from '../log/logger.ts'
 import type { Answer } from '../policy/answer.ts'
@@ -19,6 +20,7 @@ import { describeError } from '../system/errors.ts'
 import { rateLimited } from '../system/rate-limited.ts'
 import type { Conversation } from '../wire/connection.ts'
 import { makeTurn } from '../wire/turn.ts'
+import { alertSettingsOf } from './alerts.ts'
 import { makeEngine } from './engine.ts'
 import type { Generation } from './generation.ts'
 import { RefusalSteps } from './refusal-steps.ts'
@@ -37,6 +39,8 @@ export interface ConversationOptions {
   readonly retiredKeys: ReadonlySet<string>
   readonly log: () => Log
   /** What keeps the verdicts of a configuration, and is told of them by `sinks`; undefined: nothing. */
+  /** Mail that we have sent ourselves: it passes, and is not counted. */
+  readonly isOwn: (request: PolicyRequest) => boolean
   readonly historyOf: (generation: Generation) => History | undefined
 }
 
@@ -62,7 +66,9 @@ export function makeConversation(options: ConversationOptions): RunningConversat
     if (history) sinks.push(record => steps.note(record, generation, history))
     const codeFor: CodeFor | undefined =
       history && ((request, action) => codes.of(request, action, () => history.nextCode()))
-    return makeEngine({ loaded, clock, log: to, measures, sinks, codeFor, retiredKeys })
+    const { isOwn: ownMail } = options
+    const isOwn = isOn(alertSettingsOf(generation)) ? ownMail : undefined
+    return makeEngine({ loaded, clock, log: to, measures, sinks, codeFor, isOwn, retiredKeys })
   }
 
   const turn = makeTurn(

@@ -7,6 +7,7 @@
  * leaves everything as it was. At a stop every request that has arrived is answered first.
  */
 
+import { isOn } from '../alerts/slot.ts'
 import { dnsMilliseconds } from '../config/globals.ts'
 import type { Control } from '../control/control.ts'
 import type { DaemonStatus } from '../control/protocol.ts'
@@ -19,6 +20,7 @@ import { describeNotice, formatProblem, type Notice } from '../policy/problem.ts
 import { type Cancel, type Clock, systemClock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { PortTaken } from '../wire/listeners.ts'
+import { alertRulesOf, alertSettingsOf } from './alerts.ts'
 import { controlOf } from './commands/control.ts'
 import { statusOf } from './commands/status.ts'
 import type { DaemonOptions, Step } from './daemon-options.ts'
@@ -31,6 +33,7 @@ import { type PidFile, pidFileFor } from './pid-file.ts'
 import { forgetClaim, recordClaim } from './port-claim.ts'
 import { measureDelay } from './process-meters.ts'
 import { type Undo, UndoStack } from './undo.ts'
+import { webSettingsOf } from './web-settings.ts'
 
 type Phase = 'starting' | 'running' | 'reloading' | 'stopping'
 
@@ -90,6 +93,7 @@ export class Daemon {
     this.#parts = makeParts(options, clock, to, log, meters, {
       inForce: () => this.#inForce,
       note: message => this.#note({ severity: 'warning', message }),
+      status: () => this.status(),
     })
     this.#reloads = {
       ok: meters.counter(RELOADS, { result: 'ok' }),
@@ -197,6 +201,7 @@ export class Daemon {
       await this.#reached('ledger')
 
       undo.push(await this.#openHistory(next))
+      undo.push(await this.#openAlerts(next))
 
       this.#notices.push(...(await next.startPlugins()))
       next.answerWith(this.#parts.conversation.answerOf(next, log.log))
@@ -251,6 +256,17 @@ export class Daemon {
     return before === 0 ? () => history.close() : () => history.open(before)
   }
 
+  /** As the history. Alerts of other configurations would get into the way of those of the host's. */
+  async #openAlerts(next: Generation): Promise<Undo | undefined> {
+    const { alerts } = this.#parts
+    const old = this.#generation
+    const isWanted = this.#options.control && isOn(alertSettingsOf(next))
+    if (!isWanted) return undefined
+    await alerts.open(alertRulesOf(next), alertSettingsOf(next))
+    if (!old || !isOn(alertSettingsOf(old))) return () => alerts.close()
+    return () => alerts.open(alertRulesOf(old), alertSettingsOf(old))
+  }
+
   /** New connections wait from now on until a configuration is in force. */
   async #listen({ assembly }: Generation): Promise<Undo> {
     const { supervisor, paths } = this.#options
@@ -283,6 +299,8 @@ export class Daemon {
     this.#parts.conversation.putInForce(next)
     this.#parts.mailLog.use(next.assembly.loaded.ledger ? next.globals.maillog : 'none')
     if (next.globals.history_days === 0) void this.#parts.historySlot.close()
+    if (!isOn(alertSettingsOf(next))) void this.#parts.alerts.close()
+    this.#useWeb(next)
     this.#notices.push(...next.notices)
     this.#parts.server.release()
     if (this.#pidFile !== pidFile) this.#release(this.#pidFile)
@@ -292,6 +310,17 @@ export class Daemon {
       this.#parts.retiredKeys.add(endpointKey(endpoint))
     this.#retired = [...this.#retired.filter(({ isClosed }) => !isClosed), old]
     old.retire()
+  }
+
+  /** It knows the daemon by its control socket, which only the daemon of the host's configuration has. */
+  #useWeb({ globals }: Generation): void {
+    const settings = webSettingsOf(globals)
+    if (settings === undefined || this.#options.control) {
+      this.#parts.web.use(settings)
+      return
+    }
+    const message = 'no web console: web_port is for the daemon of the default configuration'
+    this.#notices.push({ severity: 'warning', message })
   }
 
   #release(pidFile: PidFile | undefined): void {
@@ -331,12 +360,14 @@ export class Daemon {
     this.#log.notice('stopping')
     this.#options.supervisor.stopping()
     this.#controlServer?.close()
-    const { clock, server, slot, historySlot, dns, destination, mailLog } = this.#parts
+    const { clock, server, slot, historySlot, alerts, dns, destination, mailLog, web } = this.#parts
     const steps: readonly Undo[] = [
       // A reload under way is taken back at its next step.
       () => this.#within(milliseconds, this.#lastReload),
+      () => web.close(),
       () => server.stop(Math.max(0, until - clock.elapsed())),
       () => mailLog.stop(),
+      () => alerts.close(),
       () => this.#cancelDelay?.(),
       () => this.#housekeeping?.stop(),
       // What was answered is durable already; the next start would read it from there.

@@ -8,6 +8,7 @@ import { type Answer, makeAnswer } from '../policy/answer.ts'
 import type { CodeFor } from '../policy/judged.ts'
 import type { Log } from '../policy/ports/log.ts'
 import { type Measures, noMeasures } from '../policy/ports/measures.ts'
+import type { PolicyRequest } from '../policy/request.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Clock } from '../system/clock.ts'
 
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly retiredKeys?: ReadonlySet<string>
   /** Note every plugin's step. */
   readonly isTraced?: boolean
+  /** Mail that we have sent ourselves; undefined: we send none. */
+  readonly isOwn?: ((request: PolicyRequest) => boolean) | undefined
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -51,5 +54,6 @@ export function makeEngine(options: EngineOptions): Answer {
     sinks,
     codeFor,
     isTraced,
+    isOwn: options.isOwn,
   })
 }

@@ -3,9 +3,13 @@
  * resolver, the GeoIP databases, the server.
  */
 
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { AlertSlot } from '../alerts/slot.ts'
 import { Broadcast } from '../control/broadcast.ts'
 import type { WatchedRequest, WatchedVerdict } from '../control/control.ts'
+import { daemonFindings } from '../control/daemon-findings.ts'
+import type { DaemonStatus } from '../control/protocol.ts'
 import { HistorySlot } from '../history/slot.ts'
 import { type LedgerSlot, ledgerSlot } from '../ledger/slot.ts'
 import type { Destination } from '../log/destination.ts'
@@ -28,6 +32,7 @@ import { NearLimits } from './near-limits.ts'
 import { measureParts } from './part-meters.ts'
 import { refuseClaimed } from './port-claim.ts'
 import { SampledVerdicts } from './sampled-verdicts.ts'
+import { WebConsole } from './web-console.ts'
 
 export interface Parts {
   readonly clock: Clock
@@ -36,6 +41,7 @@ export interface Parts {
   readonly log: LogSwitch
   readonly slot: LedgerSlot
   readonly historySlot: HistorySlot
+  readonly alerts: AlertSlot
   readonly meters: Meters
   readonly answers: AnswerMeters
   readonly countries: CountryPool
@@ -52,6 +58,7 @@ export interface Parts {
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
   readonly measures: MeasureBook
+  readonly web: WebConsole
 }
 
 /** What the parts need to know of the configuration and the daemon. */
@@ -59,6 +66,7 @@ export interface Surroundings {
   inForce(): Generation
   /** A warning that may come while a configuration is being put in force. */
   note(message: string): void
+  status(): Promise<DaemonStatus>
 }
 
 /** Opens and binds nothing yet. */
@@ -68,7 +76,7 @@ export function makeParts(
   destination: Destination,
   log: LogSwitch,
   meters: Meters,
-  { inForce, note }: Surroundings,
+  { inForce, note, status }: Surroundings,
 ): Parts {
   const slot = ledgerSlot(join(paths.run, 'ledger'))
   const answers = new AnswerMeters(meters)
@@ -86,13 +94,26 @@ export function makeParts(
   const logFailure = rateLimited(clock, message => log.log.error(message))
   const historySlot = new HistorySlot({ path: paths.history, clock, failed: logFailure })
   const history = given ?? (() => historySlot.history)
+  const alerts = new AlertSlot({
+    path: paths.alerts,
+    key: paths.alertKey,
+    state: paths.state,
+    etc: paths.etc,
+    hostName: hostname(),
+    clock,
+    findings: async () => daemonFindings(await status()),
+    blocks: () => measures.inForce(clock.now()).filter(one => one.kind === 'block'),
+    requests: () => answers.tally.requests,
+    log: message => log.log.warning(message),
+  })
   const retiredKeys = new Set<string>()
   const conversation = makeConversation({
     clock,
     slot,
     meters: answers,
     measures,
-    sinks: [watch, sampled.note, nearLimits.note, record => history()?.note(record)],
+    sinks: [watch, sampled.note, nearLimits.note, record => history()?.note(record), alerts.note],
+    isOwn: alerts.isOwn,
     retiredKeys,
     log: () => log.log,
     historyOf: ({ globals }) => (globals.history_days > 0 ? history() : undefined),
@@ -119,6 +140,7 @@ export function makeParts(
     log,
     slot,
     historySlot,
+    alerts,
     meters,
     answers,
     countries: countryPool((event, fields) => {
@@ -136,6 +158,7 @@ export function makeParts(
     nearLimits,
     history,
     measures,
+    web: new WebConsole({ paths, clock, log: () => log.log }),
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
   measureParts(parts, inForce)

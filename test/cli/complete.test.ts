@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import type { AccountMeasures } from '../../daemon/policy/ports/measures.ts'
 import { completions } from '../../scripts/bash-completion.ts'
 import { accountHost } from '../support/account-host.ts'
 import { runCommand, runRegistryCommand } from '../support/command.ts'
@@ -27,6 +28,14 @@ t.test('accounts that have sent, and those with variables, each once', async t =
   t.match(await host.say('complete', '--accounts', 'ALIC'), { out: 'alice\nalicia\n' })
   t.match(await host.say('complete', '--accounts', 'x'), { status: 0, out: '', err: '' })
   t.match(await host.say('complete'), { status: 64, out: '' })
+})
+
+t.test('an account with a measure comes first, also if it has never sent', async t => {
+  const history = memoryHistory({ senders: [sums('bob'), sums('boris')] })
+  const blocked: AccountMeasures = { block: undefined, allow: undefined, limits: [] }
+  const measures = { boss: blocked, boris: blocked, eve: blocked }
+  const host = await accountHost(t, TEXT, { history, measures })
+  t.match(await host.say('complete', '--accounts', 'BO'), { out: 'boss\nboris\nbob\n' })
 })
 
 t.test('codes of refusals', async t => {

@@ -1,9 +1,9 @@
 /** What is wrong, from what was seen: values in, findings out. */
 
 import t, { type Test } from 'tap'
+import { daemonFindings } from '../../daemon/control/daemon-findings.ts'
 import type { DaemonStatus } from '../../daemon/control/protocol.ts'
 import { answerFindings } from '../../daemon/diagnosis/answer-findings.ts'
-import { daemonFindings } from '../../daemon/diagnosis/daemon-findings.ts'
 import type { HostFacts } from '../../daemon/diagnosis/host-facts.ts'
 import { hostFindings } from '../../daemon/diagnosis/host-findings.ts'
 import { postfixFindings, silentServers } from '../../daemon/diagnosis/postfix-findings.ts'

@@ -75,7 +75,7 @@ t.test('what is ordered is in force at once, and in a new process', async t => {
     })
     t.equal(one.of('bob', NOON), undefined)
   }
-  t.equal(statSync(file).mode & 0o777, 0o640)
+  t.equal(statSync(file).mode & 0o777, 0o600)
   t.strictSame(readdirSync(join(file, '..')), ['measures.json'], 'nothing is left beside it')
 })
 

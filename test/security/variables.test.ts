@@ -78,7 +78,18 @@ function shapeOf(block: Block): unknown {
 }
 
 /** What stands in the file only where it has a value. */
-const OPTIONAL = new Set(['clients', 'timezone', 'geoip_database', 'default_domain', 'maillog'])
+const OPTIONAL = new Set([
+  'clients',
+  'timezone',
+  'geoip_database',
+  'default_domain',
+  'maillog',
+  'alert_webhook',
+  'alert_webhook_format',
+  'alert_command',
+  'alert_sender',
+  'alert_language',
+])
 
 function parsed(t: Test, root: string, what: string): Block {
   const { root: tree, problems } = parseConfig(join(root, CONF), configFiles, {

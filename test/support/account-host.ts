@@ -90,7 +90,8 @@ export async function accountHost(
     ...idleControl,
     top: given => topSenders(history(), given, clock.now()),
     user: ({ name }) => accountReport(generation, { history, measures, clock }, name),
-    accounts: ({ prefix }) => accountsOffered(history(), prefix),
+    accounts: ({ prefix }) =>
+      accountsOffered(history(), Object.keys(options.measures ?? {}), prefix),
     codes: ({ prefix }) => codesOffered(history(), prefix),
   })
   t.teardown(() => {

@@ -2,7 +2,7 @@
 
 import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import type { Command } from '../../daemon/cli/command.ts'
-import { commands } from '../../daemon/cli/commands.ts'
+import { commands, hiddenCommands } from '../../daemon/cli/commands.ts'
 import type { DaemonClient, Host } from '../../daemon/cli/host.ts'
 import { controlOptions } from '../../daemon/cli/options.ts'
 import { pastAccess } from '../../daemon/cli/past-access.ts'
@@ -26,7 +26,13 @@ export const noDaemon: DaemonClient = {
   measures: async () => undefined,
   endedMeasures: async () => undefined,
   top: async () => undefined,
+  webLogin: async () => undefined,
+  webTokens: async () => undefined,
+  webTokenAdd: async () => undefined,
+  webTokenRemove: async () => undefined,
   user: async () => undefined,
+  alerts: async () => undefined,
+  alertTest: async () => undefined,
   accounts: async () => [],
   codes: async () => [],
   watch() {
@@ -91,7 +97,13 @@ function run(
   list: readonly Command[],
   dialect: 'own' | 'ucr',
 ): Promise<number> {
-  const program = { name: 'mtpolicyctl', options: controlOptions, commands: list, dialect }
+  const program = {
+    name: 'mtpolicyctl',
+    options: controlOptions,
+    commands: list,
+    hidden: hiddenCommands,
+    dialect,
+  }
   return runWords(words, program, host, () => host)
 }
 

@@ -68,7 +68,12 @@ export async function installDaemon(
   const ctl = (...argv: string[]): Promise<Finished> =>
     runProgram(join(dist, 'mtpolicyctl'), '--root', root, ...argv)
 
-  const settings = { 'mtpolicyd/port': String(port), ...variables }
+  // Nobody is to get mail from a test.
+  const settings = {
+    'mtpolicyd/port': String(port),
+    'mtpolicyd/alert/mail': 'none',
+    ...variables,
+  }
   const set = await ctl(
     'set',
     ...Object.entries(settings).map(([name, value]) => `${name}=${value}`),

@@ -71,6 +71,7 @@ export async function historyDaemon(
   }
   if (plugins === undefined) {
     const settings = Object.entries({
+      'mtpolicyd/alert/mail': 'none',
       ...variables,
       'mtpolicyd/port': String(port),
       'mtpolicyd/maillog': 'none',

@@ -97,6 +97,9 @@ export function memoryHistory({ senders = [], accounts = [], ...rest }: Remember
           .slice(0, most),
       ),
     async *hours() {},
+    series: async since => ({ first: since, messages: [0], recipients: [0], refused: [0] }),
+    countries: async () => [],
+    refusalPage: async () => ({ refusals: [], next: undefined, reached: undefined }),
     forget: () => read(undefined),
     status: () => status,
   }

@@ -41,6 +41,9 @@ export function refusalHistory(): RefusalHistory {
     accounts: async () => [],
     recentCodes: async () => [],
     async *hours() {},
+    series: async since => ({ first: since, messages: [0], recipients: [0], refused: [0] }),
+    countries: async () => [],
+    refusalPage: async () => ({ refusals: [], next: undefined, reached: undefined }),
     forget: () => Promise.reject(new Error('it has nothing to forget')),
     status: () => ({ state: 'ok', problem: undefined, days: 90, gaps: [] }),
   }

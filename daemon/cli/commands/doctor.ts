@@ -6,12 +6,9 @@
  */
 
 import { diagnose, type Seen } from '../../diagnosis/diagnosis.ts'
-import { hostFacts } from '../../diagnosis/host-facts.ts'
-import { type OwnedProbe, probe, reachable, withOwner } from '../../diagnosis/probe.ts'
+import { lookAtHost } from '../../diagnosis/look.ts'
 import { isTrouble, languageOf } from '../../policy/finding.ts'
 import type { Inspection } from '../../postfix/findings/findings.ts'
-import { inspectAll } from '../../postfix/inspect.ts'
-import { type Listener, listenersOf } from '../../postfix/smtpd/endpoint.ts'
 import { defineCommand } from '../command.ts'
 import { findingJson, findingsText, type Language } from '../finding-text.ts'
 import type { Host } from '../host.ts'
@@ -43,17 +40,9 @@ export const doctor = defineCommand({
 
 async function look(host: Host, configDirs: readonly string[]): Promise<Seen> {
   const status = await host.daemon.status()
-  const options = await postfixFor(host, configDirs, status)
-  const { inspections, findings: postfix } = await inspectAll(options)
-  const probes = await probesOf(options.listeners ?? listenersOf(options.endpoint))
-  const facts = hostFacts(host.paths, host.clock.now(), await host.configuration.onDisk())
-  return { status, probes, host: facts, inspections, postfix }
-}
-
-/** Everywhere the daemon should listen: Postfix queries one of these. */
-async function probesOf(listeners: readonly Listener[]): Promise<OwnedProbe[]> {
-  const probes = await Promise.all(listeners.map(listener => probe(reachable(listener))))
-  return probes.map(withOwner)
+  const postfix = await postfixFor(host, configDirs, status)
+  const problems = await host.configuration.onDisk()
+  return lookAtHost({ status, postfix, paths: host.paths, now: host.clock.now(), problems })
 }
 
 function allIsWell(inspections: readonly Inspection[], language: Language): string {

@@ -5,21 +5,21 @@
  * that is in order.
  */
 
+import { daemonFindings } from '../../control/daemon-findings.ts'
 import type { DaemonStatus, MailLogStatus } from '../../control/protocol.ts'
-import { daemonFindings } from '../../diagnosis/daemon-findings.ts'
 import { postfixFindings, silentServers } from '../../diagnosis/postfix-findings.ts'
 import { probe } from '../../diagnosis/probe.ts'
 import { type Finding, isTrouble, type Subject } from '../../policy/finding.ts'
 import { oneLine } from '../../policy/verdict.ts'
 import { unknownInstances } from '../../postfix/findings/findings.ts'
 import { inspect, type PostfixStatus } from '../../postfix/inspect.ts'
+import { wantsRegistration } from '../../registry/registration-wish.ts'
 import { wrap } from '../../text/wrap.ts'
 import { defineCommand } from '../command.ts'
 import { findingJson } from '../finding-text.ts'
 import type { Host } from '../host.ts'
 import { jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
-import { wantsRegistration } from '../registration-wish.ts'
 
 const COLUMNS = 79
 
@@ -125,6 +125,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     ...about('daemon', `running since ${timeText(daemon.since)}, process ${daemon.pid}`),
     ...about('listening', daemon.endpoints.join(' ')),
     requestLine(daemon),
+    ...silenceLines(daemonSide),
     ...about('counts', `${store.state} (${store.path})`),
     ...about('limits'),
     ...about('measures', measuresText(daemon.measures?.inForce ?? 0)),
@@ -136,6 +137,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     ...about('service'),
     ...about('log'),
     ...about('history', historyText(daemon.history)),
+    ...about('alerts', alertsText(daemon.alerts)),
     ...about('mail log', mailLog?.state === 'reading' ? mailLogText(mailLog) : undefined),
     ...daemon.warnings.map((text): Line => ({ label: 'check', mark: 'note', text })),
   ]
@@ -149,6 +151,20 @@ function badText({ subject, what, where }: Finding): string {
 function requestLine({ requests, refused, failures }: DaemonStatus): Line {
   const text = `${requests}, ${refused} refused, ${failures} failed`
   return { label: 'requests', mark: failures === 0 ? 'ok' : 'BAD', text }
+}
+
+/** Postfix asks no more; the line of numbers says nothing about it. */
+function silenceLines(findings: readonly Finding[]): Line[] {
+  const silent = findings.filter(({ id }) => id === 'postfix-silent')
+  return silent.map(({ what }) => ({ label: 'requests', mark: 'BAD', text: what.en }))
+}
+
+/** Undefined: nobody is told anything. */
+function alertsText(alerts: DaemonStatus['alerts']): string | undefined {
+  if (!alerts || alerts.state === 'off') return undefined
+  const names = alerts.deliveries.map(({ name }) => name).join(', ')
+  const waiting = alerts.deliveries.reduce((sum, one) => sum + one.waiting, 0)
+  return `by ${names}; ${alerts.inForce} in force, ${waiting} to be delivered`
 }
 
 function timeText(since: string): string {

@@ -4,12 +4,12 @@ import { nameKey } from '../../registry/name-key.ts'
 import { Sending } from '../../replay/sending.ts'
 import { type Proposals, suggest as propose, SHORTEST_PERIOD } from '../../replay/suggestion.ts'
 import { describeError } from '../../system/errors.ts'
+import { readSince, SINCE } from '../../text/when.ts'
 import { defineCommand, USAGE_ERROR } from '../command.ts'
 import type { Host } from '../host.ts'
 import { json as jsonOption } from '../options.ts'
 import { PastRecords } from '../past-records.ts'
 import { noDataText, suggestionText, tooShortText } from '../suggestion-text.ts'
-import { readSince, SINCE } from '../when.ts'
 
 const HISTORY_SINCE = '30d'
 

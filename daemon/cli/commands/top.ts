@@ -3,13 +3,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MOST_SENDERS, RANKINGS, type TopArguments } from '../../control/control.ts'
 import type { TopSenders } from '../../control/protocol.ts'
+import { readSince, SINCE } from '../../text/when.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
 import type { Host } from '../host.ts'
 import { isoTime, jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { HEAD_LINES, topLines } from '../top-text.ts'
-import { readSince, SINCE } from '../when.ts'
 
 const REFRESH_MILLISECONDS = 2000
 const DEFAULT_LIMIT = 20

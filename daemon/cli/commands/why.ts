@@ -1,18 +1,18 @@
 /** why: a refusal or deferral that has happened, and the decision behind it. */
 
 import type { WhyAnswer } from '../../control/protocol.ts'
+import { type FurtherRuling, furtherRulings } from '../../diagnosis/further-rulings.ts'
+import { rulingOf } from '../../diagnosis/remedies.ts'
 import { readDecisionCode } from '../../policy/decision-code.ts'
 import type { Refusal, RefusalKey } from '../../policy/ports/history.ts'
 import type { Values } from '../../registry/layers.ts'
 import { printable } from '../../text/columns.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
-import { type FurtherRuling, furtherRulings } from '../further-rulings.ts'
 import type { Host } from '../host.ts'
 import { isoTime, jsonText } from '../json-text.ts'
 import { json as jsonOption } from '../options.ts'
 import { refusalText } from '../refusal-text.ts'
-import { rulingOf } from '../remedies.ts'
 
 export const why = defineCommand({
   name: 'why',

@@ -125,6 +125,69 @@ export interface HourSums {
   readonly refused: number
 }
 
+/** Sums of each hour from `first` on, hours without mail included. */
+export interface HourlySums {
+  /** When the first hour began. */
+  readonly first: number
+  readonly messages: readonly number[]
+  readonly recipients: readonly number[]
+  readonly refused: readonly number[]
+}
+
+/** Mail of all accounts from one country. */
+export interface CountrySums {
+  /** ISO 3166-1; empty: not known. */
+  readonly country: string
+  readonly messages: number
+  readonly recipients: number
+  readonly refused: number
+}
+
+/** Refusals that are looked for; what is undefined may be anything. */
+export interface RefusalQuery {
+  /** Names of the account, folded. */
+  readonly accounts?: readonly string[] | undefined
+  /** How the code begins. */
+  readonly code?: string | undefined
+  readonly country?: string | undefined
+  /** The plugin that decided. */
+  readonly rule?: string | undefined
+  readonly since?: number | undefined
+  /** Before that. */
+  readonly until?: number | undefined
+  /** `next` of the page before. */
+  readonly before?: string | undefined
+  /** At least 1. */
+  readonly most: number
+}
+
+/** A refusal in a list. */
+export interface RefusalLine {
+  readonly code: string
+  readonly at: number
+  readonly account: string
+  readonly country: string
+  readonly recipients: number
+  readonly bytes: number
+  /** Address. */
+  readonly client: string
+  readonly sender: string
+  readonly helo: string
+  /** At RCPT; else empty. */
+  readonly recipient: string
+  readonly action: string
+  readonly by: string
+}
+
+export interface RefusalPage {
+  /** The latest first. */
+  readonly refusals: readonly RefusalLine[]
+  /** Undefined: there are no more. A page may be short, or empty, and have a next one: so much is looked through at once. */
+  readonly next: string | undefined
+  /** Refusals were looked through back to this time; undefined: all were. */
+  readonly reached: number | undefined
+}
+
 /** A time of which not everything is known. */
 export interface Gap {
   readonly from: number
@@ -176,6 +239,12 @@ export interface History {
   recentCodes(prefix: string, most: number): Promise<readonly string[]>
   /** Every account's hours of that time, in no order; in portions, so that a slow reader holds up nothing. */
   hours(since: number, until: number): AsyncIterable<readonly HourSums[]>
+  /** Sums of each hour, of all accounts or of those; of a longer time than MOST_HOURS its end. */
+  series(since: number, until: number, accounts: readonly string[] | undefined): Promise<HourlySums>
+  /** By hours, as a whole; those with the most mail first. */
+  countries(since: number, until: number): Promise<readonly CountrySums[]>
+  /** Rejects if `before` is of no page. */
+  refusalPage(query: RefusalQuery): Promise<RefusalPage>
   /** Deletes everything that is kept of an account; undefined: there was nothing. */
   forget(account: string): Promise<Deleted | undefined>
   status(): HistoryStatus

@@ -1,12 +1,12 @@
 /** All that is known of an account (`mtpolicyctl user`): its limits, its measures and its history. */
 
 import type { AccountReport } from '../../control/protocol.ts'
-import { accountName, accountSpellings } from '../../policy/account.ts'
 import type { AccountHistory, History, Seen } from '../../policy/ports/history.ts'
 import type { Measures } from '../../policy/ports/measures.ts'
 import { describeError } from '../../system/errors.ts'
 import type { Generation } from '../generation.ts'
 import type { Parts } from '../parts.ts'
+import { namesOf } from './account-names.ts'
 import { keptHistory } from './kept-history.ts'
 import { measuresShown } from './shown-measures.ts'
 
@@ -23,9 +23,7 @@ export async function accountReport(
   { history, measures, clock }: Pick<Parts, 'history' | 'clock'> & { readonly measures: Measures },
   name: string,
 ): Promise<AccountReport> {
-  const domains = generation.assembly.loaded.limits.map(({ defaultDomain }) => defaultDomain)
-  const spellings = [...new Set(['', ...domains].flatMap(domain => accountSpellings(name, domain)))]
-  const account = accountName(name, domains[0] ?? '')
+  const { account, spellings } = namesOf(generation.assembly.loaded, name)
   const now = clock.now()
   const inForce = measures.of(account, now)
   const [limits, known] = await Promise.all([

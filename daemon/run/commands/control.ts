@@ -1,6 +1,7 @@
 /** What the daemon can be told to do or report: each of control/control.ts with the file that does it. */
 
 import type { Control } from '../../control/control.ts'
+import { daemonFindings } from '../../control/daemon-findings.ts'
 import type { DaemonStatus } from '../../control/protocol.ts'
 import type { Generation } from '../generation.ts'
 import type { Parts } from '../parts.ts'
@@ -10,7 +11,10 @@ import { hoursOf } from './hours.ts'
 import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
 import { accountsOffered, codesOffered } from './offered.ts'
+import { refusalList } from './refusal-list.ts'
+import { series } from './series.ts'
 import { topSenders } from './top.ts'
+import { webCommands } from './web.ts'
 import { why } from './why.ts'
 
 /** The daemon, as its commands see it. */
@@ -73,9 +77,31 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       await started
       return accountReport(inForce(), parts, name)
     },
-    accounts: ({ prefix }) => accountsOffered(parts.history(), prefix),
+    accounts: ({ prefix }) => {
+      const measured = parts.measures.inForce(parts.clock.now()).map(({ account }) => account)
+      return accountsOffered(parts.history(), measured, prefix)
+    },
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
     forget: ({ account }) => neededHistory(parts.history()).forget(account),
     hours: given => hoursOf(parts.history(), given),
+    findings: async () => {
+      await started
+      return daemonFindings(await status())
+    },
+    alerts: ({ most }) => parts.alerts.list(most),
+    alertTest: async ({ by }) => {
+      await started
+      return await parts.alerts.test(by)
+    },
+    ...webCommands(parts.web),
+    series: async given => {
+      await started
+      return series(inForce(), parts.history(), given)
+    },
+    countries: ({ since, until }) => neededHistory(parts.history()).countries(since, until),
+    refusalList: async given => {
+      await started
+      return refusalList(inForce(), parts.history(), given)
+    },
   }
 }

@@ -18,6 +18,7 @@ import type { Measure } from '../../policy/ports/measures.ts'
 import { oneLine } from '../../policy/verdict.ts'
 import type { Clock } from '../../system/clock.ts'
 import { describeError } from '../../system/errors.ts'
+import { namesOf } from './account-names.ts'
 import { limitsNamed } from './named-limits.ts'
 import { measureShown } from './shown-measures.ts'
 
@@ -84,14 +85,16 @@ export class MeasureOrders {
     return counted.map(({ name, window, unit, used }) => ({ name, window, unit, used }))
   }
 
-  list({ from }: PortionArguments): Portion<OrderedMeasure> {
+  list({ from, account }: PortionArguments): Portion<OrderedMeasure> {
     const { book, clock } = this.#options
-    return portionOf(book.inForce(clock.now()), from, measureShown)
+    const isWanted = this.#isOf(account)
+    return portionOf(book.inForce(clock.now()).filter(isWanted), from, measureShown)
   }
 
-  listEnded({ from }: PortionArguments): Portion<EndedMeasure> {
+  listEnded({ from, account }: PortionArguments): Portion<EndedMeasure> {
+    const isWanted = this.#isOf(account)
     return portionOf(
-      this.#options.book.ended.toReversed(),
+      this.#options.book.ended.toReversed().filter(({ measure }) => isWanted(measure)),
       from,
       ({ measure, how, endedAt, endedBy }) => ({
         ...measureShown(measure),
@@ -100,6 +103,13 @@ export class MeasureOrders {
         endedBy,
       }),
     )
+  }
+
+  /** Of that account, under whatever name; undefined: of any. */
+  #isOf(name: string | undefined): (one: { readonly account: string }) => boolean {
+    if (name === undefined) return () => true
+    const { spellings } = namesOf(this.#options.loaded, name)
+    return ({ account }) => spellings.includes(account)
   }
 
   #read(given: OrderArguments, now: number): Measure {

@@ -45,7 +45,9 @@ export async function statusOf(
       problem: parts.measures.problem,
     },
     history: parts.historySlot.status(),
+    alerts: parts.alerts.status(),
     nearLimits: parts.nearLimits.list(parts.clock.now()),
+    web: parts.web.status(),
     plugins: loaded.links.map(({ host, path, link }) => ({
       host,
       plugin: path,

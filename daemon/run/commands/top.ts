@@ -10,10 +10,11 @@ const HOUR = 3_600_000
 /** `now`: milliseconds since 1970. Rejects if no history is kept, or if it cannot be read. */
 export async function topSenders(
   history: History | undefined,
-  { since, by, most }: TopArguments,
+  { since, until: given, by, most }: TopArguments,
   now: number,
 ): Promise<TopSenders> {
-  const query = { since, until: now, by, most }
+  const until = Math.min(given ?? now, now)
+  const query = { since, until, by, most }
   const senders = await neededHistory(history).top(query)
-  return { since: Math.floor(since / HOUR) * HOUR, until: now, senders }
+  return { since: Math.floor(since / HOUR) * HOUR, until, senders }
 }

@@ -1,7 +1,7 @@
 /** Moments as an administrator types them. */
 
 import t from 'tap'
-import { momentText, readSince, readUntil } from '../../daemon/cli/when.ts'
+import { momentText, readSince, readUntil } from '../../daemon/text/when.ts'
 
 const NOW = new Date(2026, 11, 1, 12, 0).getTime()
 const HOUR = 3_600_000

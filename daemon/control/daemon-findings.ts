@@ -1,7 +1,8 @@
 /** What is wrong with the running daemon, by what it reports of itself. */
 
-import type { DaemonStatus } from '../control/protocol.ts'
 import { type Finding, same, type Words } from '../policy/finding.ts'
+import { alertFindings } from './alert-findings.ts'
+import type { DaemonStatus } from './protocol.ts'
 
 /** Country data this old counts as outdated. */
 const OLD_DAYS = 365
@@ -24,6 +25,7 @@ export function daemonFindings(running: DaemonStatus): Finding[] {
     ...serviceFindings(running),
     ...mailLogFindings(running),
     ...historyFindings(running),
+    ...alertFindings(running),
     ...logFindings(running),
     ...modeFindings(running),
   ]

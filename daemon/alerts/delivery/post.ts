@@ -1,0 +1,45 @@
+/** Sends one mail to one recipient: by sendmail(1), or as a file for the unit that may start it. */
+
+import { resolve } from 'node:path'
+import type { AlertSettings, DeliverySurroundings, Outcome } from '../delivery.ts'
+import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
+import { mailboxIn } from './mailboxes.ts'
+import { outgoingProblem, putOutgoing } from './outgoing.ts'
+import { mayGainPrivileges, sendMail } from './sendmail.ts'
+
+export type Letter = Omit<MailMessage, 'from' | 'hostName'>
+
+export interface Post {
+  send(letter: Letter, signal: AbortSignal): Promise<Outcome>
+  /** Mail that it has taken does not leave. */
+  problem(): string | undefined
+}
+
+export function postOf(
+  { sender }: Pick<AlertSettings, 'sender'>,
+  { etc, state, hostName, envelopeSender }: DeliverySurroundings,
+  mayStart = mayGainPrivileges(),
+): Post {
+  const from = senderOf(sender, hostName)
+  return {
+    send(letter, signal) {
+      const { to } = letter
+      const message = formatMail({ ...letter, from, hostName })
+      const mail = { from: envelopeSender(from.address, to), to, message }
+      if (mayStart) return sendMail(sendmailOf(etc), mail, { signal })
+      return putOutgoing(state, `${letter.id}-${to}`, mail)
+    },
+    problem: () => outgoingProblem(state, Date.now()),
+  }
+}
+
+/** Below another root there is another mail server, or none: this host's own must not get test mail. */
+export function sendmailOf(etc: string): string {
+  return resolve(etc, '../..', 'usr/sbin/sendmail')
+}
+
+/** Shown as "mtpolicyd", unless the administrator's sender has a name of its own. */
+function senderOf(sender: string, hostName: string): Mailbox {
+  const { name, address } = mailboxIn(sender)
+  return { name: name || 'mtpolicyd', address: address || `root@${hostName}` }
+}

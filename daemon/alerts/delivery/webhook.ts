@@ -1,0 +1,146 @@
+/**
+ * A webhook: each alert is one request to the URL of the administrator, in order.
+ *
+ * Certificates are checked. Redirections are not followed, so that alerts are sent only to that URL, and no
+ * receiver can make the daemon call another one. The URL itself may name any host, also loopback and the own
+ * network, where receivers often are: only root can set it.
+ */
+
+import type { IncomingMessage, RequestOptions } from 'node:http'
+import { trustedAuthorities } from '../../net/trusted-authorities.ts'
+import { describeError, withoutSecret } from '../../system/errors.ts'
+import { printable } from '../../text/columns.ts'
+import type { AlertLanguage } from '../alert.ts'
+import { type Delivery, DONE, type Outcome, type WebhookFormat } from '../delivery.ts'
+import { alertJson } from './alert-json.ts'
+import { SECRET_FILE, SIGNATURE_HEADER, secretsIn, signature, TOKEN_FILE } from './signature.ts'
+import { type WebhookRequest, webhookRequest } from './webhook-body.ts'
+
+const LONGEST_MILLISECONDS = 10_000
+/** What is read of a reply, for the message about it. */
+const MOST_REPLY_BYTES = 4096
+const LONGEST_REASON = 200
+/** A receiver may ask for a pause of up to an hour. */
+const LONGEST_PAUSE_MILLISECONDS = 3_600_000
+/** The receiver cannot take this alert, now or later; all others would have to wait behind it. */
+const FOR_GOOD: ReadonlySet<number> = new Set([400, 413, 414, 415, 422])
+
+export interface WebhookOptions {
+  readonly url: string
+  readonly format: WebhookFormat
+  readonly language: AlertLanguage
+  readonly hostName: string
+  /** /etc/univention-mtpolicyd */
+  readonly etc: string
+  now(): number
+}
+
+export function webhookDelivery(options: WebhookOptions): Delivery {
+  return {
+    name: 'webhook',
+    batches: 'one',
+    wants: () => true,
+    async deliver([alert], signal) {
+      if (alert === undefined) return DONE
+      const url = httpUrl(options.url)
+      if (url === undefined) return { is: 'refused', why: 'the webhook is not an http(s):// URL' }
+      const json = alertJson(alert, options.language, options.hostName)
+      return send(webhookRequest(options.format, url, json), alert.id, options, signal)
+    },
+  }
+}
+
+function httpUrl(text: string): URL | undefined {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined
+}
+
+async function send(
+  { method, url, body }: WebhookRequest,
+  id: string,
+  { etc, now }: WebhookOptions,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  // The path of many webhooks is their password, so messages have the origin alone.
+  const later = (why: string): Outcome => ({ is: 'later', why: `${url.origin}: ${why}` })
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MILLISECONDS)])
+  let tokens: readonly string[] = []
+  try {
+    const secrets = await secretsIn(etc, SECRET_FILE)
+    tokens = await secretsIn(etc, TOKEN_FILE)
+    const seconds = Math.floor(now() / 1000)
+    const [token] = tokens
+    const headers = {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+      'User-Agent': 'univention-mtpolicyd',
+      'X-Mtpolicyd-Id': id,
+      ...(secrets.length > 0 ? { [SIGNATURE_HEADER]: signature(secrets, body, seconds) } : {}),
+      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    }
+    const response = await requested(url, { method, headers, signal: limit }, body)
+    return await outcomeOf(response, url)
+  } catch (error) {
+    if (signal.aborted) return later('interrupted')
+    if (limit.aborted) return later(`no answer within ${LONGEST_MILLISECONDS / 1000} s`)
+    return later(withoutSecret(describeError(error), tokens[0]))
+  }
+}
+
+/** Each request has a connection of its own: one that was kept may have been closed meanwhile. */
+async function requested(
+  url: URL,
+  options: RequestOptions,
+  body: string,
+): Promise<IncomingMessage> {
+  const isSecure = url.protocol === 'https:'
+  const { request } = isSecure ? await import('node:https') : await import('node:http')
+  const secured = isSecure
+    ? { ...options, secureContext: trustedAuthorities(), rejectUnauthorized: true }
+    : options
+  return new Promise((resolve, reject) => {
+    request(url, { ...secured, agent: false }, resolve)
+      .on('error', reject)
+      .end(body)
+  })
+}
+
+async function outcomeOf(response: IncomingMessage, url: URL): Promise<Outcome> {
+  const status = response.statusCode ?? 0
+  if (status >= 200 && status < 300) {
+    response.destroy()
+    return DONE
+  }
+  const reason = await reasonOf(response)
+  const why = `${url.origin}: it answers ${status}${reason === '' ? '' : ` (${reason})`}`
+  if (status >= 300 && status < 400) {
+    return { is: 'later', why: `${why}; redirections are not followed, set the URL it leads to` }
+  }
+  if (FOR_GOOD.has(status)) return { is: 'refused', why }
+  const milliseconds = pauseOf(response.headers['retry-after'])
+  return milliseconds === undefined ? { is: 'later', why } : { is: 'later', why, milliseconds }
+}
+
+/** The beginning of its text, or where it redirects to. */
+async function reasonOf(response: IncomingMessage): Promise<string> {
+  const { location } = response.headers
+  if (location !== undefined) return excerptOf(URL.parse(location)?.origin ?? '')
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length >= MOST_REPLY_BYTES) break
+  }
+  return excerptOf(Buffer.concat(chunks).toString('utf8', 0, MOST_REPLY_BYTES))
+}
+
+function excerptOf(text: string): string {
+  return printable(text.replaceAll(/\s+/g, ' ').trim()).slice(0, LONGEST_REASON)
+}
+
+/** RFC 9110, 10.2.3: in seconds; a date is not worth the trouble. */
+function pauseOf(retryAfter: string | undefined): number | undefined {
+  const seconds = /^\d{1,9}$/.test(retryAfter ?? '') ? Number(retryAfter) : 0
+  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_PAUSE_MILLISECONDS) : undefined
+}

@@ -1,0 +1,92 @@
+/**
+ * Login and logout. POST login {"secret": …}: a link's or a token's, the page takes it from behind the `#`
+ * (`#login=SECRET`) or from what was typed. GET session: who is logged in.
+ */
+
+import { hostname } from 'node:os'
+import { version } from '../version.ts'
+import type { LoginLinks } from './login-links.ts'
+import { json, WebError, type WholeReply } from './reply.ts'
+import type { Route, Session } from './router.ts'
+import { type Doors, mayTry } from './who.ts'
+
+export interface LoginOptions extends Doors {
+  readonly links: LoginLinks
+  readonly log: (line: string) => void
+  /** Logged with a bound, for anybody can make them. */
+  readonly logFailure: (line: string) => void
+}
+
+export function loginRoutes({
+  links,
+  tokens,
+  sessions,
+  attempts,
+  log,
+  logFailure,
+}: LoginOptions): readonly Route[] {
+  function begun(secret: string, client: string) {
+    const link = links.take(secret)
+    if (link) return { ...link, token: undefined }
+    const token = tokens.find(secret)
+    if (token?.role === 'metrics') throw new WebError(403, 'this token is for /metrics only')
+    if (token) return { name: token.name, role: token.role, token: token.name }
+    attempts.failed(client)
+    logFailure(`a login to the web console has failed, from ${client}`)
+    throw new WebError(
+      403,
+      'this link or token is not valid; a link is good for one login within 10 minutes: mtpolicyctl web login',
+    )
+  }
+
+  return [
+    {
+      method: 'POST',
+      path: '/api/login',
+      role: 'nobody',
+      handle({ body }, { client, cookies, cookie }) {
+        mayTry(client, attempts)
+        const login = begun(secretIn(body), client)
+        for (const old of cookies) sessions.end(old)
+        const { cookie: value, session } = sessions.begin(login)
+        log(`${login.name} has logged in to the web console from ${client} (${login.role})`)
+        return withCookie(json(shown(session)), cookie(value))
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/logout',
+      role: 'nobody',
+      handle(_, { cookies, cookie }) {
+        for (const old of cookies) sessions.end(old)
+        return withCookie(json({}), cookie(undefined))
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/session',
+      role: 'read',
+      handle({ session }) {
+        if (!session) throw new WebError(401, 'nobody is logged in')
+        return json(shown(session))
+      },
+    },
+  ]
+}
+
+/** As api.ts has it. */
+function shown({ name, role, until }: Session) {
+  return { user: name, role, until, host: hostname(), version }
+}
+
+function withCookie(reply: WholeReply, cookie: string): WholeReply {
+  return { ...reply, headers: { ...reply.headers, 'set-cookie': cookie } }
+}
+
+function secretIn(body: unknown): string {
+  if (typeof body === 'object' && body !== null && 'secret' in body) {
+    const { secret } = body
+    if (typeof secret === 'string' && /^[\w-]{1,100}$/.test(secret.trim())) return secret.trim()
+  }
+  throw new WebError(400, 'expected {"secret": …}: what is behind #login= in the link, or a token')
+}

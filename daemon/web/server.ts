@@ -1,0 +1,84 @@
+/** The HTTP server's bounds: sizes, times, connections (node:http). What a request gets is site.ts's. */
+
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
+import type { Duplex } from 'node:stream'
+import { Connections } from './connections.ts'
+import { securityHeaders } from './security-headers.ts'
+
+const MOST_HEADER_BYTES = 16 * 1024
+const MOST_HEADERS = 100
+/** For the headers of a request to arrive. */
+const HEADERS_MILLISECONDS = 10_000
+/** For the whole request to arrive. */
+const REQUEST_MILLISECONDS = 20_000
+/** Between two requests on a connection. */
+const KEEP_ALIVE_MILLISECONDS = 30_000
+/** Without anything read or written; server-sent events have a heartbeat. */
+const SILENCE_MILLISECONDS = 60_000
+/** Requests on a connection. */
+const MOST_REQUESTS = 1000
+/** Between two looks for those that are too slow. */
+const LOOK_MILLISECONDS = 2000
+/** A browser opens six; behind a proxy all come from this host. */
+const MOST_CONNECTIONS = 512
+const MOST_PER_ADDRESS = 64
+
+export interface Listener {
+  handle(request: IncomingMessage, response: ServerResponse): void
+}
+
+/** What all servers of the console share, whatever they listen on. */
+export function sharedConnections(): Connections {
+  return new Connections({ most: MOST_CONNECTIONS, mostPerAddress: MOST_PER_ADDRESS })
+}
+
+/** It listens nowhere yet. */
+export function makeServer({ handle }: Listener, connections: Connections): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: MOST_HEADER_BYTES,
+      headersTimeout: HEADERS_MILLISECONDS,
+      requestTimeout: REQUEST_MILLISECONDS,
+      keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
+      connectionsCheckingInterval: LOOK_MILLISECONDS,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    (request, response) => {
+      const { socket } = request
+      connections.begun(socket)
+      response.once('close', () => connections.ended(socket))
+      handle(request, response)
+    },
+  )
+  server.maxHeadersCount = MOST_HEADERS
+  server.maxRequestsPerSocket = MOST_REQUESTS
+  server.setTimeout(SILENCE_MILLISECONDS, socket => socket.destroy())
+  server.on('connection', socket => void connections.admit(socket))
+  server.on('clientError', refuse)
+  // Without this Node would answer by itself, without our headers.
+  server.on('checkExpectation', (_, response) => {
+    response.writeHead(417, securityHeaders).end()
+  })
+  return server
+}
+
+/** A request that is none, or comes too slowly. */
+function refuse(error: Error, socket: Duplex): void {
+  if (socket.destroyed || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const code = 'code' in error ? error.code : ''
+  const status =
+    code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`, () =>
+    socket.destroy(),
+  )
+}
