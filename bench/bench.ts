@@ -11,7 +11,7 @@
  *
  *   bench/bench.ts [--only REGEX] [--seconds 2] [--rounds 5] [--dist DIR] [--against DIR] [--profile DIR]
  *
- * `--only` runs the cases whose names match, also those that are not run otherwise (console), `--dist` measures another build, `--against` adds a build
+ * `--only` runs the cases whose names match, `--dist` measures another build, `--against` adds a build
  * to compare with in the same run, and `--profile` leaves CPU profiles of the daemons below DIR.
  */
 
@@ -19,7 +19,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { against, CASES, type Case, MORE_CASES } from './cases.ts'
+import { against, CASES, type Case } from './cases.ts'
 import {
   type Contestant,
   commonOptions,
@@ -52,8 +52,7 @@ const { values } = parseArgs({
 })
 const seconds = positive('seconds', values.seconds)
 const rounds = positive('rounds', values.rounds)
-const named = values.only === '' ? CASES : [...CASES, ...MORE_CASES]
-const all = values.against === undefined ? named : named.map(against(values.against))
+const all = values.against === undefined ? CASES : CASES.map(against(values.against))
 const chosen = all.filter(({ name }) => new RegExp(values.only).test(name))
 if (chosen.length === 0) {
   const names = CASES.map(({ name }) => `  ${name}\n`).join('')

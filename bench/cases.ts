@@ -297,9 +297,6 @@ export function against(dist: string): (one: Case) => Case {
   })
 }
 
-/** Only if they are named. */
-export const MORE_CASES = [withConsoles]
-
 export const CASES = [
   usual(16),
   usual(100),
@@ -307,6 +304,7 @@ export const CASES = [
   durable,
   several,
   withHistory,
+  withConsoles,
   million,
   windows,
   history,
