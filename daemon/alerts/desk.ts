@@ -3,12 +3,10 @@
  * Nothing here throws into the path of a request.
  */
 
-import type { Finding } from '../policy/finding.ts'
 import type { AlertList, AlertsStatus, AlertTested, ListedAlert } from '../policy/ports/alerts.ts'
-import type { Block } from '../policy/ports/measures.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { VerdictRecord } from '../policy/verdict-record.ts'
-import type { Cancel, Clock } from '../system/clock.ts'
+import type { Cancel } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { AccountConditions, type Rules } from './account-conditions.ts'
 import type { Alert } from './alert.ts'
@@ -17,6 +15,7 @@ import { Courier } from './courier.ts'
 import { Crashes } from './crashes.ts'
 import { deliveriesOf } from './delivery/deliveries.ts'
 import type { AlertSettings, Delivery } from './delivery.ts'
+import type { DeskOptions } from './desk-options.ts'
 import { Edges } from './edges.ts'
 import { FindingConditions } from './finding-conditions.ts'
 import { Journal } from './journal.ts'
@@ -31,28 +30,12 @@ import { testCondition } from './test-condition.ts'
 const LOOK_MILLISECONDS = 5000
 const SWEEP_MILLISECONDS = 60_000
 /** What Postfix asks is written down that often. */
-const NOTE_MILLISECONDS = 3_600_000
+const NOTE_MILLISECONDS = 600_000
 /** At a stop, for what is under way. */
 const STOP_MILLISECONDS = 2000
 
-export interface DeskOptions {
-  /** The file of the alerts, and the secret by which own mail is known. */
-  readonly path: string
-  readonly key: string
-  readonly state: string
-  readonly etc: string
-  readonly hostName: string
-  readonly clock: Clock
-  /** What is wrong with the daemon now; may reject. */
-  readonly findings: () => Promise<readonly Finding[]>
-  /** Blocks in force. */
-  readonly blocks: () => Iterable<Block>
-  /** Answered since the daemon started. */
-  readonly requests: () => number
-  readonly log: (message: string) => void
-  /** Instead of those that the settings name: for tests. */
-  readonly deliveries?: (settings: AlertSettings) => readonly Delivery[]
-}
+/** Somebody else may read the account's mail. */
+const SIGNS_OF_THEFT: ReadonlySet<string> = new Set(['account-blocked', 'country-refused'])
 
 export class AlertDesk {
   readonly #options: DeskOptions
@@ -107,7 +90,7 @@ export class AlertDesk {
     this.#findings = new FindingConditions(this.#edges)
     this.#ownMail = new OwnMail(readKey(key, log), clock.now)
     this.#sweptAt = clock.elapsed()
-    this.#notedAt = clock.elapsed()
+    this.#notedAt = clock.elapsed() - NOTE_MILLISECONDS
   }
 
   /** To be told of every verdict. */
@@ -119,6 +102,10 @@ export class AlertDesk {
   get isOwn(): ((request: PolicyRequest) => boolean) | undefined {
     return this.#sendsMail ? this.#ownMail.isOwn : undefined
   }
+
+  /** Of mail of ours to that one recipient. */
+  readonly envelopeSender = (from: string, recipient: string): string =>
+    this.#ownMail.envelopeSender(from, recipient)
 
   /** From now on. Those whose settings are the same carry on. */
   async use(rules: Rules, settings: AlertSettings): Promise<void> {
@@ -191,6 +178,7 @@ export class AlertDesk {
     this.#isStopped = true
     this.#cancel?.()
     await this.#within(this.#look)
+    this.#silence.look(this.#options.requests(), this.#options.clock.now())
     await Promise.all(this.#couriers.map(courier => this.#within(courier.stop())))
     this.#noteAsked()
     void this.#append({ is: 'stop', at: this.#options.clock.now() })
@@ -201,6 +189,7 @@ export class AlertDesk {
     const { clock } = this.#options
     const records = await this.#journal.read()
     this.#outbox.restore(records)
+    this.#edges.countFrom(records.length)
     for (const record of records) {
       if (record.is === 'start' || record.is === 'stop') this.#crashes.note(record.is, record.at)
       else if (record.is === 'asked') this.#silence.restore(record)
@@ -263,13 +252,20 @@ export class AlertDesk {
     const { state, etc, hostName, log, deliveries } = this.#options
     try {
       if (deliveries) return deliveries(settings)
-      const envelopeSender = (from: string, recipient: string): string =>
-        this.#ownMail.envelopeSender(from, recipient)
-      return deliveriesOf(settings, { state, etc, hostName, envelopeSender, log })
+      const envelopeSender = this.envelopeSender
+      const isStolen = (account: string): boolean => this.#isStolen(account)
+      return deliveriesOf(settings, { state, etc, hostName, envelopeSender, isStolen, log })
     } catch (error) {
       log(`alerts cannot be delivered: ${describeError(error)}`)
       return []
     }
+  }
+
+  #isStolen(account: string): boolean {
+    for (const alert of this.#outbox.inForce.values()) {
+      if (alert.account === account && SIGNS_OF_THEFT.has(alert.kind)) return true
+    }
+    return false
   }
 
   #giveUp(by: string, number: number, why: string): void {

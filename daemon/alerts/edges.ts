@@ -30,6 +30,11 @@ export class Edges {
     return this.#told.inForce
   }
 
+  /** Ids of that many records are taken: a clock that was set back must not give one of them again. */
+  countFrom(number: number): void {
+    this.#number = number
+  }
+
   raise(condition: Condition): void {
     if (this.of(condition)) return
     this.#told.tell(this.alertOf(condition, 'raised'))

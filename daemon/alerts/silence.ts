@@ -37,7 +37,7 @@ export class Silence {
     this.#days = new Map(days)
   }
 
-  /** `requests`: since the daemon started. `isOpen`: Postfix could ask, as far as we know. */
+  /** `requests`: since the daemon started. */
   look(requests: number, now: number): void {
     // Set back: what was noted is of no use.
     if (this.#last > now + HOUR) this.#last = now

@@ -8,7 +8,8 @@ import type { PolicyRequest } from '../policy/request.ts'
 import type { VerdictSink } from '../policy/verdict-record.ts'
 import type { Rules } from './account-conditions.ts'
 import type { AlertSettings } from './delivery.ts'
-import type { AlertDesk, DeskOptions } from './desk.ts'
+import type { AlertDesk } from './desk.ts'
+import type { DeskOptions } from './desk-options.ts'
 
 const OFF: AlertsStatus = {
   state: 'off',

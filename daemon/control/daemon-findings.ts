@@ -3,6 +3,7 @@
 import { type Finding, same, type Words } from '../policy/finding.ts'
 import { alertFindings } from './alert-findings.ts'
 import type { DaemonStatus } from './protocol.ts'
+import { webFindings } from './web-findings.ts'
 
 /** Country data this old counts as outdated. */
 const OLD_DAYS = 365
@@ -25,6 +26,7 @@ export function daemonFindings(running: DaemonStatus): Finding[] {
     ...serviceFindings(running),
     ...mailLogFindings(running),
     ...historyFindings(running),
+    ...webFindings(running),
     ...alertFindings(running),
     ...logFindings(running),
     ...modeFindings(running),

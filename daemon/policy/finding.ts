@@ -26,6 +26,7 @@ export type Subject =
   | 'log'
   | 'mail log'
   | 'history'
+  | 'web console'
   | 'configuration'
   | 'clock'
   | 'disk'

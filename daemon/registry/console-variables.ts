@@ -92,7 +92,7 @@ function checkOne(registry: Registry, name: string, value: unknown) {
 /** The canonical key, if the console may set it. */
 function keyOf(registry: Registry, name: string): string | Extract<Checked, { ok: false }> {
   const key = canonicalKey(name)
-  if (!declarationOf(registry, key)) return unknown(name)
+  if (isPattern(name) || !declarationOf(registry, key)) return unknown(name)
   const problem = namePartProblem(key) ?? lockOf(key)
   return problem === undefined ? key : { ok: false, expected: problem }
 }

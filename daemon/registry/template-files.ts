@@ -58,6 +58,7 @@ export function isNamed(names: Iterable<string>, key: string): boolean {
 }
 
 const GENERATED = '# Written by mtpolicyctl from templates/'
+const HEADER_LINES = 2
 const CHECKSUM = '# crc32 of all that follows: '
 /**
  * Increase when the same template and values render differently: existing files are then rendered
@@ -74,6 +75,12 @@ export function isGenerated(text: string): boolean {
   const [first = '', second = ''] = text.split('\n', 2)
   if (!first.startsWith(GENERATED) || !second.startsWith(CHECKSUM)) return false
   return second.slice(CHECKSUM.length) === checksum(text.slice(first.length + second.length + 2))
+}
+
+/** The text of a file with the header of another one; both are as we wrote them. */
+export function withHeaderOf(other: string, text: string): string {
+  const lines = text.split('\n')
+  return [...other.split('\n', HEADER_LINES), ...lines.slice(HEADER_LINES)].join('\n')
 }
 
 /** Would this text, which we wrote, be the same if it were rendered now? */

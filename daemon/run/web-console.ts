@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Paths } from '../assembly/paths.ts'
 import type { WebStatus } from '../control/protocol.ts'
-import type { Log } from '../policy/ports/log.ts'
+import type { OpenLog } from '../log/logger.ts'
 import type { Clock } from '../system/clock.ts'
 import { KeptThread } from '../system/kept-thread.ts'
 import { rateLimited } from '../system/rate-limited.ts'
@@ -27,7 +27,7 @@ const FAILED: WebStatus = { state: 'failed', address: '' }
 export interface WebConsoleOptions {
   readonly paths: Paths
   readonly clock: Pick<Clock, 'after' | 'elapsed'>
-  readonly log: () => Log
+  readonly log: () => Pick<OpenLog, 'error' | 'warning' | 'notice' | 'event'>
   /** Another one than the console's, in tests. */
   readonly program?: string
 }
@@ -71,7 +71,7 @@ export class WebConsole {
   ): Promise<WebAnswers[Name]> {
     await this.#last
     if (!this.#thread) throw new Error('there is no web console; to start it: mtpolicyctl web on')
-    // The thread answers each question by its name.
+    // The thread answers each query by its name.
     return (await this.#thread.ask(question)) as WebAnswers[Name]
   }
 

@@ -22,7 +22,7 @@ export interface WebStart {
   readonly paths: Paths
 }
 
-/** Questions with their answers. */
+/** Queries with their answers. */
 export interface WebAnswers {
   login: WebLink
   tokens: readonly WebToken[]
@@ -44,5 +44,5 @@ export type WebNews =
       /** Why it listens nowhere. */
       readonly problem: string | undefined
     }
-  | { readonly kind: 'log'; readonly level: 'notice' | 'warning'; readonly line: string }
+  | { readonly kind: 'log'; readonly level: 'event' | 'warning'; readonly line: string }
 export type FromWebThread = AnswerMessage | WebNews

@@ -1,20 +1,19 @@
 /**
  * A thread that is kept running: started some time after the daemon, or when it is first needed, and again
- * when it has ended by itself, each time after a longer rest. What it is asked while it is not there is
- * refused.
+ * when it has ended by itself, each time after a longer rest. Queries while it is not there are refused.
  */
 
 import { Worker } from 'node:worker_threads'
 import type { Cancel, Clock } from './clock.ts'
 import { describeError } from './errors.ts'
 
-/** At the daemon's start its first answers come first; a question does not wait for that. */
+/** At the daemon's start its first answers come first; a query does not wait for that. */
 const START_MILLISECONDS = 1000
 /** A thread that ends is started again after so long; each time after twice as long. */
 const SHORTEST_REST_MILLISECONDS = 1000
 const LONGEST_REST_MILLISECONDS = 60_000
 const CLOSING_MILLISECONDS = 5000
-/** Questions that wait for their answers. */
+/** Queries that wait for their answers. */
 const MOST_WAITING = 1000
 
 interface Waiting {
@@ -39,14 +38,14 @@ export type AnswerMessage =
 export interface KeptThreadOptions<From> {
   /** The file of its program. */
   readonly program: string
-  /** Of the thread, and what messages to the user call it: history. */
+  /** What the thread and messages to the user call it: history. */
   readonly name: string
   /** Its `workerData`. */
   readonly start: unknown
   /** JavaScript's own memory, in megabytes. */
   readonly mostHeap: number
   readonly clock: Pick<Clock, 'after'>
-  /** What it says that is no answer. */
+  /** Gets what it says, but for answers. */
   readonly said: (message: From) => void
   /** For the log: it is started again. */
   readonly ended: (why: string) => void
@@ -69,7 +68,7 @@ export class KeptThread<Question, To, From extends { readonly kind: string }> {
     this.#cancel = options.clock.after(START_MILLISECONDS, () => this.#begin())
   }
 
-  /** The value is what the thread has for such a question: the caller knows. */
+  /** The value is what the thread has for such a query: the caller knows. */
   ask(question: Question): Promise<unknown> {
     if (!this.#hasBegun && !this.#isClosed) this.#begin()
     return new Promise((resolve, reject) => {

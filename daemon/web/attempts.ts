@@ -7,7 +7,7 @@ import { canonicalAddress, formatIPv6, parseIPv6 } from '../net/address.ts'
 
 const MOST_FAILURES = 10
 const WINDOW_MILLISECONDS = 60_000
-/** Addresses remembered; beyond that the oldest is forgotten. */
+/** Addresses remembered; beyond that the oldest is deleted. */
 const MOST_ADDRESSES = 1000
 
 export class Attempts {
@@ -46,7 +46,7 @@ export class Attempts {
   }
 }
 
-/** Of IPv6 the network: a host has 2^64 addresses of its own. */
+/** The network, with IPv6: a host has 2^64 addresses of its own. */
 function keyOf(address: string): string {
   const known = canonicalAddress(address) ?? address
   const groups = parseIPv6(known)

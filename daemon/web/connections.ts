@@ -9,7 +9,7 @@ import { isLoopbackAddress } from '../net/loopback.ts'
 
 export interface ConnectionBounds {
   readonly most: number
-  /** Of one address that is not this host's: what comes through a proxy comes from there. */
+  /** From one address that is not this host's: what comes through a proxy comes from there. */
   readonly mostPerAddress: number
 }
 

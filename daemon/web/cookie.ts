@@ -4,7 +4,7 @@
 export interface CookiePlace {
   /** Empty, or a path such as `/mail`. */
   readonly prefix: string
-  /** Of the port, so that two daemons on a host do not take each other's; empty: a unix socket. */
+  /** The port as it is written, so that two daemons on a host do not take each other's; empty: a unix socket. */
   readonly port: string
 }
 

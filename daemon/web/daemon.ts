@@ -1,6 +1,6 @@
 /**
  * The daemon, as the console sees it: through the control socket, so that nothing here can hold up an answer
- * to Postfix. What all consoles ask for is asked once.
+ * to Postfix. What all consoles need is queried once.
  */
 
 import { callDaemon, openStream } from '../control/client.ts'
@@ -10,7 +10,7 @@ import type { Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { WebError } from './reply.ts'
 
-/** A status younger than this is shown to everybody who asks. */
+/** A status younger than this is shown to all consoles. */
 const STATUS_MILLISECONDS = 1000
 /** Commands at once; the control sockets take 64 connections, and mtpolicyctl needs some. */
 const MOST_CALLS = 16
@@ -18,7 +18,7 @@ const MOST_CALLS = 16
 const MOST_WAITING = 200
 
 export interface Daemon {
-  /** Throws a WebError: 400 what the daemon refuses, 503 if it cannot be asked. */
+  /** Throws a WebError: 400 what the daemon refuses, 503 if it cannot be reached. */
   call<Name extends AnswerName>(
     command: Name,
     given: ArgumentsOf<Name>,
@@ -66,7 +66,7 @@ export function daemonAt(control: string, clock: Pick<Clock, 'elapsed'>): Daemon
       if (last && now - last.at < STATUS_MILLISECONDS) return last.status
       const status = call('status', {})
       last = { at: now, status }
-      // A failure is asked again.
+      // A failure is tried again.
       status.catch(() => {
         last = undefined
       })
@@ -75,7 +75,7 @@ export function daemonAt(control: string, clock: Pick<Clock, 'elapsed'>): Daemon
   }
 }
 
-/** So many at once, the others in their order. */
+/** As many at once as are allowed, the others in their order. */
 class Turns {
   #taken = 0
   readonly #waiting: (() => void)[] = []

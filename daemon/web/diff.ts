@@ -10,8 +10,8 @@ export function unifiedDiff(file: string, before: string | undefined, after: str
   const old = before === undefined ? '/dev/null' : file
   const options = { context: CONTEXT_LINES, maxEditLength: MOST_EDITS }
   const patch = createTwoFilesPatch(old, file, before ?? '', after, undefined, undefined, options)
-  // The library's first line is a rule.
-  return (patch ?? wholeFile(file, before ?? '', after)).replace(/^=+\n/, '')
+  // The library begins with a line for `patch`, and a rule.
+  return (patch ?? wholeFile(file, before ?? '', after)).replace(/^(?:Index:.*\n)?=+\n/, '')
 }
 
 function wholeFile(file: string, before: string, after: string): string {

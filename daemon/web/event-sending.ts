@@ -6,7 +6,7 @@ import type { EventStream } from './event-stream.ts'
 
 /** What a browser has not read yet. */
 export const MOST_UNREAD_BYTES = 256 * 1024
-/** A comment: it keeps proxies from closing the connection, and shows who reads nothing. */
+/** A comment: it keeps proxies from closing the connection, and shows which browser reads nothing. */
 const HEARTBEAT_MILLISECONDS = 15_000
 /** Browsers come back after so long. */
 const RETRY_MILLISECONDS = 3000
@@ -14,6 +14,8 @@ const RETRY_MILLISECONDS = 3000
 export const EVENT_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store',
+  // When it ends, nothing follows.
+  connection: 'close',
   // nginx would collect what is to be shown at once.
   'x-accel-buffering': 'no',
 }

@@ -6,6 +6,7 @@
 import { lstatSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type ListenOptions } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { dirname } from 'node:path'
 import { formatEndpoint } from '../net/endpoint.ts'
 import { describeOwner, freePortAfter, listenersInTheWay, ownerOf } from '../net/listeners.ts'
@@ -13,7 +14,7 @@ import { isLocalhost, listenAddresses, reachableAddress } from '../net/loopback.
 import type { WebSettings } from '../run/web-messages.ts'
 import { describeError } from '../system/errors.ts'
 
-/** As open as a port of localhost is: whoever comes has to log in. */
+/** As open as a port of localhost is: the browser has to log in. */
 const PIPE = { readableAll: true, writableAll: true }
 const BACKLOG = 511
 
@@ -25,10 +26,17 @@ export function addressOf({ host, port, names }: WebSettings): string {
   if (proxy !== undefined) return `https://${proxy}`
   if (isPath(host)) return host
   const plain = host.replace(/^\[(.*)\]$/, '$1')
-  const name = isLocalhost(plain)
-    ? 'localhost'
-    : reachableAddress(listenAddresses(plain)[0] ?? plain)
+  const name = isLocalhost(plain) ? 'localhost' : shownAddress(listenAddresses(plain)[0] ?? plain)
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}
+
+/** A wildcard stands for all addresses of this host: one that others can reach. */
+function shownAddress(address: string): string {
+  if (reachableAddress(address) === address) return address
+  const family = address.includes(':') ? 'IPv6' : 'IPv4'
+  const own = Object.values(networkInterfaces()).flatMap(one => one ?? [])
+  const reached = own.find(one => one.family === family && !one.internal)
+  return reached?.address ?? reachableAddress(address)
 }
 
 /** Resolves to the servers that listen; rejects with a message for the operator, and none listens. */
@@ -113,7 +121,7 @@ async function clearPath(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return
   if (!found.isSocket()) {
-    throw new Error(`${path} exists and is no socket; name another file in ${dirname(path)}`)
+    throw new Error(`${path} exists and is not a socket; name another file in ${dirname(path)}`)
   }
   if (await isServed(path)) throw new Error(`another program listens at ${path}`)
   rmSync(path, { force: true })

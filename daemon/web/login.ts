@@ -1,6 +1,6 @@
 /**
- * Login and logout. POST login {"secret": …}: a link's or a token's, the page takes it from behind the `#`
- * (`#login=SECRET`) or from what was typed. GET session: who is logged in.
+ * Login and logout. POST login {"token": …}: a link's, which the page takes from behind the `#` of its address
+ * (`#login=TOKEN`), or one that was typed. POST logout {}.
  */
 
 import { hostname } from 'node:os'
@@ -62,31 +62,22 @@ export function loginRoutes({
         return withCookie(json({}), cookie(undefined))
       },
     },
-    {
-      method: 'GET',
-      path: '/api/session',
-      role: 'read',
-      handle({ session }) {
-        if (!session) throw new WebError(401, 'nobody is logged in')
-        return json(shown(session))
-      },
-    },
   ]
 }
 
 /** As api.ts has it. */
-function shown({ name, role, until }: Session) {
-  return { user: name, role, until, host: hostname(), version }
+function shown({ name, role }: Session) {
+  return { user: name, role, host: hostname(), version }
 }
 
 function withCookie(reply: WholeReply, cookie: string): WholeReply {
   return { ...reply, headers: { ...reply.headers, 'set-cookie': cookie } }
 }
 
+/** What was typed may be anything. */
 function secretIn(body: unknown): string {
-  if (typeof body === 'object' && body !== null && 'secret' in body) {
-    const { secret } = body
-    if (typeof secret === 'string' && /^[\w-]{1,100}$/.test(secret.trim())) return secret.trim()
+  if (typeof body === 'object' && body !== null && 'token' in body) {
+    if (typeof body.token === 'string') return body.token.trim()
   }
-  throw new WebError(400, 'expected {"secret": …}: what is behind #login= in the link, or a token')
+  throw new WebError(400, 'expected {"token": …}: what is behind #login= in the link, or a token')
 }

@@ -28,7 +28,7 @@ export interface Context {
   /** `:name` of the path, decoded: any characters, `/` included. */
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
-  /** Of a POST: the object or whatever it is, not checked further. */
+  /** What a POST has brought: an object or anything else, not checked further. */
   readonly body: unknown
   /** Undefined only where `role` is nobody. */
   readonly session: Session | undefined
@@ -43,7 +43,7 @@ export interface Context {
 /** Who is logged in. */
 export interface Session {
   readonly role: Role
-  /** Of the token or the login link. */
+  /** What the token is called; for a login link, who has made it. */
   readonly name: string
   /** Milliseconds since 1970. */
   readonly until: number
@@ -133,7 +133,7 @@ function match(
   return params
 }
 
-/** Undefined: percent signs that are no UTF-8. */
+/** Undefined: percent signs that are not UTF-8. */
 function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)

@@ -21,6 +21,8 @@ const REQUEST_MILLISECONDS = 20_000
 const KEEP_ALIVE_MILLISECONDS = 30_000
 /** Without anything read or written; server-sent events have a heartbeat. */
 const SILENCE_MILLISECONDS = 60_000
+/** For an answer to be made: a trial of other settings reads weeks of mail. */
+const ANSWER_MILLISECONDS = 600_000
 /** Requests on a connection. */
 const MOST_REQUESTS = 1000
 /** Between two looks for those that are too slow. */
@@ -29,8 +31,24 @@ const LOOK_MILLISECONDS = 2000
 const MOST_CONNECTIONS = 512
 const MOST_PER_ADDRESS = 64
 
+/** Milliseconds; tests have less. */
+export interface Times {
+  readonly headers: number
+  readonly request: number
+  readonly silence: number
+  readonly look: number
+}
+
+const TIMES: Times = {
+  headers: HEADERS_MILLISECONDS,
+  request: REQUEST_MILLISECONDS,
+  silence: SILENCE_MILLISECONDS,
+  look: LOOK_MILLISECONDS,
+}
+
 export interface Listener {
-  handle(request: IncomingMessage, response: ServerResponse): void
+  /** `answering`: to be called when the answer begins; from then on, the reader has to read. */
+  handle(request: IncomingMessage, response: ServerResponse, answering: () => void): void
 }
 
 /** What all servers of the console share, whatever they listen on. */
@@ -39,14 +57,14 @@ export function sharedConnections(): Connections {
 }
 
 /** It listens nowhere yet. */
-export function makeServer({ handle }: Listener, connections: Connections): Server {
+export function makeServer({ handle }: Listener, connections: Connections, times = TIMES): Server {
   const server = createServer(
     {
       maxHeaderSize: MOST_HEADER_BYTES,
-      headersTimeout: HEADERS_MILLISECONDS,
-      requestTimeout: REQUEST_MILLISECONDS,
+      headersTimeout: times.headers,
+      requestTimeout: times.request,
       keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
-      connectionsCheckingInterval: LOOK_MILLISECONDS,
+      connectionsCheckingInterval: times.look,
       insecureHTTPParser: false,
       requireHostHeader: true,
     },
@@ -54,12 +72,13 @@ export function makeServer({ handle }: Listener, connections: Connections): Serv
       const { socket } = request
       connections.begun(socket)
       response.once('close', () => connections.ended(socket))
-      handle(request, response)
+      socket.setTimeout(ANSWER_MILLISECONDS)
+      handle(request, response, () => socket.setTimeout(times.silence))
     },
   )
   server.maxHeadersCount = MOST_HEADERS
   server.maxRequestsPerSocket = MOST_REQUESTS
-  server.setTimeout(SILENCE_MILLISECONDS, socket => socket.destroy())
+  server.setTimeout(times.silence, socket => socket.destroy())
   server.on('connection', socket => void connections.admit(socket))
   server.on('clientError', refuse)
   // Without this Node would answer by itself, without our headers.

@@ -1,6 +1,6 @@
 /**
  * Who is logged in. The browser has a random secret in a cookie, the file has its hash; so a restart logs
- * nobody out, and whoever reads the file is not logged in by that. The secret is made here, at login: one
+ * nobody out, and reading the file logs nobody in. The secret is made here, at login: one
  * that a browser brings is never taken over (session fixation).
  */
 
@@ -16,7 +16,7 @@ const LONGEST_MILLISECONDS = 12 * 3_600_000
 const MOST_SESSIONS = 1000
 /** What is in the file may be older than what is in memory. */
 const NOTE_MILLISECONDS = 60_000
-/** A cookie of another version is no session. */
+/** A cookie of another version is not a session. */
 const COOKIE = /^1\.([\w-]{43})$/
 
 export interface KeptSession extends Session {

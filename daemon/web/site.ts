@@ -1,5 +1,5 @@
 /**
- * What becomes of a request: is the name ours, which route, who asks, may they, is it from our page; then its
+ * What becomes of a request: is the name ours, which route, whose session, may they, is it from our page; then its
  * handler. Every answer has the security headers, and nothing of a request is logged but where it came from.
  */
 
@@ -18,6 +18,7 @@ import { checkHost, checkOrigin, clientOf, isEncrypted } from './origin.ts'
 import { type EventReply, json, WebError, type WholeReply } from './reply.ts'
 import type { Context, Exchange, Route, Router } from './router.ts'
 import { securityHeaders } from './security-headers.ts'
+import type { Listener } from './server.ts'
 import { checkRole, type Doors, type Who, whoAsks } from './who.ts'
 
 /** Browsers that are shown what happens as it happens. */
@@ -59,7 +60,7 @@ export class Site {
   }
 
   /** Never throws. */
-  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly handle: Listener['handle'] = (request, response, answering) => {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     // Should it arrive after the answer, or break off.
@@ -67,7 +68,10 @@ export class Site {
     response.on('error', () => undefined)
     this.#answer(request, gone.signal)
       .catch(error => this.#failure(error))
-      .then(answer => this.#send(request, response, answer))
+      .then(answer => {
+        answering()
+        this.#send(request, response, answer)
+      })
       .catch(() => response.destroy())
   }
 
@@ -100,7 +104,7 @@ export class Site {
       query: incoming.query,
       body,
       session,
-      by: session === undefined ? 'console' : `${session.name} (console)`,
+      by: session === undefined ? 'console' : `console (${session.name})`,
       language: languageOf(request, incoming.query),
       signal,
     }

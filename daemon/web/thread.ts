@@ -58,7 +58,7 @@ class WebThread {
     this.#port = port
     this.#start = start
     const { paths, settings } = start
-    const log = (line: string): void => this.#say({ kind: 'log', level: 'notice', line })
+    const log = (line: string): void => this.#say({ kind: 'log', level: 'event', line })
     const warn = (line: string): void => this.#say({ kind: 'log', level: 'warning', line })
     const logFailure = rateLimited(clock, warn)
     const daemon = daemonAt(paths.control, clock)

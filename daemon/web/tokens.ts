@@ -1,6 +1,6 @@
 /**
  * Tokens: what programs log in with, and people without an account on this host. Their hashes are kept,
- * never they themselves: whoever makes one sees it once.
+ * never they themselves: a token is shown once, when it is made.
  */
 
 import type { NewWebToken, WebToken } from '../control/protocol.ts'

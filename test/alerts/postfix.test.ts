@@ -97,7 +97,7 @@ t.teardown(async () => rig?.remove())
 t.test('an alert arrives, in German, with the headers of an automatic mail', { skip }, async t => {
   const mail = deliveryOf(rootWithMail(t), 'mail', {
     mail: 'root, wache@example.org',
-    sender: 'Mail-Wächter <wache@example.org>',
+    sender: 'wache@example.org',
     language: 'de',
   })
   const alert = alertOf({ what: { en: 'x', de: 'Mail von jürgen aus Südkorea wurde abgelehnt' } })
@@ -106,7 +106,7 @@ t.test('an alert arrives, in German, with the headers of an automatic mail', { s
   t.strictSame(others, [])
   if (!arrived) throw new Error('nothing has arrived')
   t.strictSame(arrived.defects, [])
-  t.strictSame(arrived.from, [['Mail-Wächter', 'wache@example.org']])
+  t.strictSame(arrived.from, [['mtpolicyd', 'wache@example.org']])
   t.strictSame(arrived.to, ['root@example.org'])
   const head = (name: string): string | undefined => headerOf(arrived, name)
   t.equal(head('Subject'), '[mail.example.org] Mail von jürgen aus Südkorea wurde abgelehnt')

@@ -75,6 +75,8 @@ export interface WorldOptions {
   readonly dns?: Resolver
   /** Told of each verdict. */
   readonly sinks?: readonly VerdictSink[]
+  /** Mail that we have sent ourselves. */
+  readonly isOwn?: (request: PolicyRequest) => boolean
   /** Instead of the real ones. */
   readonly outside?: Partial<Outside>
   /** What every Memcached and Redis connection is, instead of the real ones. */
@@ -213,6 +215,7 @@ export async function makeWorld(text: string, options: WorldOptions = {}): Promi
     loaded: { ...loaded, globals: { ...loaded.globals, request_timeout } },
     clock,
     ...(options.measures && { measures: options.measures }),
+    isOwn: options.isOwn,
     log: recordingLog(errors),
     sinks: [record => void verdicts.push(verdictFields(record)), ...(options.sinks ?? [])],
   })

@@ -7,9 +7,9 @@
 /** Where a line is folded (RFC 5322, 2.1.1); a longer line is allowed up to 998. */
 const FOLDED_COLUMNS = 78
 /** An encoded word without `=?UTF-8?Q?` and `?=`: it has its place in a line of 76 after the longest name (RFC 2047, 2). */
-const LONGEST_WORD = 44
+const ENCODED_WORD_CHARACTERS = 44
 /** A word without spaces that is longer is encoded, because it cannot be folded otherwise. */
-const LONGEST_PLAIN_WORD = 56
+const PLAIN_WORD_CHARACTERS = 56
 
 /** What needs no encoding in a phrase, either (RFC 2047, 5, rule 3). */
 const PLAIN = /^[A-Za-z0-9!*+/-]$/
@@ -50,7 +50,7 @@ export function folded(name: string, words: readonly string[]): string {
 
 function isPlain(line: string): boolean {
   if (!/^[ -~]*$/.test(line) || line.includes('=?')) return false
-  return line.split(' ').every(word => word.length <= LONGEST_PLAIN_WORD)
+  return line.split(' ').every(word => word.length <= PLAIN_WORD_CHARACTERS)
 }
 
 /** Spaces between encoded words are not part of the text, so those of the text are inside of them. */
@@ -59,7 +59,7 @@ function encodedWords(line: string): string[] {
   let word = ''
   for (const character of line) {
     const encoded = encode(character)
-    if (word.length + encoded.length > LONGEST_WORD) {
+    if (word.length + encoded.length > ENCODED_WORD_CHARACTERS) {
       words.push(word)
       word = ''
     }

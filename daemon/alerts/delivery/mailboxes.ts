@@ -1,28 +1,9 @@
-/** Addresses as an administrator writes them: `root`, `a@example.org`, `Name <a@example.org>`. */
+/** The addresses that alerts are mailed to. */
 
-import { writtenAddress } from '../../policy/mail-address.ts'
-import { oneLine } from './encoded-word.ts'
-import type { Mailbox } from './mail-message.ts'
-
-/** RFC 5321, 4.5.3.1: 64 before the @ and 255 after it. */
-const LONGEST_ADDRESS = 320
-/** Recipients of alerts. */
-const MOST_ADDRESSES = 20
-
-/** Those of a list separated by commas; without doubles. */
+/** Those of a list separated by commas, each once. */
 export function addressesIn(list: string): string[] {
-  const found = (list.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? [])
-    .map(one => mailboxIn(one).address)
-    .filter(address => address !== '')
-  return [...new Set(found)].slice(0, MOST_ADDRESSES)
-}
-
-export function mailboxIn(written: string): Mailbox {
-  const text = oneLine(written)
-  const [, name = '', bracketed] = /^(.*)<([^<>]*)>$/.exec(text) ?? []
-  const address = writtenAddress((bracketed ?? text).trim())
-  const shown = name.trim().replace(/^"(.*)"$/, '$1')
-  return { name: shown, address: address.length <= LONGEST_ADDRESS ? address : '' }
+  const found = list.split(',').map(one => one.trim())
+  return [...new Set(found.filter(address => address !== ''))]
 }
 
 /**
@@ -30,10 +11,10 @@ export function mailboxIn(written: string): Mailbox {
  * quotes or slashes is a login name and nothing else.
  */
 export function addressOfAccount(account: string, defaultDomain: string): string | undefined {
-  const whole =
-    account.includes('@') || defaultDomain === '' ? account : `${account}@${defaultDomain}`
-  const isAddress = /^[\p{L}\p{N}_][\p{L}\p{N}._+=~'-]*(?:@[\p{L}\p{N}][\p{L}\p{N}.-]*)?$/u.test(
-    whole,
-  )
-  return isAddress && whole.length <= LONGEST_ADDRESS ? whole : undefined
+  const isWhole = account.includes('@') || defaultDomain === ''
+  const address = isWhole ? account : `${account}@${defaultDomain}`
+  // Lengths: RFC 5321, 4.5.3.1.
+  const isPlain =
+    /^[\p{L}\p{N}_][\p{L}\p{N}._+=~'-]{0,63}(?:@[\p{L}\p{N}][\p{L}\p{N}.-]{0,254})?$/u.test(address)
+  return isPlain ? address : undefined
 }

@@ -3,7 +3,6 @@
 import { resolve } from 'node:path'
 import type { AlertSettings, DeliverySurroundings, Outcome } from '../delivery.ts'
 import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
-import { mailboxIn } from './mailboxes.ts'
 import { outgoingProblem, putOutgoing } from './outgoing.ts'
 import { mayGainPrivileges, sendMail } from './sendmail.ts'
 
@@ -38,8 +37,6 @@ export function sendmailOf(etc: string): string {
   return resolve(etc, '../..', 'usr/sbin/sendmail')
 }
 
-/** Shown as "mtpolicyd", unless the administrator's sender has a name of its own. */
 function senderOf(sender: string, hostName: string): Mailbox {
-  const { name, address } = mailboxIn(sender)
-  return { name: name || 'mtpolicyd', address: address || `root@${hostName}` }
+  return { name: 'mtpolicyd', address: sender || `root@${hostName}` }
 }

@@ -3,9 +3,9 @@
 import { hex } from './encoded-word.ts'
 
 /** RFC 2045, 6.7, rule 5; the `=` of a soft line break included. */
-const LONGEST_LINE = 76
+const ENCODED_LINE_CHARACTERS = 76
 /** RFC 5322, 2.1.1: for text that is not encoded. */
-const LONGEST_PLAIN_LINE = 78
+const PLAIN_LINE_CHARACTERS = 78
 
 export type Encoding = '7bit' | 'quoted-printable'
 
@@ -14,7 +14,7 @@ export function encodedBody(text: string): { readonly encoding: Encoding; readon
   const lines = text.toWellFormed().replaceAll(/\r\n?/g, '\n').replace(/\n*$/, '').split('\n')
   const isSafe = lines.every(
     line =>
-      line.length <= LONGEST_PLAIN_LINE && /^[ -~]*$/.test(line) && !/^From |^\.| $/.test(line),
+      line.length <= PLAIN_LINE_CHARACTERS && /^[ -~]*$/.test(line) && !/^From |^\.| $/.test(line),
   )
   if (isSafe) return { encoding: '7bit', body: `${lines.join('\n')}\n` }
   return { encoding: 'quoted-printable', body: `${lines.map(quoted).join('\n')}\n` }
@@ -28,7 +28,7 @@ function quoted(line: string): string {
     const isLast = at === bytes.length - 1
     const encoded =
       isLiteral(byte, isLast) && !isMark(line, at) ? String.fromCharCode(byte) : hex(byte)
-    const room = isLast ? LONGEST_LINE : LONGEST_LINE - 1
+    const room = isLast ? ENCODED_LINE_CHARACTERS : ENCODED_LINE_CHARACTERS - 1
     if (part.length + encoded.length > room) {
       parts.push(part)
       part = ''

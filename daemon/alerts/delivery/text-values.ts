@@ -14,7 +14,7 @@ export function wordsIn(words: AlertWords, language: AlertLanguage): string {
   return words[language] ?? words.en
 }
 
-/** Of `alert.LANGUAGE.txt`. */
+/** For `alert.LANGUAGE.txt`. */
 export function alertValues(alert: Alert, language: AlertLanguage, host: string): TextValues {
   return {
     ...common(alert, language),
@@ -27,7 +27,7 @@ export function alertValues(alert: Alert, language: AlertLanguage, host: string)
   }
 }
 
-/** Of `digest.LANGUAGE.txt`. The first kind is the one with the worst alert. */
+/** For `digest.LANGUAGE.txt`. The first kind is the one with the worst alert. */
 export function digestValues(
   alerts: readonly Alert[],
   language: AlertLanguage,
@@ -54,7 +54,7 @@ export function digestValues(
   }
 }
 
-/** Of `user.LANGUAGE.txt`. */
+/** For `user.LANGUAGE.txt`. */
 export function userValues(alert: Alert, language: AlertLanguage, host: string): TextValues {
   const { user, used, limit } = alert.facts
   const share = typeof used === 'number' && typeof limit === 'number' ? used / limit : 1

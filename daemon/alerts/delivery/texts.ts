@@ -6,7 +6,7 @@
  *
  *   {{what}}.
  *
- * Nothing is escaped, because a mail is no HTML. Instead each value is one line that a terminal can show, and
+ * A mail is not HTML, so nothing is escaped. Instead each value is one line that a terminal can show, and
  * subject and text are rendered apart: so no value can add a header, a line or an attachment. A file of the
  * administrator that cannot be used is reported, and ours is used.
  */
@@ -112,7 +112,7 @@ async function rendered(source: string, values: TextValues): Promise<RenderedTex
   return { subject: line, text: `${text.split('\n').flatMap(wrapped).join('\n')}\n` }
 }
 
-/** A line goes on below its first word; in a table, which has several spaces after that, below its second one. */
+/** A line continues below its first word; in a table, which has several spaces after that, below its second one. */
 function wrapped(line: string): string[] {
   if (columnsOf(line) <= COLUMNS) return [line.trimEnd()]
   const [start = ''] = /^ *(?:\S+ {2,})?/.exec(line) ?? []
@@ -141,7 +141,7 @@ function safeText(text: string): string {
   return cutOff(printable(oneLine(text)), LONGEST_VALUE_COLUMNS)
 }
 
-/** Of a mistake in a template, Handlebars draws a picture in further lines. */
+/** Handlebars points at a mistake with a picture of several lines. */
 function firstLine(error: unknown): string {
   return describeError(error)
     .split('\n')

@@ -137,6 +137,7 @@ function daemonLines({ daemon, daemonSide }: Seen): Line[] {
     ...about('service'),
     ...about('log'),
     ...about('history', historyText(daemon.history)),
+    ...about('web console', daemon.web?.state === 'listening' ? daemon.web.address : undefined),
     ...about('alerts', alertsText(daemon.alerts)),
     ...about('mail log', mailLog?.state === 'reading' ? mailLogText(mailLog) : undefined),
     ...daemon.warnings.map((text): Line => ({ label: 'check', mark: 'note', text })),

@@ -9,9 +9,9 @@ import type { Finding } from '../../policy/finding.ts'
 import type { Problem } from '../../policy/problem.ts'
 import { describeError } from '../../system/errors.ts'
 import type { AskedService, Findings } from '../api.ts'
+import { KeptAnswers } from '../kept-answers.ts'
 import { json } from '../reply.ts'
 import type { Context, MakeRoutes, Services } from '../router.ts'
-import { Shared } from '../shared.ts'
 
 /** Programs of Postfix are run for it. */
 const GOOD_MILLISECONDS = 30_000
@@ -24,14 +24,14 @@ interface Found {
 }
 
 export const findingsRoutes: MakeRoutes = services => {
-  const shared = new Shared<Found>(services.clock, GOOD_MILLISECONDS)
+  const kept = new KeptAnswers<Found>(services.clock, GOOD_MILLISECONDS)
   return [
     {
       method: 'GET',
       path: '/api/findings',
       role: 'read',
       handle: async ({ query, language }) => {
-        const found = await shared.get('', () => look(services))
+        const found = await kept.get('', () => look(services))
         const given = query.get('lang')
         return json(inLanguage(found, given === 'de' || given === 'en' ? given : language))
       },

@@ -4,10 +4,10 @@ import { describeError } from '../../system/errors.ts'
 import type { Today } from '../api.ts'
 import { askHistory } from '../ask-history.ts'
 import { spanIn } from '../given.ts'
+import { KeptAnswers } from '../kept-answers.ts'
 import { plotOf } from '../plot.ts'
 import { json } from '../reply.ts'
 import type { MakeRoutes, Services } from '../router.ts'
-import { Shared } from '../shared.ts'
 import { historyState, shortStatus } from '../short-status.ts'
 
 const DAY = 86_400_000
@@ -17,7 +17,7 @@ const MOST_SENDERS = 20
 const GOOD_MILLISECONDS = 5000
 
 export const todayRoutes: MakeRoutes = services => {
-  const shared = new Shared<Today>(services.clock, GOOD_MILLISECONDS)
+  const kept = new KeptAnswers<Today>(services.clock, GOOD_MILLISECONDS)
   return [
     {
       method: 'GET',
@@ -26,7 +26,7 @@ export const todayRoutes: MakeRoutes = services => {
       handle: async ({ query }) => {
         const { since, until } = spanIn(query, services.clock.now(), DAY, MOST_DAYS * DAY)
         const key = `${query.get('since') ?? ''} ${query.get('until') ?? ''}`
-        return json(await shared.get(key, () => today(services, since, until)))
+        return json(await kept.get(key, () => today(services, since, until)))
       },
     },
   ]

@@ -12,6 +12,7 @@ import {
 } from '../../registry/console-variables.ts'
 import { previewOf } from '../../registry/preview.ts'
 import { openRegistry, type Registry } from '../../registry/registry.ts'
+import { withHeaderOf } from '../../registry/template-files.ts'
 import type { CheckAnswer, Notice, PreviewAnswer, SetAnswer, UndoList } from '../api.ts'
 import { askChange } from '../change-client.ts'
 import { unifiedDiff } from '../diff.ts'
@@ -113,7 +114,8 @@ async function preview(
   return {
     files: files.map(({ file, before, after }) => ({
       file,
-      diff: unifiedDiff(file, before, after),
+      // Its sums are different, of course.
+      diff: unifiedDiff(file, before && withHeaderOf(after, before), after),
     })),
     notices: shown,
     canBeSet: !shown.some(({ severity }) => severity === 'error'),

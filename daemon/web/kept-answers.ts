@@ -3,9 +3,9 @@
 import type { Clock } from '../system/clock.ts'
 
 /** Different questions whose answers are remembered. */
-const MOST_KEPT = 50
+const MOST_ANSWERS = 50
 
-export class Shared<T> {
+export class KeptAnswers<T> {
   readonly #clock: Pick<Clock, 'now'>
   readonly #milliseconds: number
   readonly #kept = new Map<string, { readonly at: number; readonly value: Promise<T> }>()
@@ -28,7 +28,7 @@ export class Shared<T> {
       if (this.#kept.get(key)?.value === value) this.#kept.delete(key)
     })
     const [oldest] = this.#kept.keys()
-    if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest)
+    if (this.#kept.size > MOST_ANSWERS && oldest !== undefined) this.#kept.delete(oldest)
     return value
   }
 }

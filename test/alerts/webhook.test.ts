@@ -1,0 +1,316 @@
+/** Alerts to a webhook: a real receiver on loopback checks them, and misbehaves in every way. */
+
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { webhookDelivery } from '../../daemon/alerts/delivery/webhook.ts'
+import { type Outcome, WEBHOOK_FORMATS, type WebhookFormat } from '../../daemon/alerts/delivery.ts'
+import { alertOf } from '../support/alerts.ts'
+import { makeCertificates } from '../support/certificates.ts'
+
+const { signal } = new AbortController()
+const NOW = 1_796_111_114_567
+const SECRET = 'f00dfeed'.repeat(8)
+
+interface Received {
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** Answers as the last of `answers` says, and notes what has come. */
+class Receiver {
+  readonly received: Received[] = []
+  answer: RequestListener = (_request, response) => void response.end('ok')
+  #server: Server | undefined
+  #port = 0
+
+  async start(): Promise<void> {
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const { method, url, headers } = request
+        this.received.push({ method, url, headers, body: Buffer.concat(chunks).toString() })
+        this.answer(request, response)
+      })
+    })
+    await once(server.listen(this.#port, '127.0.0.1'), 'listening')
+    // Listening on a port.
+    this.#port = (server.address() as AddressInfo).port
+    this.#server = server
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  get last(): Received {
+    const last = this.received.at(-1)
+    if (!last) throw new Error('nothing was received')
+    return last
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.closeAllConnections()
+    await new Promise(resolve => this.#server?.close(resolve))
+  }
+}
+
+async function receiver(t: Test): Promise<Receiver> {
+  const made = new Receiver()
+  await made.start()
+  t.teardown(() => made.stop())
+  return made
+}
+
+function webhook(t: Test, url: string, format: WebhookFormat = 'json', etc = t.testdir({})) {
+  const options = { url, format, language: 'de', hostName: 'mail.example.org', etc } as const
+  return webhookDelivery({ ...options, now: () => NOW })
+}
+
+/** As a receiver does it, from the documentation. */
+function isGenuine({ headers, body }: Received, secret: string): boolean {
+  const [time = '', ...signatures] = String(headers['x-mtpolicyd-signature']).split(',')
+  const expected = createHmac('sha256', secret)
+    .update(`${time.slice(2)}.${body}`)
+    .digest('hex')
+  return time === `t=${Math.floor(NOW / 1000)}` && signatures.includes(`v1=${expected}`)
+}
+
+t.test('an alert is one signed request', async t => {
+  const there = await receiver(t)
+  const etc = t.testdir({ 'webhook.secret': `${SECRET}\n` })
+  const hook = webhook(t, `${there.origin}/hooks/a?b=c`, 'json', etc)
+  t.equal(hook.batches, 'one')
+  const alert = alertOf()
+  t.strictSame(await hook.deliver([alert], signal), { is: 'done' })
+  const { method, url, headers, body } = there.last
+  t.strictSame([method, url], ['POST', '/hooks/a?b=c'])
+  t.equal(headers['content-type'], 'application/json; charset=utf-8')
+  t.equal(headers['x-mtpolicyd-id'], alert.id)
+  t.equal(headers.authorization, undefined)
+  t.ok(isGenuine(there.last, SECRET))
+  t.notOk(isGenuine({ ...there.last, body: `${body} ` }, SECRET), 'a changed body is noticed')
+  t.strictSame(JSON.parse(body), {
+    id: alert.id,
+    time: '2026-12-01T07:43:20.000Z',
+    host: 'mail.example.org',
+    state: 'raised',
+    kind: 'account-near',
+    key: alert.key,
+    severity: 'note',
+    account: 'alice@example.org',
+    what: alert.what.de,
+    why: alert.why.de,
+    remedy: alert.remedy.de,
+    facts: alert.facts,
+  })
+
+  writeFileSync(join(etc, 'webhook.secret'), `newer\n${SECRET}\n`)
+  writeFileSync(join(etc, 'webhook.token'), 'tk_abc\n')
+  await hook.deliver([alert], signal)
+  t.ok(isGenuine(there.last, 'newer') && isGenuine(there.last, SECRET), 'while it is changed')
+  t.equal(there.last.headers.authorization, 'Bearer tk_abc')
+
+  rmSync(join(etc, 'webhook.secret'))
+  await hook.deliver([alert], signal)
+  t.notOk('x-mtpolicyd-signature' in there.last.headers, 'nothing to sign with')
+  mkdirSync(join(etc, 'webhook.secret'))
+  t.match(await hook.deliver([alert], signal), { is: 'later', why: /EISDIR/ }, 'not unsigned')
+})
+
+t.test('each format is what its receiver expects, and no user’s text is markup', async t => {
+  const there = await receiver(t)
+  const words = (text: string) => ({ en: text, de: text })
+  const alert = alertOf({
+    what: words('mail of <!channel> @all & *b*@example.org [x](http://evil) was refused'),
+    why: words('why <b>'),
+    remedy: words('mtpolicyctl block x'),
+    severity: 'warning',
+  })
+  const sent = async (format: WebhookFormat, path: string) => {
+    t.strictSame(await webhook(t, there.origin + path, format).deliver([alert], signal), {
+      is: 'done',
+    })
+    const { method, url, body } = there.last
+    return { method, url, body: JSON.parse(body) }
+  }
+  t.strictSame(await sent('slack', '/services/T/B/X'), {
+    method: 'POST',
+    url: '/services/T/B/X',
+    body: {
+      text:
+        '[mail.example.org] warning: mail of &lt;!channel&gt; @all &amp; *b*@example.org ' +
+        '[x](http://evil) was refused.\nwhy &lt;b&gt;.\nmtpolicyctl block x',
+    },
+  })
+  const { body } = await sent('mattermost', '/hooks/x')
+  t.equal(
+    body.text.split('\n')[0],
+    String.raw`\[mail.example.org\] warning\: mail of \<\!channel\> @` +
+      '\u200ball & ' +
+      String.raw`\*b\*@` +
+      '\u200bexample.org ' +
+      String.raw`\[x\]\(http\://evil\) was refused.`,
+  )
+  const room = await sent('matrix', '/_matrix/client/v3/rooms/!r:example.org/')
+  t.match(room, {
+    method: 'PUT',
+    url: `/_matrix/client/v3/rooms/!r:example.org/send/m.room.message/${alert.id}`,
+    body: { msgtype: 'm.text', 'm.mentions': {}, body: /^\[mail.example.org\] warning: mail of/ },
+  })
+  t.match(await sent('matrix', '/webhook/abc'), {
+    method: 'POST',
+    url: '/webhook/abc',
+    body: { text: /mail of/ },
+  })
+  t.strictSame(await sent('ntfy', '/prefix/my-topic'), {
+    method: 'POST',
+    url: '/prefix/',
+    body: {
+      topic: 'my-topic',
+      title: 'mail.example.org: warning',
+      message:
+        'mail of <!channel> @all & *b*@example.org [x](http://evil) was refused.\nwhy <b>.\nmtpolicyctl block x',
+      priority: 4,
+      tags: ['warning'],
+    },
+  })
+  const over = webhook(t, `${there.origin}/topic`, 'ntfy')
+  await over.deliver([{ ...alert, state: 'cleared' }], signal)
+  t.match(JSON.parse(there.last.body), { topic: 'topic', priority: 2, title: /: over$/ })
+  t.equal(there.last.url, '/')
+  t.equal(WEBHOOK_FORMATS.length, 5, 'all of them were tried')
+})
+
+t.test('what a receiver answers decides whether the alert is sent again', async t => {
+  const there = await receiver(t)
+  const deliver = (status: number, headers = {}, text = ''): Promise<Outcome> => {
+    there.answer = (_request, response) => void response.writeHead(status, headers).end(text)
+    return webhook(t, `${there.origin}/secret-path`).deliver([alertOf()], signal)
+  }
+  for (const status of [200, 201, 202, 204]) {
+    t.strictSame(await deliver(status), { is: 'done' }, `${status}`)
+  }
+  for (const status of [401, 403, 404, 408, 429, 500, 502, 503]) {
+    t.match(await deliver(status), { is: 'later', why: new RegExp(`: it answers ${status}$`) })
+  }
+  for (const status of [400, 413, 422]) t.match(await deliver(status), { is: 'refused' })
+  t.strictSame(await deliver(503, { 'retry-after': '120' }, '<h1>Wartung\u0007\n\n</h1>'), {
+    is: 'later',
+    why: `${there.origin}: it answers 503 (<h1>Wartung\\x07 </h1>)`,
+    milliseconds: 120_000,
+  })
+  t.match(await deliver(503, { 'retry-after': '999999999' }), { milliseconds: 3_600_000 })
+  t.notMatch(JSON.stringify(await deliver(404)), 'secret-path', 'the path may be a password')
+})
+
+t.test('a redirection is not followed', async t => {
+  const [there, elsewhere] = [await receiver(t), await receiver(t)]
+  for (const status of [301, 302, 303, 307, 308]) {
+    there.answer = (_request, response) => {
+      response.writeHead(status, { location: `${elsewhere.origin}/?token=1` }).end()
+    }
+    t.strictSame(await webhook(t, there.origin).deliver([alertOf()], signal), {
+      is: 'later',
+      why: `${there.origin}: it answers ${status} (${elsewhere.origin}); redirections are not followed, set the URL it leads to`,
+    })
+  }
+  t.strictSame(elsewhere.received, [])
+})
+
+t.test('a receiver that stops, and comes back, gets the alert then', async t => {
+  const there = await receiver(t)
+  const hook = webhook(t, there.origin)
+  await there.stop()
+  t.match(await hook.deliver([alertOf()], signal), { is: 'later', why: /ECONNREFUSED/ })
+  await there.start()
+  t.strictSame(await hook.deliver([alertOf()], signal), { is: 'done' })
+  t.equal(there.received.length, 1)
+})
+
+t.test('nothing that a receiver does makes it fail otherwise than "later"', async t => {
+  const there = await receiver(t)
+  const hook = webhook(t, there.origin)
+  there.answer = request => request.socket.destroy()
+  t.match(await hook.deliver([alertOf()], signal), { is: 'later', why: /hang up|ECONNRESET/ })
+  there.answer = (_request, response) => {
+    response.writeHead(500)
+    const flood = (): void => void (response.write('x'.repeat(65_536)) && setImmediate(flood))
+    response.on('drain', flood)
+    flood()
+  }
+  const flooded = await hook.deliver([alertOf()], signal)
+  t.match(flooded, { is: 'later', why: /: it answers 500 \(x{200}\)$/ }, 'a reply without an end')
+  const garbage = createTcpServer((socket: Socket) => {
+    socket.on('error', () => undefined)
+    socket.end('220 mail.example.org ESMTP\r\n'.repeat(1000))
+  })
+  await once(garbage.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => garbage.close())
+  // Listening on a port.
+  const { port } = garbage.address() as AddressInfo
+  t.match(await webhook(t, `http://127.0.0.1:${port}/`).deliver([alertOf()], signal), {
+    is: 'later',
+    why: /Parse Error|ECONNRESET|hang up/,
+  })
+  for (const url of ['ftp://127.0.0.1/', 'x', '']) {
+    t.match(await webhook(t, url).deliver([alertOf()], signal), { is: 'refused', why: /http/ })
+  }
+})
+
+t.test(
+  'a receiver that never answers costs ten seconds; a stop of the daemon ends that',
+  async t => {
+    const there = await receiver(t)
+    there.answer = () => undefined
+    const hook = webhook(t, there.origin)
+    const stop = new AbortController()
+    const stopped = hook.deliver([alertOf()], stop.signal)
+    setTimeout(() => stop.abort(), 50)
+    t.match(await stopped, { is: 'later', why: /interrupted/ })
+    // The header has come, the rest trickles.
+    there.answer = (_request, response) => {
+      response.writeHead(500)
+      const timer = setInterval(() => response.write(' '), 100)
+      response.on('close', () => clearInterval(timer))
+    }
+    t.match(await hook.deliver([alertOf()], signal), { is: 'later', why: /no answer within 10 s$/ })
+  },
+)
+
+t.test('over TLS only a receiver that proves its name gets alerts', async t => {
+  const { authority, servers } = makeCertificates('IP:127.0.0.1', 'DNS:other.example.org')
+  // Read when the first certificate is checked.
+  const etc = t.testdir({ 'authority.pem': authority, 'webhook.secret': SECRET })
+  process.env.SSL_CERT_FILE = join(etc, 'authority.pem')
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  t.teardown(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED)
+  let got = 0
+  const outcome = async (pem = ''): Promise<Outcome> => {
+    const server = createSecureServer({ key: pem, cert: pem }, (_request, response) => {
+      got++
+      response.end()
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    // Listening on a port.
+    const { port } = server.address() as AddressInfo
+    return webhook(t, `https://127.0.0.1:${port}/`, 'json', etc).deliver([alertOf()], signal)
+  }
+  t.strictSame(await outcome(servers[0]), { is: 'done' })
+  t.match(await outcome(servers[1]), { is: 'later', why: /does not match/ })
+  const [stranger] = makeCertificates('IP:127.0.0.1').servers
+  t.match(await outcome(stranger), { is: 'later', why: /self-signed|unable to verify/ })
+  t.equal(got, 1)
+})

@@ -1,0 +1,131 @@
+/** The console's thread, as the daemon starts, stops and loses it. */
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { silentLog } from '../../daemon/assembly/configuration.ts'
+import { pathsBelow } from '../../daemon/assembly/paths.ts'
+import { WebConsole } from '../../daemon/run/web-console.ts'
+import type { WebSettings } from '../../daemon/run/web-messages.ts'
+import { systemClock } from '../../daemon/system/clock.ts'
+import { freePort } from '../support/free-port.ts'
+import { exchange, parsed } from '../support/web-site.ts'
+
+function consoleIn(t: Test, program?: string) {
+  const root = mkdtempSync(join(tmpdir(), 'web-console-'))
+  t.teardown(() => rmSync(root, { recursive: true, force: true }))
+  const paths = pathsBelow(root)
+  mkdirSync(paths.state, { recursive: true })
+  const lines: string[] = []
+  const write = (line: string): void => void lines.push(line)
+  const log = { ...silentLog, error: write, warning: write, notice: write, event: write }
+  const web = new WebConsole({
+    paths,
+    clock: systemClock,
+    log: () => log,
+    ...(program === undefined ? {} : { program }),
+  })
+  t.teardown(() => web.close())
+  return { web, lines, root }
+}
+
+const settingsAt = (port: number, host = 'localhost'): WebSettings => {
+  return { port, host, path: '', names: [] }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 3000 && !isSo(); tries++) await sleep(10)
+}
+
+const status = async (port: number): Promise<number> =>
+  parsed(await exchange(port, 'GET /api/session HTTP/1.0\r\nhost: localhost\r\n\r\n')).status
+
+t.test('it runs while a configuration wants it, where that says', async t => {
+  const { web } = consoleIn(t)
+  t.strictSame(web.status(), { state: 'off', address: '' })
+  await t.rejects(web.ask<'tokens'>({ what: 'tokens' }), /mtpolicyctl web on/)
+  const [first, second] = [await freePort(), await freePort()]
+  web.use(settingsAt(first))
+  const link = await web.ask<'login'>({ what: 'login', role: 'change', by: 'root' })
+  t.match(link, { url: new RegExp(`^http://localhost:${first}/#login=[\\w-]{43}$`), minutes: 10 })
+  t.equal(await status(first), 401)
+  t.strictSame(web.status(), { state: 'listening', address: `http://localhost:${first}` })
+  web.use(settingsAt(second))
+  await web.ask<'login'>({ what: 'login', role: 'read', by: 'root' })
+  t.equal(await status(second), 401)
+  await t.rejects(status(first), /ECONNREFUSED/)
+  // The same settings again: nothing happens to who is connected.
+  web.use(settingsAt(second))
+  t.equal(web.status().state, 'listening')
+  await web.close()
+  await t.rejects(status(second), /ECONNREFUSED/)
+})
+
+t.test(
+  'a port that is taken, an address that is not here: the message says what to do',
+  async t => {
+    const { web, lines } = consoleIn(t)
+    const port = await freePort()
+    const owner = createServer()
+    await new Promise<void>(resolve => owner.listen(port, '127.0.0.1', resolve))
+    t.teardown(() => owner.close())
+    const login = () => web.ask<'login'>({ what: 'login', role: 'change', by: 'root' })
+    web.use(settingsAt(port))
+    await t.rejects(
+      login(),
+      new RegExp(`127.0.0.1:${port} is in use by .*mtpolicyctl set mtpolicyd/web/port=\\d+`),
+    )
+    t.match(web.status(), { state: 'failed', problem: /in use/ })
+    t.match(lines.join('\n'), /no web console: 127.0.0.1:/)
+    web.use(settingsAt(port, '192.0.2.1'))
+    await t.rejects(login(), /does not have the address 192.0.2.1.*web\/host=localhost/)
+    web.use(settingsAt(port, 'no-such-name.invalid'))
+    await t.rejects(login(), /the name no-such-name.invalid has no address/)
+    web.use(settingsAt(port, '/nowhere/at/all/web.sock'))
+    await t.rejects(login(), /cannot listen at \/nowhere.*\/run\/univention-mtpolicyd/)
+  },
+)
+
+t.test('a unix socket: one that was left is replaced, nothing else is', async t => {
+  const { web, root } = consoleIn(t)
+  const path = join(root, 'web.sock')
+  const login = () => web.ask<'login'>({ what: 'login', role: 'change', by: 'root' })
+  writeFileSync(path, 'a file')
+  web.use(settingsAt(1, path))
+  await t.rejects(login(), /exists and is not a socket/)
+  rmSync(path)
+  web.use({ ...settingsAt(1, path), names: ['console.example.org'], path: '/mail' })
+  t.match(await login(), { url: /^https:\/\/console.example.org\/mail\/#login=/ })
+  const other = consoleIn(t)
+  other.web.use(settingsAt(2, path))
+  await t.rejects(
+    other.web.ask<'login'>({ what: 'login', role: 'change', by: 'root' }),
+    /another program listens/,
+  )
+})
+
+t.test('a thread that ends is started again; the daemon goes on', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'web-broken-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const program = join(folder, 'broken.mjs')
+  const mark = join(folder, 'repaired')
+  writeFileSync(
+    program,
+    `import { existsSync } from 'node:fs'
+     import { parentPort } from 'node:worker_threads'
+     if (!existsSync(${JSON.stringify(mark)})) throw new Error('out of order')
+     parentPort.postMessage({ kind: 'state', address: 'here', problem: undefined })
+     parentPort.on('message', ({ kind }) => { if (kind === 'close') process.exit() })`,
+  )
+  const { web, lines } = consoleIn(t, program)
+  web.use(settingsAt(1))
+  await t.rejects(web.ask<'tokens'>({ what: 'tokens' }), /web console failed: out of order/)
+  t.match(web.status(), { state: 'failed', problem: /its thread has ended: out of order/ })
+  t.match(lines.join('\n'), /the web console has failed, and is started again: out of order/)
+  writeFileSync(mark, '')
+  await until(() => web.status().state === 'listening')
+  t.strictSame(web.status(), { state: 'listening', address: 'here' })
+})
