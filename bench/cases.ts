@@ -130,6 +130,45 @@ const withHistory: Case = {
   ],
 }
 
+const CONSOLES = 50
+
+/** The same policy with history, web console and metrics, which are read all the time, and without them. */
+const withConsoles: Case = {
+  name: 'console',
+  connections: 16,
+  setups: [
+    { ...ours, name: 'without' },
+    {
+      ...ours,
+      name: 'with',
+      settings: ['mtpolicyd/history/days=90'],
+      consoles: CONSOLES,
+    },
+  ],
+  rows: of => [
+    speed('speed, of the one without', of('with'), of('without'), { least: 85 }),
+    slowness('p99, of the one without', of('with'), of('without')),
+    // On two cores the console's thread, its readers and the load generator compete for the other one.
+    {
+      what: 'CPU of the answering thread',
+      measured: ratio(of('with'), of('without'), 'threadMicroseconds'),
+      unit: 'x',
+    },
+    {
+      what: 'its memory',
+      measured: (of('with').kilobytes - of('without').kilobytes) / 1024,
+      unit: 'MB',
+    },
+    { what: 'events read', measured: of('with').consoled.bytes / 2 ** 20, unit: 'MB' },
+    {
+      what: 'metrics read',
+      measured: of('with').consoled.readings,
+      unit: '',
+      asked: { least: CONSOLES },
+    },
+  ],
+}
+
 const UNREACHED = 1_000_000_000
 /** Beside the day's limit of the default policy. */
 const ROLLING_LIMITS = ['rolling', 'hour', 'minute'].map(
@@ -265,6 +304,7 @@ export const CASES = [
   durable,
   several,
   withHistory,
+  withConsoles,
   million,
   windows,
   history,

@@ -9,6 +9,8 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import type { Durability } from '../daemon/ledger/sqlite-ledger.ts'
+import { freePort } from '../test/support/free-port.ts'
+import type { Consoled } from './consoles.ts'
 import {
   type Contestant,
   type DaemonOptions,
@@ -30,6 +32,7 @@ import {
   type Stored,
   sumsOfLedger,
 } from './ledger-file.ts'
+import { closeConsoles, openConsoles, type Readers } from './readers.ts'
 import type { Raw } from './table.ts'
 
 export interface Setup {
@@ -45,6 +48,8 @@ export interface Setup {
   /** What is in the ledger before the start. */
   readonly stored: Stored
   readonly idle: number
+  /** Open consoles (consoles.ts); undefined: the web console is off. */
+  readonly consoles?: number
   /**
    * How often it is started to measure the time that takes; if more than once, also after the
    * requests.
@@ -84,6 +89,7 @@ export interface Entrant extends Started {
   readonly startedAt: number
   readonly idle: readonly Socket[]
   readonly kilobytesPerIdle: number
+  readonly readers: Readers | undefined
   /** The maximum seen after a round. */
   kilobytes: number
   answered: number
@@ -101,6 +107,7 @@ export interface Ended extends Entrant {
   /** Sums of earlier days that are no longer there. */
   readonly forgotten: number
   readonly idleAtEnd: number
+  readonly consoled: Consoled
   /** From the start to the first answer, with the journal of all requests. */
   readonly afterKill: number
   readonly afterStop: number
@@ -114,8 +121,12 @@ export async function start(bench: Bench, setup: Setup, title: string): Promise<
   mkdirSync(folder)
   const startMilliseconds: number[] = []
 
+  let webPort = 0
+
   async function startOurs(): Promise<Started> {
-    const all = [`mtpolicyd/durability=${durability}`, ...settings]
+    if (setup.consoles !== undefined) webPort = await freePort()
+    const web = webPort === 0 ? [] : [`mtpolicyd/web/port=${webPort}`]
+    const all = [`mtpolicyd/durability=${durability}`, ...settings, ...web]
     const port = await setDefaultPolicy(dist, folder, all)
     const database = join(folder, 'var/lib/univention-mtpolicyd/ledger.sqlite')
     const days = fillLedger(database, stored)
@@ -150,10 +161,15 @@ export async function start(bench: Bench, setup: Setup, title: string): Promise<
   const kilobytes = kilobytesOf(contestant)
   const idle = await openIdle(contestant.port, setup.idle)
   const kilobytesPerIdle = (kilobytesOf(contestant) - kilobytes) / setup.idle
+  const readers =
+    setup.consoles === undefined
+      ? undefined
+      : await openConsoles({ dist, root: folder, port: webPort, consoles: setup.consoles })
+  if (readers) running.add(readers.contestant)
   return {
     ...started,
     ...{ setup, folder, startMilliseconds, startedAt, idle },
-    ...{ kilobytesPerIdle, kilobytes, answered: 0 },
+    ...{ kilobytesPerIdle, readers, kilobytes, answered: 0 },
   }
 }
 
@@ -203,9 +219,11 @@ async function startAgain(bench: Bench, entrant: Entrant, signal: NodeJS.Signals
 }
 
 export async function finish(bench: Bench, entrant: Entrant): Promise<Ended> {
-  const { folder, idle, setup } = entrant
+  const { folder, idle, readers, setup } = entrant
   // Whatever was closed meanwhile is noticed first.
   await sleep(10)
+  const consoled = readers ? await closeConsoles(readers) : { bytes: 0, readings: 0 }
+  if (readers) bench.running.delete(readers.contestant)
   const idleAtEnd = idle.filter(({ readyState }) => readyState === 'open').length
   for (const socket of idle) socket.destroy()
   const isStarted = setup.starts > 1
@@ -214,7 +232,7 @@ export async function finish(bench: Bench, entrant: Entrant): Promise<Ended> {
   await end(bench, entrant.contestant)
   const counts = countsOf(entrant)
   rmSync(folder, { recursive: true })
-  return { ...entrant, ...counts, idleAtEnd, afterKill, afterStop }
+  return { ...entrant, ...counts, idleAtEnd, consoled, afterKill, afterStop }
 }
 
 /** What has been added to the ledger since the start; and which sums of earlier days are gone. */

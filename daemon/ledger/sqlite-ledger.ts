@@ -66,7 +66,7 @@ export interface SqliteLedgerOptions {
 /** What a store has in memory and has written since it was opened. */
 export interface StoreFigures {
   readonly subjects: number
-  /** Of memory, for sums and names. */
+  /** Memory for sums and names. */
   readonly bytes: number
   readonly journalBytes: number
   readonly unfoldedBytes: number

@@ -52,7 +52,7 @@ export class VerdictMeters {
     this.#nobody = this.#add(NOBODY)
   }
 
-  /** The counts of a turn are durable, or could not be made so; its answers leave now: `Clock.elapsed`. */
+  /** The counts of a turn are durable, or could not be made so: its answers are sent now, at `Clock.elapsed`. */
   settled(at: number): void {
     this.#settledAt = at
   }

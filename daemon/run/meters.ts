@@ -84,7 +84,7 @@ export function openMeters(): Meters {
   }
 }
 
-/** None if it is not known: whoever asks for the status learns all the rest. */
+/** None if it is not known: all the others are read nevertheless. */
 function readingOf({ declaration, kind, labels, source }: Meter): Reading[] {
   try {
     const { value, distribution } = source

@@ -1,5 +1,6 @@
 /** What is measured of the parts and of the configuration in force. */
 
+import { measureAlerts } from '../alerts/meters.ts'
 import { measureHistory } from '../history/meters.ts'
 import { measureLedger } from '../ledger/meters.ts'
 import { measureResolver } from '../lookup/resolver-meters.ts'
@@ -66,6 +67,7 @@ export function measureParts(parts: Measured, inForce: () => Generation): void {
   const flag = (is: boolean): number => (is ? 1 : 0)
   measureLedger(meters, slot)
   measureHistory(meters, historySlot)
+  measureAlerts(meters, () => parts.alerts.status(), clock)
   measureResolver(meters, dns)
   measureProcess(meters, parts.since)
   meters.gauge(CONNECTIONS, () => server.connections)

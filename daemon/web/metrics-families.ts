@@ -16,7 +16,7 @@ export interface Family {
 
 export interface Sample {
   readonly labels: Labels
-  /** Of a histogram: how many values it has. */
+  /** In a histogram: how many values it has. */
   readonly value: number
   readonly distribution?: Distribution | undefined
 }

@@ -8,7 +8,7 @@ import { isLoopbackAddress } from '../net/loopback.ts'
 import type { WebSettings } from '../run/web-messages.ts'
 import type { Daemon } from './daemon.ts'
 import { isPath } from './listening.ts'
-import { METRICS_TYPES, type MetricsFormat, renderMetrics } from './metrics.ts'
+import { METRICS_TYPES, metricsFormatOf, renderMetrics } from './metrics.ts'
 import { isForwarded } from './origin.ts'
 import { WebError, type WholeReply } from './reply.ts'
 import { bearerIn, type Doors, tokenOf } from './who.ts'
@@ -36,7 +36,7 @@ export async function metricsReply({
     const hint = 'mtpolicyctl web token add prometheus --role metrics'
     throw new WebError(401, `a token is needed: ${hint}`, { 'www-authenticate': 'Bearer' })
   }
-  const format = formatFor(request.headers.accept ?? '')
+  const format = metricsFormatOf(request.headers.accept)
   const body = renderMetrics(await daemon.status(), format)
   return { kind: 'whole', status: 200, headers: { 'content-type': METRICS_TYPES[format] }, body }
 }
@@ -44,15 +44,4 @@ export async function metricsReply({
 function isFromThisHost({ headers, socket }: IncomingMessage, settings: WebSettings): boolean {
   const mayBeProxied = settings.path !== '' || settings.names.length > 0 || isPath(settings.host)
   return !mayBeProxied && !isForwarded(headers) && isLoopbackAddress(socket.remoteAddress ?? '')
-}
-
-/** Prometheus names what it prefers with the greatest q; what has none has 1 (RFC 9110 12.4.2). */
-function formatFor(accept: string): MetricsFormat {
-  const weight = (type: string): number => {
-    const entry = accept.split(',').find(one => one.trim().toLowerCase().startsWith(type))
-    if (entry === undefined) return 0
-    return Number(/;\s*q=([\d.]+)/.exec(entry)?.[1] ?? 1)
-  }
-  const open = weight('application/openmetrics-text')
-  return open > 0 && open >= weight('text/plain') ? 'openmetrics' : 'prometheus'
 }

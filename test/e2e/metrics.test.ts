@@ -3,11 +3,13 @@
  * a reload; and none names a user.
  */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type InstalledDaemon, installDaemon } from '../support/daemon.ts'
+import { dist, type InstalledDaemon, installDaemon, runProgram } from '../support/daemon.ts'
+import { freePort } from '../support/free-port.ts'
 import { ledgerSums } from '../support/ledger-sums.ts'
 import { type ReadFamily, readOpenMetrics, valueIn } from '../support/open-metrics.ts'
 import { policyClient, requestText, until } from '../support/policy-client.ts'
@@ -194,6 +196,53 @@ t.test('counts that are in memory only are seen', async t => {
   t.equal(valueIn(found, 'mtpolicyd_ledger_state', { state: 'file' }), 0)
   t.equal(valueIn(found, 'mtpolicyd_ledger_durable'), 0)
   t.equal(valueIn(found, 'mtpolicyd_ledger_recipients_total'), 2)
+})
+
+t.test('the console has the same metrics at /metrics, in the format that is asked for', async t => {
+  const webPort = await freePort()
+  const daemon = await installDaemon({ 'mtpolicyd/web/port': String(webPort) })
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  await send(daemon, 'alice', 3)
+  const ask = async (accept: string): Promise<Response> => {
+    for (;;) {
+      try {
+        return await fetch(`http://localhost:${webPort}/metrics`, { headers: { accept } })
+      } catch {
+        // Its thread is still starting.
+        await sleep(50)
+      }
+    }
+  }
+  const open = await ask('application/openmetrics-text;version=1.0.0,text/plain;q=0.5')
+  t.match(open.headers.get('content-type'), /^application\/openmetrics-text; version=1\.0\.0/)
+  const families = readOpenMetrics(await open.text())
+  t.equal(valueIn(families, 'mtpolicyd_ledger_recipients_total'), 3)
+  const plain = await ask('text/plain')
+  t.match(plain.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
+  const text = await plain.text()
+  t.match(text, '\nmtpolicyd_ledger_recipients_total 3\n')
+  if (!promtoolMissing) t.strictSame(promtool(['check', 'metrics'], text), { status: 0, said: '' })
+})
+
+t.test('the line of the README writes a file for node_exporter, and never half of one', async t => {
+  const daemon = await installDaemon()
+  t.teardown(() => daemon.remove())
+  await daemon.start()
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  const [, line = ''] = /^\* \* \* \* \* root (.*)$/m.exec(readme) ?? []
+  t.notMatch(line, '%', 'cron takes it for the end of the line')
+  const folder = join(daemon.root, 'collected')
+  mkdirSync(folder)
+  const here = line
+    .replace('/var/lib/prometheus/node-exporter', folder)
+    .replace('mtpolicyctl', `${join(dist, 'mtpolicyctl')} --root ${daemon.root}`)
+  t.match(await runProgram('sh', '-c', here), { status: 0, stdout: '', stderr: '' })
+  const before = readFileSync(join(folder, 'mtpolicyd.prom'), 'utf8')
+  t.match(before, /^mtpolicyd_requests_total 0$/m)
+  await daemon.stop()
+  t.match(await runProgram('sh', '-c', here), { status: 1, stderr: /not running/ })
+  t.equal(readFileSync(join(folder, 'mtpolicyd.prom'), 'utf8'), before, 'the last one is kept')
 })
 
 t.test('without a daemon there are no metrics, and mtpolicyctl says why', async t => {

@@ -153,6 +153,17 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     firing: { [of('measures_ok')]: '0x10' },
     quiet: { [of('measures_ok')]: '1x10' },
   },
+  MtpolicydAlertsNotDelivered: {
+    at: '10m',
+    firing: {
+      [of('alerts_oldest_waiting_seconds', ',delivery="webhook"')]: '2000+60x10',
+      [of('alerts_lost_total', ',delivery="webhook"')]: '0x10',
+    },
+    quiet: {
+      [of('alerts_oldest_waiting_seconds', ',delivery="webhook"')]: '0+60x10',
+      [of('alerts_lost_total', ',delivery="webhook"')]: '3x10',
+    },
+  },
   MtpolicydReloadRefused: {
     at: '20m',
     firing: { [of('reloads_total', ',result="refused"')]: '0x5 1x15' },
@@ -236,7 +247,8 @@ interface Panel {
 const { panels } = JSON.parse(dashboardText) as { panels: readonly Panel[] } // checked below
 
 t.test('rules and dashboard name only metrics that the daemon has', async t => {
-  const daemon = await installDaemon()
+  // Alerts have metrics if there are any.
+  const daemon = await installDaemon({ 'mtpolicyd/alert/command': '/bin/true' })
   t.teardown(() => daemon.remove())
   await daemon.start()
   const mail = { request: 'smtpd_access_policy', protocol_state: 'RCPT', sasl_username: 'alice' }

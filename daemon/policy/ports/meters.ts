@@ -45,9 +45,9 @@ export interface Histogram {
 export interface Reading extends MeterDeclaration {
   readonly kind: 'counter' | 'gauge' | 'histogram'
   readonly labels: Labels
-  /** Of a histogram: how many values were noted. */
+  /** In a histogram: how many values were noted. */
   readonly value: number
-  /** Of a histogram. */
+  /** Histograms only. */
   readonly distribution?: Distribution
 }
 
