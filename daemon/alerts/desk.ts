@@ -3,6 +3,7 @@
  * Nothing here throws into the path of a request.
  */
 
+import { accountName } from '../policy/account.ts'
 import type { AlertList, AlertsStatus, AlertTested, ListedAlert } from '../policy/ports/alerts.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { VerdictRecord } from '../policy/verdict-record.ts'
@@ -52,6 +53,7 @@ export class AlertDesk {
   #couriers: readonly Courier[] = []
   #deliveries: readonly Delivery[] = []
   #settings = ''
+  #defaultDomain = ''
   #sendsMail = false
   #cancel: Cancel | undefined
   #look: Promise<void> = Promise.resolve()
@@ -103,7 +105,7 @@ export class AlertDesk {
     return this.#sendsMail ? this.#ownMail.isOwn : undefined
   }
 
-  /** Of mail of ours to that one recipient. */
+  /** The envelope sender of our mail to that one recipient. */
   readonly envelopeSender = (from: string, recipient: string): string =>
     this.#ownMail.envelopeSender(from, recipient)
 
@@ -117,6 +119,7 @@ export class AlertDesk {
     this.#deliveries = []
     await Promise.all(before.map(courier => this.#within(courier.stop())))
     this.#settings = text
+    this.#defaultDomain = settings.defaultDomain
     this.#sendsMail = settings.mail !== '' || settings.user !== 'off'
     this.#deliveries = this.#made(settings)
     this.#outbox.keepOnly(new Set(this.#deliveries.map(({ name }) => name)))
@@ -173,7 +176,16 @@ export class AlertDesk {
     )
   }
 
-  /** In order: the next start is no crash. */
+  /** `name`: as in sasl_username. Resolves when nothing about it is in the file any more. */
+  async forget(name: string): Promise<void> {
+    const account = accountName(name, this.#defaultDomain)
+    this.#outbox.forget(account)
+    this.#pace.forget(account)
+    this.#accounts.changed()
+    await this.#journal.renew()
+  }
+
+  /** An orderly stop: the next start does not count as a crash. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel?.()

@@ -89,6 +89,17 @@ export class Outbox {
     void this.#options.append({ is: 'end', by, how, ids })
   }
 
+  /** Leaves out what is about that account; what waits is not told any more. */
+  forget(account: string): void {
+    this.#listed = this.#listed.filter(one => one.account !== account)
+    for (const [condition, alert] of this.#inForce) {
+      if (alert.account === account) this.#inForce.delete(condition)
+    }
+    for (const alerts of this.#waiting.values()) {
+      for (const [id, alert] of alerts) if (alert.account === account) alerts.delete(id)
+    }
+  }
+
   /** Those of deliveries that are not there any more. */
   keepOnly(names: ReadonlySet<string>): void {
     for (const [name, alerts] of this.#waiting) {
@@ -98,7 +109,7 @@ export class Outbox {
     }
   }
 
-  /** For a journal that is written anew. */
+  /** For a journal that is rewritten. */
   *live(): Iterable<AlertRecord> {
     const alerts = new Map<string, Alert>()
     for (const alert of this.#inForce.values()) alerts.set(alert.id, alert)

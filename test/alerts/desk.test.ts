@@ -309,6 +309,25 @@ t.test('a damaged file costs what was damaged, nothing else', async t => {
   t.match(again.list(10).inForce, { length: 3 }, 'what follows a torn line can be read')
 })
 
+t.test('an account that is to be deleted is not in the file any more', async t => {
+  const hook = new NotedDelivery('webhook', 'one')
+  const mail = new NotedDelivery('mail', 'all')
+  const desk = await deskWorld(t, [hook, mail])
+  await send(desk, 'alice', 9)
+  await send(desk, 'bob', 9)
+  await until(() => hook.alerts.length === 2)
+  await desk.clock.advance(11_000)
+  await until(() => mail.alerts.length === 2)
+  await desk.desk.forget('alice')
+  const text = readFileSync(desk.path, 'utf8')
+  t.notMatch(text, 'alice')
+  t.match(text, 'bob')
+  t.strictSame(
+    desk.desk.list(10).alerts.map(({ account }) => account),
+    ['bob'],
+  )
+})
+
 t.test('without a disk, alerts are told from memory', async t => {
   const hook = new NotedDelivery('webhook', 'one')
   const path = join(t.testdir(), 'alerts.log')
