@@ -33,7 +33,7 @@ const SWEEP_MILLISECONDS = 60_000
 /** What Postfix asks is written down that often. */
 const NOTE_MILLISECONDS = 600_000
 /** At a stop, for what is under way. */
-const STOP_MILLISECONDS = 2000
+const STOP_MILLISECONDS = 1000
 
 /** Somebody else may read the account's mail. */
 const SIGNS_OF_THEFT: ReadonlySet<string> = new Set(['account-blocked', 'country-refused'])
@@ -116,7 +116,6 @@ export class AlertDesk {
     if (text === this.#settings) return
     const before = this.#couriers
     this.#couriers = []
-    this.#deliveries = []
     await Promise.all(before.map(courier => this.#within(courier.stop())))
     this.#settings = text
     this.#defaultDomain = settings.defaultDomain
