@@ -32,6 +32,8 @@ export interface JournalOptions {
 interface Unwritten {
   readonly line: string
   readonly written: () => void
+  /** After it, the file is rewritten. */
+  readonly isRenewal: boolean
 }
 
 export class Journal {
@@ -73,9 +75,9 @@ export class Journal {
   }
 
   /** Resolves when it is on the disk, or cannot be put there. Never rejects. */
-  append(record: AlertRecord): Promise<void> {
+  append(record: AlertRecord, isRenewal = false): Promise<void> {
     return new Promise(resolve => {
-      this.#unwritten.push({ line: lineOf(record), written: resolve })
+      this.#unwritten.push({ line: lineOf(record), written: resolve, isRenewal })
       if (this.#unwritten.length > MOST_UNWRITTEN) this.#unwritten.shift()?.written()
       this.#isWriting ??= this.#write().finally(() => {
         this.#isWriting = undefined
@@ -85,8 +87,8 @@ export class Journal {
 
   /** Rewrites the file with what is live now. Never rejects. */
   renew(): Promise<void> {
-    this.#liveBytes = Number.NEGATIVE_INFINITY
-    return this.append({ is: 'end', by: '', how: 'done', ids: [] })
+    // Behind it are no records that were meant before.
+    return this.append({ is: 'end', by: '', how: 'done', ids: [] }, true)
   }
 
   /** Resolves when all is written, as far as that is possible. */
@@ -103,7 +105,8 @@ export class Journal {
       try {
         await this.#put(batch.map(({ line }) => line).join(''))
         this.#works()
-        if (this.#bytes > this.#liveBytes + COMPACTED_BYTES) await this.#rewrite()
+        const hasGrown = this.#bytes > this.#liveBytes + COMPACTED_BYTES
+        if (hasGrown || batch.some(({ isRenewal }) => isRenewal)) await this.#rewrite()
         for (const { written } of batch) written()
       } catch (error) {
         this.#failed(error)

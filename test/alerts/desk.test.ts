@@ -4,7 +4,14 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Finding } from '../../daemon/policy/finding.ts'
-import { deskWorld, NotedDelivery, POLICY, send, until } from '../support/alert-desk.ts'
+import {
+  type DeskWorld,
+  deskWorld,
+  NotedDelivery,
+  POLICY,
+  send,
+  until,
+} from '../support/alert-desk.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -138,6 +145,7 @@ t.test('a webhook that is down holds up no mail, and gets everything in order la
   hook.answer = async () => ({ is: 'later', why: 'connection refused' })
   const desk = await deskWorld(t, [hook, mail])
   for (const name of ['a', 'b', 'c']) await send(desk, name, 9)
+  await until(() => known(desk) === 6)
   await desk.clock.advance(11_000)
   await until(() => mail.alerts.length === 3)
   t.equal(mail.got.length, 1, 'one mail')
@@ -177,7 +185,9 @@ t.test('1,000 accounts in a minute become a digest', async t => {
   const desk = await deskWorld(t, [mail])
   for (let i = 0; i < 1000; i++) {
     await send(desk, `user${i}`, 9)
-    if (i % 20 === 0) await desk.clock.advance(1200)
+    if (i % 20 > 0) continue
+    await until(() => known(desk) === i + 1)
+    await desk.clock.advance(1200)
   }
   for (let i = 0; i < 60; i++) await desk.clock.advance(MINUTE)
   await until(() => mail.alerts.length === 1000)
@@ -213,6 +223,11 @@ t.test('never more than 30 mails an hour, nor 2 in 10 minutes about one account'
   }
   t.ok(times.length >= 20, `${times.length} mails`)
 })
+
+/** Alerts that wait, or were taken, of all deliveries. */
+function known({ desk }: DeskWorld): number {
+  return desk.status().deliveries.reduce((sum, { waiting, done }) => sum + waiting + done, 0)
+}
 
 const FINDING: Finding = {
   id: 'counts-not-durable',
