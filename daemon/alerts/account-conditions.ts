@@ -93,7 +93,7 @@ export class AccountConditions {
       if (isOwn && account === '') continue
       const condition: Condition = {
         kind: isOwn ? 'account-near' : 'limit-near',
-        key: `${account}\n${name}`,
+        key: ownText(`${account}\n${name}`),
         severity: 'note',
         account,
         ...nearWords(account, used, limit, rule),
@@ -115,10 +115,10 @@ export class AccountConditions {
     const country = typeof facts.country === 'string' ? facts.country : ''
     this.#see(record, {
       kind: 'country-refused',
-      key: `${own(account)}\n${own(country)}`,
+      key: `${account}\n${country}`,
       severity: 'warning',
-      account: own(account),
       make: () => ({
+        account: own(account),
         ...countryWords(own(account), own(country), own(record.client), isObserved),
         facts: {
           ...this.#who(record, true),
@@ -137,18 +137,18 @@ export class AccountConditions {
     isObserved: boolean,
   ): void {
     const isOwn = rule.per === 'user'
-    const account = isOwn ? own(record.account) : ''
+    const account = isOwn ? record.account : ''
     this.#see(record, {
       kind: isOwn ? 'account-at-limit' : 'limit-reached',
       key: `${account}\n${rule.name}`,
       severity: 'warning',
-      account,
       make: () => {
         const used = numberOf(record.facts.used)
         const limit = numberOf(record.facts.limit)
         const how = { isHeld: /^\s*hold\b/i.test(action), isObserved }
         return {
-          ...limitWords(account, used, limit, rule, how),
+          account: own(account),
+          ...limitWords(own(account), used, limit, rule, how),
           facts: {
             ...this.#who(record, isOwn),
             rule: rule.name,
@@ -163,8 +163,8 @@ export class AccountConditions {
 
   #see(
     record: VerdictRecord,
-    given: Pick<Condition, 'kind' | 'key' | 'severity' | 'account'> & {
-      readonly make: () => Pick<Condition, 'what' | 'why' | 'remedy' | 'facts'>
+    given: Pick<Condition, 'kind' | 'key' | 'severity'> & {
+      readonly make: () => Pick<Condition, 'account' | 'what' | 'why' | 'remedy' | 'facts'>
     },
   ): void {
     const before = this.#edges.of(given)
@@ -173,7 +173,7 @@ export class AccountConditions {
       return
     }
     const { make, ...condition } = given
-    this.#edges.raise({ ...condition, ...make() })
+    this.#edges.raise({ ...condition, key: ownText(given.key), ...make() })
   }
 
   /** Mail that passes may show that a limit does not hold the account back any more. */

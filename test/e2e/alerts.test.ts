@@ -82,7 +82,9 @@ t.test('nothing is lost over kill -9, and everything is told in its order', asyn
   t.match(alerts, [{ kind: 'restart-loop', severity: 'error' }], 'it has noticed the crashes, too')
   const status = await daemon.ctl('status')
   t.match(status.stdout, /^BAD +daemon +the daemon has crashed 3 times within 15 minutes/m)
-  const lines = status.stdout.split('\n').filter(line => line.length > 80)
+  const lines = status.stdout
+    .split('\n')
+    .filter(line => line.length > 80 && !line.includes(daemon.root))
   t.strictSame(lines, [])
 
   await daemon.ctl('set', `mtpolicyd/alert/command=`)
@@ -99,7 +101,7 @@ t.test('what waits is told after a restart in order, once the receiver works', a
   await daemon.start()
   const failed = await daemon.ctl('alert', 'test')
   t.equal(failed.status, 1)
-  t.match(failed.stdout, /^BAD command: .*not now/)
+  t.match(failed.stdout, /^BAD command: .*exit status 75/)
   for (let i = 0; i < 20; i++) await mail(daemon, `user${i}`, 9)
   await until(() => /"account":"user19"/.test(readJournal(daemon)))
   await daemon.kill()

@@ -603,6 +603,11 @@ t.test('no accepted value can create a line of its own', async t => {
     'excess',
     'language',
     'maillog',
+    'alert_webhook',
+    'alert_webhook_format',
+    'alert_command',
+    'alert_sender',
+    'alert_language',
     '<Domain',
     '</Domain',
   ]

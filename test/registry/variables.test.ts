@@ -79,6 +79,11 @@ const good: ReadonlyArray<readonly [name: string, given: string, stored: string]
   ['mtpolicyd/maillog', 'Journal', 'journal'],
   ['mtpolicyd/maillog', ' /var/log/mail.log ', '/var/log/mail.log'],
   ['mtpolicyd/maillog', '', ''],
+  ['mtpolicyd/alert/mail', ' root , b@example.org', 'root,b@example.org'],
+  ['mtpolicyd/alert/mail', 'None', 'none'],
+  ['mtpolicyd/alert/webhook', ' https://example.org/a?b=c#d ', 'https://example.org/a?b=c#d'],
+  ['mtpolicyd/alert/sender', 'mtpolicyd@example.org', 'mtpolicyd@example.org'],
+  ['mtpolicyd/alert/near', '80', '80'],
 ]
 const bad: ReadonlyArray<readonly [name: string, given: string, why: RegExp]> = [
   ['mtpolicyd/allowedcountries', 'Germany', /"Germany".*such as DE,AT or \*; did you mean DE\?$/],
@@ -119,6 +124,13 @@ const bad: ReadonlyArray<readonly [name: string, given: string, why: RegExp]> = 
     '192.0.2.0-192.0.2.9',
     /"192.0.2.0-192.0.2.9": expected an address/,
   ],
+  ['mtpolicyd/alert/mail', 'root;id', /^expected mail addresses/],
+  ['mtpolicyd/alert/mail', '-oQ/tmp', /^expected mail addresses/],
+  ['mtpolicyd/alert/mail', 'a b@example.org', /^expected mail addresses/],
+  ['mtpolicyd/alert/webhook', 'file:///etc/passwd', /^expected a URL/],
+  ['mtpolicyd/alert/webhook', 'https://a/"b', /^expected a URL/],
+  ['mtpolicyd/alert/sender', 'a,b', /^expected a mail address/],
+  ['mtpolicyd/alert/near', '0', /from 1 to 100/],
   ['mtpolicyd/maillog', 'syslog', /^expected auto, none, journal, or an absolute path/],
   ['mtpolicyd/maillog', '/var/log/*/x', /^expected auto/],
 ]
