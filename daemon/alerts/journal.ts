@@ -87,7 +87,7 @@ export class Journal {
 
   /** Rewrites the file with what is live now. Never rejects. */
   renew(): Promise<void> {
-    // Records of before are in front of it, so none of them is added to the new file.
+    // Earlier records are written before it, so none of them is added to the new file.
     return this.append({ is: 'end', by: '', how: 'done', ids: [] }, true)
   }
 
