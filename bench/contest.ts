@@ -158,6 +158,7 @@ export async function setDefaultPolicy(
     `mtpolicyd/port=${port}`,
     'mtpolicyd/threshold=1000000000',
     'mtpolicyd/history/days=0',
+    'mtpolicyd/alert/mail=none',
     ...settings,
   ]
   execFileSync(join(dist, 'mtpolicyctl'), ['--root', root, 'set', ...all], { stdio: 'ignore' })

@@ -171,6 +171,39 @@ say '  and the counts are intact'
 many_starts
 inside mtpolicyctl set mtpolicyd/threshold=1000000 > /dev/null || fail 'set threshold'
 
+# Alerts by mail leave the daemon's sandbox through a folder and a unit of their own.
+[ "$(show ActiveState "$name-mail.path")" = active ] || fail "$name-mail.path is $(show ActiveState "$name-mail.path")"
+outgoing=/var/lib/$name/outgoing
+wait_until_sent() {
+  for _ in $(seq "$1"); do
+    [ -n "$(inside sh -c "ls $outgoing/*.mail 2> /dev/null")" ] || return 0
+    sleep 0.5
+  done
+  inside journalctl --no-pager -n 20 -u "$name-mail" >&2
+  fail 'the mail was not sent'
+}
+inside mtpolicyctl set mtpolicyd/alert/mail=root mtpolicyd/alert/language=de > /dev/null || fail 'set alert/mail'
+began=$(now)
+inside mtpolicyctl alert test > "$work/log" 2>&1 || { cat "$work/log"; fail 'alert test'; }
+wait_until_sent 60
+for _ in $(seq 60); do
+  inside cat /var/mail/root > "$work/log" 2> /dev/null && break
+  sleep 0.5
+done
+grep -q '^Auto-Submitted: auto-generated$' "$work/log" || {
+  cat "$work/log"; journal_since "$began" | tail -n 30; fail 'no mail has arrived'; }
+say "alerts by mail: $(grep -m 1 '^Subject:' "$work/log")"
+inside mv /usr/sbin/sendmail /usr/sbin/sendmail.away
+inside mtpolicyctl alert test > /dev/null || fail 'alert test without sendmail'
+for _ in $(seq 20); do [ "$(show NRestarts "$name-mail.service")$(show SubState "$name-mail.service")" = 0auto-restart ] && break; sleep 0.5; done
+[ "$(show SubState "$name-mail.service")" = auto-restart ] || fail "without sendmail the service is $(show SubState "$name-mail.service")"
+inside mv /usr/sbin/sendmail.away /usr/sbin/sendmail
+wait_until_sent 150
+[ "$(show ActiveState "$name-mail.path")" = active ] || fail 'the path unit has given up'
+say "  what cannot be sent waits, and is sent within a minute"
+# What follows counts log lines.
+inside mtpolicyctl set mtpolicyd/alert/mail=none > /dev/null || fail 'set alert/mail'
+
 inside mkdir -p "/run/systemd/system/$name.service.d"
 printf '[Service]\nWatchdogSec=3\n' > "$work/watchdog"
 inside sh -c "cat > /run/systemd/system/$name.service.d/watchdog.conf" < "$work/watchdog"

@@ -51,7 +51,7 @@ export interface AlertSettings {
   /** Absolute path. */
   readonly command: string
   readonly user: UserAlerts
-  /** Of mails, as From; empty: a default of the delivery. */
+  /** Mails are from it (From); empty: a default of the delivery. */
   readonly sender: string
   readonly language: AlertLanguage
   /** Completes user names without one; may be empty. */

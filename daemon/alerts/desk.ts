@@ -3,6 +3,7 @@
  * Nothing here throws into the path of a request.
  */
 
+import { accountName } from '../policy/account.ts'
 import type { AlertList, AlertsStatus, AlertTested, ListedAlert } from '../policy/ports/alerts.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import type { VerdictRecord } from '../policy/verdict-record.ts'
@@ -32,7 +33,7 @@ const SWEEP_MILLISECONDS = 60_000
 /** What Postfix asks is written down that often. */
 const NOTE_MILLISECONDS = 600_000
 /** At a stop, for what is under way. */
-const STOP_MILLISECONDS = 2000
+const STOP_MILLISECONDS = 1000
 
 /** Somebody else may read the account's mail. */
 const SIGNS_OF_THEFT: ReadonlySet<string> = new Set(['account-blocked', 'country-refused'])
@@ -52,6 +53,7 @@ export class AlertDesk {
   #couriers: readonly Courier[] = []
   #deliveries: readonly Delivery[] = []
   #settings = ''
+  #defaultDomain = ''
   #sendsMail = false
   #cancel: Cancel | undefined
   #look: Promise<void> = Promise.resolve()
@@ -103,7 +105,7 @@ export class AlertDesk {
     return this.#sendsMail ? this.#ownMail.isOwn : undefined
   }
 
-  /** Of mail of ours to that one recipient. */
+  /** The envelope sender of our mail to that one recipient. */
   readonly envelopeSender = (from: string, recipient: string): string =>
     this.#ownMail.envelopeSender(from, recipient)
 
@@ -114,9 +116,9 @@ export class AlertDesk {
     if (text === this.#settings) return
     const before = this.#couriers
     this.#couriers = []
-    this.#deliveries = []
     await Promise.all(before.map(courier => this.#within(courier.stop())))
     this.#settings = text
+    this.#defaultDomain = settings.defaultDomain
     this.#sendsMail = settings.mail !== '' || settings.user !== 'off'
     this.#deliveries = this.#made(settings)
     this.#outbox.keepOnly(new Set(this.#deliveries.map(({ name }) => name)))
@@ -173,7 +175,16 @@ export class AlertDesk {
     )
   }
 
-  /** In order: the next start is no crash. */
+  /** `name`: as in sasl_username. Resolves when nothing about it is in the file any more. */
+  async forget(name: string): Promise<void> {
+    const account = accountName(name, this.#defaultDomain)
+    this.#outbox.forget(account)
+    this.#pace.forget(account)
+    this.#accounts.changed()
+    await this.#journal.renew()
+  }
+
+  /** An orderly stop: the next start does not count as a crash. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel?.()

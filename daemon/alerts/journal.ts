@@ -12,9 +12,9 @@ import { describeError } from '../system/errors.ts'
 import { makeFolder } from '../system/made-folder.ts'
 import { type AlertRecord, lineOf, readLines } from './lines.ts'
 
-/** Written anew with what still matters once it has grown by that. */
+/** Rewritten with what still matters once it has grown by that. */
 const COMPACTED_BYTES = 4 << 20
-/** Of a file that is larger, only the end is read. */
+/** A file that is larger is read from there to its end only. */
 const LARGEST_READ_BYTES = 64 << 20
 /** Records that wait for the disk; beyond, the oldest are kept in memory only. */
 const MOST_UNWRITTEN = 20_000
@@ -23,7 +23,7 @@ const FOLDER_MODE = 0o750
 
 export interface JournalOptions {
   readonly path: string
-  /** What still matters, when the file is written anew. */
+  /** What still matters, when the file is rewritten. */
   readonly live: () => Iterable<AlertRecord>
   /** Not for each attempt: once when it fails, once when it works again. */
   readonly log: (message: string) => void
@@ -32,6 +32,8 @@ export interface JournalOptions {
 interface Unwritten {
   readonly line: string
   readonly written: () => void
+  /** After it, the file is rewritten. */
+  readonly isRenewal: boolean
 }
 
 export class Journal {
@@ -40,7 +42,7 @@ export class Journal {
   #unwritten: Unwritten[] = []
   #isWriting: Promise<void> | undefined
   #bytes = 0
-  /** As large as that it was after it was last written anew. */
+  /** Its size when it was last rewritten. */
   #liveBytes = 0
   /** The last write may have left the beginning of a line. */
   #isTorn = false
@@ -73,14 +75,20 @@ export class Journal {
   }
 
   /** Resolves when it is on the disk, or cannot be put there. Never rejects. */
-  append(record: AlertRecord): Promise<void> {
+  append(record: AlertRecord, isRenewal = false): Promise<void> {
     return new Promise(resolve => {
-      this.#unwritten.push({ line: lineOf(record), written: resolve })
+      this.#unwritten.push({ line: lineOf(record), written: resolve, isRenewal })
       if (this.#unwritten.length > MOST_UNWRITTEN) this.#unwritten.shift()?.written()
       this.#isWriting ??= this.#write().finally(() => {
         this.#isWriting = undefined
       })
     })
+  }
+
+  /** Rewrites the file with what is live now. Never rejects. */
+  renew(): Promise<void> {
+    // Earlier records are written before it, so none of them is added to the new file.
+    return this.append({ is: 'end', by: '', how: 'done', ids: [] }, true)
   }
 
   /** Resolves when all is written, as far as that is possible. */
@@ -97,14 +105,15 @@ export class Journal {
       try {
         await this.#put(batch.map(({ line }) => line).join(''))
         this.#works()
+        const hasGrown = this.#bytes > this.#liveBytes + COMPACTED_BYTES
+        if (hasGrown || batch.some(({ isRenewal }) => isRenewal)) await this.#rewrite()
         for (const { written } of batch) written()
-        if (this.#bytes > this.#liveBytes + COMPACTED_BYTES) await this.#writeAnew()
       } catch (error) {
         this.#failed(error)
         await this.#handle?.close().catch(() => undefined)
         this.#handle = undefined
         for (const { written } of batch) written()
-        // They are in what is live, if they matter: the file is written anew with the next record.
+        // They are in what is live, if they matter: the file is rewritten with the next record.
         this.#liveBytes = Number.NEGATIVE_INFINITY
         return
       }
@@ -122,7 +131,7 @@ export class Journal {
     this.#bytes += Buffer.byteLength(text)
   }
 
-  async #writeAnew(): Promise<void> {
+  async #rewrite(): Promise<void> {
     const { path, live } = this.#options
     const text = [...live()].map(lineOf).join('')
     const temporary = `${path}.new`

@@ -28,6 +28,9 @@ export class Outbox {
   /** By delivery; each by id, in the order in which they came. */
   readonly #waiting = new Map<string, Map<string, Alert>>()
 
+  /** On their way to the disk, by id. */
+  readonly #coming = new Map<string, { readonly alert: Alert; readonly to: readonly string[] }>()
+
   constructor(options: OutboxOptions) {
     this.#options = options
   }
@@ -65,7 +68,9 @@ export class Outbox {
     return this.#listed
   }
 
-  waitsFor(id: string): string[] {
+  waitsFor(id: string): readonly string[] {
+    const coming = this.#coming.get(id)
+    if (coming) return coming.to
     return [...this.#waiting].flatMap(([name, alerts]) => (alerts.has(id) ? [name] : []))
   }
 
@@ -74,12 +79,17 @@ export class Outbox {
     return this.#waitingFor(name)
   }
 
-  /** Resolves when it is on the disk, and so will be delivered whatever happens. */
+  /**
+   * Resolves when it is on the disk, and so will be delivered whatever happens; it waits from then on, so that
+   * nobody is told what a crash would make the daemon tell again.
+   */
   async add(alert: Alert, to: readonly string[]): Promise<void> {
     this.#note(alert)
-    const written = this.#options.append({ is: 'edge', alert, to })
+    this.#coming.set(alert.id, { alert, to })
+    await this.#options.append({ is: 'edge', alert, to })
+    // It may have been deleted meanwhile.
+    if (!this.#coming.delete(alert.id)) return
     for (const name of to) this.#wait(name, alert)
-    await written
   }
 
   /** They wait no longer. */
@@ -87,6 +97,20 @@ export class Outbox {
     const waiting = this.#waitingFor(by)
     for (const id of ids) waiting.delete(id)
     void this.#options.append({ is: 'end', by, how, ids })
+  }
+
+  /** Leaves out what is about that account; what waits is not told any more. */
+  forget(account: string): void {
+    this.#listed = this.#listed.filter(one => one.account !== account)
+    for (const [condition, alert] of this.#inForce) {
+      if (alert.account === account) this.#inForce.delete(condition)
+    }
+    for (const [id, { alert }] of this.#coming) {
+      if (alert.account === account) this.#coming.delete(id)
+    }
+    for (const alerts of this.#waiting.values()) {
+      for (const [id, alert] of alerts) if (alert.account === account) alerts.delete(id)
+    }
   }
 
   /** Those of deliveries that are not there any more. */
@@ -98,7 +122,7 @@ export class Outbox {
     }
   }
 
-  /** For a journal that is written anew. */
+  /** For a journal that is rewritten. */
   *live(): Iterable<AlertRecord> {
     const alerts = new Map<string, Alert>()
     for (const alert of this.#inForce.values()) alerts.set(alert.id, alert)
@@ -106,6 +130,7 @@ export class Outbox {
       for (const alert of waiting.values()) alerts.set(alert.id, alert)
     }
     for (const alert of this.#listed) alerts.set(alert.id, alert)
+    for (const { alert } of this.#coming.values()) alerts.set(alert.id, alert)
     const inOrder = [...alerts.values()].toSorted((a, b) => a.at - b.at)
     for (const alert of inOrder) yield { is: 'edge', alert, to: this.waitsFor(alert.id) }
   }

@@ -46,6 +46,16 @@ export class Pace {
     }
   }
 
+  /** Leaves out what was sent about that account. */
+  forget(account: string): void {
+    this.#sent = this.#sent.map(mail => {
+      return { ...mail, subjects: mail.subjects.filter(one => one !== account) }
+    })
+    for (const key of this.#accounts.keys()) {
+      if (key.endsWith(`\n${account}`)) this.#accounts.delete(key)
+    }
+  }
+
   /** As it is written down. */
   get mails(): readonly SentMail[] {
     return this.#sent

@@ -1,7 +1,7 @@
 /**
- * Does Postfix still ask? A host that is asked all day long is suspicious after an hour without a
- * request; one that rests over night and over the weekend is not. So the longest pauses of the last two
- * weeks say how long a pause may be.
+ * Does Postfix still ask? A host with requests all day long is suspicious after an hour without any; one
+ * that rests over night and over the weekend is not. So the longest pauses of the last two weeks say how
+ * long a pause may be.
  */
 
 /** Pauses of that many days are remembered, one for each day. */

@@ -1,5 +1,5 @@
 /**
- * Alerts as the daemon has them, whether anybody is to be told or not. Where nobody is, nothing of them is
+ * Alerts as the daemon has them, whether anybody is to be told or not. Where nobody is, none of this is
  * loaded, and there is no file.
  */
 
@@ -65,6 +65,11 @@ export class AlertSlot {
       'no alerts are switched on: mtpolicyctl set mtpolicyd/alert/mail=root ' +
         '(in a hand-written file: alert_mail = root)',
     )
+  }
+
+  /** Leaves out what is about that account, on the disk, too. */
+  async forget(name: string): Promise<void> {
+    await this.#desk?.forget(name)
   }
 
   /** What is on the disk stays there. */

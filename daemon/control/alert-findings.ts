@@ -50,8 +50,8 @@ function ofDelivery({ name, waiting, oldest, problem, lost }: DeliveryStatus): F
       id: 'alerts-lost',
       severity: 'note',
       what: {
-        en: `${lost} alerts were given up by ${name} since the daemon has started`,
-        de: `${lost} Benachrichtigungen über ${name} wurden seit dem Start des Dienstes aufgegeben`,
+        en: `alerts given up by ${name} since the daemon has started: ${lost}`,
+        de: `seit dem Start des Dienstes aufgegebene Benachrichtigungen über ${name}: ${lost}`,
       },
       why: {
         en: 'they were refused, or could not be delivered within a day',

@@ -11,7 +11,7 @@ export function isMailAddress(text: string): boolean {
   return text.length <= LONGEST_ADDRESS && MAIL_ADDRESS.test(text)
 }
 
-/** Separated by commas; empty: nobody. Undefined: one of them is no address. */
+/** Separated by commas; empty: nobody. Undefined: one of them cannot be an address. */
 export function readAddresses(text: string): string | undefined {
   if (/^\s*(?:none)?\s*$/i.test(text)) return ''
   const all = text.split(',').map(one => one.trim())

@@ -4,7 +4,14 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Finding } from '../../daemon/policy/finding.ts'
-import { deskWorld, NotedDelivery, send, until } from '../support/alert-desk.ts'
+import {
+  type DeskWorld,
+  deskWorld,
+  NotedDelivery,
+  POLICY,
+  send,
+  until,
+} from '../support/alert-desk.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -73,6 +80,16 @@ t.test('mail from a country that is not allowed: once for each country', async t
   t.equal(hook.lines[1], 'cleared country-refused alice')
 })
 
+t.test('in observe mode it is told what would have been refused', async t => {
+  const hook = new NotedDelivery('webhook', 'one')
+  const desk = await deskWorld(t, [hook], { policy: `mode = observe\n${POLICY}` })
+  await send(desk, 'alice', 9)
+  t.equal(await send(desk, 'alice', 9, { client_address: '203.0.113.7' }), 'dunno')
+  await until(() => hook.alerts.length >= 2)
+  const told = hook.alerts.map(({ what }) => what.en)
+  t.ok(told.includes('mail of alice from CN (203.0.113.7) would have been refused (observe mode)'))
+})
+
 t.test('a message that is too large by itself is no alert', async t => {
   const hook = new NotedDelivery('webhook', 'one')
   const policy =
@@ -128,6 +145,7 @@ t.test('a webhook that is down holds up no mail, and gets everything in order la
   hook.answer = async () => ({ is: 'later', why: 'connection refused' })
   const desk = await deskWorld(t, [hook, mail])
   for (const name of ['a', 'b', 'c']) await send(desk, name, 9)
+  await until(() => known(desk) === 6)
   await desk.clock.advance(11_000)
   await until(() => mail.alerts.length === 3)
   t.equal(mail.got.length, 1, 'one mail')
@@ -167,8 +185,11 @@ t.test('1,000 accounts in a minute become a digest', async t => {
   const desk = await deskWorld(t, [mail])
   for (let i = 0; i < 1000; i++) {
     await send(desk, `user${i}`, 9)
-    if (i % 20 === 0) await desk.clock.advance(1200)
+    if (i % 20 > 0) continue
+    await until(() => known(desk) === i + 1)
+    await desk.clock.advance(1200)
   }
+  await until(() => known(desk) === 1000)
   for (let i = 0; i < 60; i++) await desk.clock.advance(MINUTE)
   await until(() => mail.alerts.length === 1000)
   t.ok(mail.got.length <= 6, `${mail.got.length} mails: ${mail.got.map(one => one.length)}`)
@@ -203,6 +224,11 @@ t.test('never more than 30 mails an hour, nor 2 in 10 minutes about one account'
   }
   t.ok(times.length >= 20, `${times.length} mails`)
 })
+
+/** Alerts that wait, or were taken, of all deliveries. */
+function known({ desk }: DeskWorld): number {
+  return desk.status().deliveries.reduce((sum, { waiting, done }) => sum + waiting + done, 0)
+}
 
 const FINDING: Finding = {
   id: 'counts-not-durable',
@@ -309,6 +335,25 @@ t.test('a damaged file costs what was damaged, nothing else', async t => {
   t.match(again.list(10).inForce, { length: 3 }, 'what follows a torn line can be read')
 })
 
+t.test('an account that is to be deleted is not in the file any more', async t => {
+  const hook = new NotedDelivery('webhook', 'one')
+  const mail = new NotedDelivery('mail', 'all')
+  const desk = await deskWorld(t, [hook, mail])
+  await send(desk, 'alice', 9)
+  await send(desk, 'bob', 9)
+  await until(() => hook.alerts.length === 2)
+  await desk.clock.advance(11_000)
+  await until(() => desk.desk.status().deliveries.every(one => one.done === 2))
+  await desk.desk.forget('alice')
+  const text = readFileSync(desk.path, 'utf8')
+  t.notMatch(text, 'alice')
+  t.match(text, 'bob')
+  t.strictSame(
+    desk.desk.list(10).alerts.map(({ account }) => account),
+    ['bob'],
+  )
+})
+
 t.test('without a disk, alerts are told from memory', async t => {
   const hook = new NotedDelivery('webhook', 'one')
   const path = join(t.testdir(), 'alerts.log')
@@ -325,7 +370,9 @@ t.test('the file is written anew once it has grown, with what still matters', as
   const desk = await deskWorld(t, [hook])
   for (let i = 0; i < 4000; i++) await send(desk, `user${i}`, 9)
   await until(() => hook.alerts.length === 4000)
-  await until(() => Buffer.byteLength(readFileSync(desk.path)) < 5_500_000)
+  await desk.desk.stop()
+  const bytes = readFileSync(desk.path).length
+  t.ok(bytes < 10_000_000, `${bytes} bytes`)
   const last = new NotedDelivery('webhook', 'one')
   const again = await desk.again([last])
   await send(desk, 'user1', 0)

@@ -52,8 +52,12 @@ async function run(root: string, ...words: string[]) {
   let [out, err] = ['', '']
   const status = await runCommand(words, {
     root,
-    out: text => void (out += text),
-    err: text => void (err += text),
+    out: text => {
+      out += text
+    },
+    err: text => {
+      err += text
+    },
     askPassword: async () => 'tk_geheim',
   })
   return { status, out, err }

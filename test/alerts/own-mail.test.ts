@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { OwnMail } from '../../daemon/alerts/own-mail.ts'
-import { deskWorld, NotedDelivery, POLICY, send } from '../support/alert-desk.ts'
+import { deskWorld, NotedDelivery, POLICY, send, until } from '../support/alert-desk.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
 import { makeWorld } from '../support/world.ts'
 
@@ -71,6 +71,7 @@ t.test('alerts about alerts cannot be made', async t => {
   }
   await send(desk, 'relay', 10)
   t.match(await send(desk, 'relay', 1), /^reject/)
+  await until(() => desk.desk.status().deliveries[0]?.waiting === 2)
   for (let i = 0; i < 180; i++) await desk.clock.advance(60_000)
   t.equal(sent, 1, 'one mail about both, and none about that mail')
 })

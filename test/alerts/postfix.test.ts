@@ -163,6 +163,19 @@ t.test('a user is told in French, at the account’s own address', { skip }, asy
   t.match(arrived?.text, 'Si vous n’avez PAS envoyé autant de messages')
 })
 
+t.test(
+  'on a host that does not know its domain, Postfix completes the sender',
+  { skip },
+  async t => {
+    const settings = { ...NO_ALERTS, mail: 'first@example.org' }
+    const surroundings = { ...surroundingsOf(rootWithMail(t)), hostName: 'mail' }
+    const [mail] = deliveriesOf(settings, surroundings)
+    await delivered(() => mail?.deliver([alertOf()], signal) ?? Promise.reject(new Error('none')))
+    t.strictSame(mailbox('first')[0]?.from, [['mtpolicyd', 'root@example.org']])
+    rmSync(join(boxes, 'first'), { recursive: true })
+  },
+)
+
 t.test('an address that looks like an option is an address', { skip }, async t => {
   const settings = { mail: '-bp@example.org', sender: '-v@example.org' }
   const mail = deliveryOf(rootWithMail(t), 'mail', settings)

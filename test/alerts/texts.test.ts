@@ -71,6 +71,11 @@ t.test('a mail about one alert says what, why, and what to do', async t => {
   )
   t.match(text, /^alice@example\.org hat 160 von 200 Empfängern am Tag verbraucht\.\nMail jenseits/)
   t.match(text, '\nWas zu tun ist:\n\n    mtpolicyctl user alice@example.org\n')
+  const byRoot = { why: { en: 'root has asked for it', de: '' }, facts: { by: 'root' } }
+  t.match(
+    (await texts.render('alert', 'en', valuesOf.alert('en', byRoot))).text,
+    '\nroot has asked',
+  )
   const over = await texts.render('alert', 'en', valuesOf.alert('en', { state: 'cleared' }))
   t.match(over.subject, '[mail.example.org] over: alice@example.org has used')
   t.match(over.text, /^This is over:\n/)

@@ -39,6 +39,22 @@ const MAIL_LOG = {
   problem: 'permission denied',
   givenBack: 0,
 } as const
+const MAIL = {
+  name: 'mail',
+  waiting: 0,
+  oldest: undefined,
+  done: 1,
+  lost: 0,
+  problem: undefined,
+}
+const ALERTS = {
+  state: 'on',
+  deliveries: [MAIL],
+  inForce: 1,
+  problem: undefined,
+  silentSince: undefined,
+  crashes: 2,
+} as const
 const PLUGIN = { host: 'a', module: 'Spf', runs: 9, lastFailure: 'timed out', milliseconds: 1 }
 
 /** Each in one line; both languages have every text, and none ends in a period. */
@@ -106,6 +122,41 @@ t.test('the running daemon, by what it reports of itself', async t => {
       { mailLog: { ...MAIL_LOG, setting: '/log', source: '/log' } },
       ['warning mail-log-unreadable (mail log)'],
     ],
+    ['alerts that arrive', { alerts: ALERTS }, []],
+    ['alerts that are off', { alerts: { ...ALERTS, state: 'off' } }, []],
+    [
+      'a webhook that fails',
+      {
+        alerts: { ...ALERTS, deliveries: [{ ...MAIL, waiting: 2, oldest: 1, problem: 'refused' }] },
+      },
+      ['warning alerts-failing (alerts)'],
+    ],
+    [
+      'a webhook that has failed a moment ago',
+      {
+        alerts: {
+          ...ALERTS,
+          deliveries: [{ ...MAIL, waiting: 1, oldest: Date.now(), problem: 'refused' }],
+        },
+      },
+      [],
+    ],
+    [
+      'alerts that were given up',
+      { alerts: { ...ALERTS, deliveries: [{ ...MAIL, lost: 1 }] } },
+      ['note alerts-lost (alerts)'],
+    ],
+    [
+      'alerts in memory',
+      { alerts: { ...ALERTS, problem: 'no space left' } },
+      ['warning alerts-not-durable (alerts)'],
+    ],
+    [
+      'Postfix asks no more',
+      { alerts: { ...ALERTS, silentSince: 1 } },
+      ['warning postfix-silent (requests)'],
+    ],
+    ['a restart loop', { alerts: { ...ALERTS, crashes: 3 } }, ['error restart-loop (daemon)']],
     [
       'what needs no action',
       { recipientOnlyServices: ['25'], droppedLogLines: 3, mode: 'observe' },

@@ -79,7 +79,7 @@ t.test('status says what is well and what is not, and by its exit status too', a
 
 t.test('--json prints what the manual says, for every command that answers', async t => {
   const { commands } = await import('../../daemon/cli/commands.ts')
-  const daemon = await installDaemon()
+  const daemon = await installDaemon({ 'mtpolicyd/alert/command': '/bin/true' })
   t.teardown(() => daemon.remove())
   await daemon.start()
   const operands: Readonly<Record<string, readonly string[]>> = {

@@ -324,7 +324,7 @@ t.test('the fields of a log line are those that the manual explains, in that ord
   const unusual = ['code', 'why', 'decided']
   const verdict = inManual.indexOf('verdict')
   t.same(inManual.slice(verdict + 1, verdict + 4), unusual)
-  // Only with `warn_at`, which the host variables do not set: test/plugins/limits-manual.test.ts.
+  // Only of a message that comes near a limit: test/plugins/limits-manual.test.ts.
   // Only for an account that has a measure: test/run/measures.test.ts.
   const seldom = ['near', 'measure']
   const always = inManual

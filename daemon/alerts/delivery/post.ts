@@ -37,6 +37,8 @@ export function sendmailOf(etc: string): string {
   return resolve(etc, '../..', 'usr/sbin/sendmail')
 }
 
+/** A bare name is completed by the mail server, which knows better than a host name without a domain. */
 function senderOf(sender: string, hostName: string): Mailbox {
-  return { name: 'mtpolicyd', address: sender || `root@${hostName}` }
+  const root = hostName.includes('.') ? `root@${hostName}` : 'root'
+  return { name: 'mtpolicyd', address: sender || root }
 }

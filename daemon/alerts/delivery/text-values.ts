@@ -19,7 +19,7 @@ export function alertValues(alert: Alert, language: AlertLanguage, host: string)
   return {
     ...common(alert, language),
     host,
-    why: capitalized(wordsIn(alert.why, language)),
+    why: capitalized(wordsIn(alert.why, language), alert),
     remedy: wordsIn(alert.remedy, language),
     severity: alert.severity,
     account: alert.account,
@@ -76,7 +76,7 @@ function common(alert: Alert, language: AlertLanguage): TextValues {
     cleared: alert.state === 'cleared',
     what,
     /** The same, as it begins a line. */
-    sentence: capitalized(what, alert.account),
+    sentence: capitalized(what, alert),
     time,
     clock: time.slice(11, 16),
   }
@@ -88,10 +88,13 @@ function rank(alerts: readonly Alert[]): number {
   return Math.min(...alerts.map(({ severity }) => RANKS[severity]))
 }
 
-/** The name of an account keeps its first letter. */
-function capitalized(text: string, account = ''): string {
-  if (account !== '' && text.startsWith(account)) return text
-  return text.charAt(0).toUpperCase() + text.slice(1)
+/** The name of an account or a person keeps its first letter. */
+function capitalized(text: string, { account, facts }: Alert): string {
+  const names = [account, facts.user, facts.by]
+  const isName = names.some(
+    name => typeof name === 'string' && name !== '' && text.startsWith(name),
+  )
+  return isName ? text : text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 let format: Intl.DateTimeFormat | undefined

@@ -14,7 +14,8 @@ export const forget = defineCommand({
   more: `
     Deletes everything that the history has of this account: how much it has sent and when, the
     countries, networks and names of its clients, its last messages and its refusals; also copies
-    of the history that were set aside because they were damaged. It is then gone from the disk.
+    of the history that were set aside because they were damaged, and alerts about the account. It is
+    then gone from the disk.
     NAME is a login name, in upper or lower case.
 
     What counts toward the limits is not deleted, or the account could send as much again; those

@@ -89,7 +89,11 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       return accountsOffered(parts.history(), measured, prefix)
     },
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
-    forget: ({ account }) => neededHistory(parts.history()).forget(account),
+    forget: async ({ account }) => {
+      const history = neededHistory(parts.history())
+      await parts.alerts.forget(account)
+      return await history.forget(account)
+    },
     hours: given => hoursOf(parts.history(), given),
     findings: async () => {
       await started
