@@ -191,8 +191,9 @@ export type WebTokenArguments = Texts<'name' | 'role'>
 export type WatchedVerdict = Fields
 
 export interface SampledVerdict {
-  readonly verdict: WatchedVerdict
-  /** Verdicts that were left out since the one before. */
+  /** Undefined: there was none since, and this is only about those that were left out. */
+  readonly verdict: WatchedVerdict | undefined
+  /** Verdicts that were left out since the item before. */
   readonly leftOut: number
 }
 

@@ -81,7 +81,7 @@ export function makeParts(
   const slot = ledgerSlot(join(paths.run, 'ledger'))
   const answers = new AnswerMeters(meters)
   const verdicts = new Broadcast<WatchedVerdict>()
-  const sampled = new SampledVerdicts()
+  const sampled = new SampledVerdicts(clock)
   const requests = new Broadcast<WatchedRequest>()
   const watch = (record: VerdictRecord): void => {
     if (verdicts.isHeard) verdicts.publish(verdictFields(record))

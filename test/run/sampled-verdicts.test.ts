@@ -10,8 +10,8 @@ const NOON = Date.UTC(2026, 10, 20, 12)
 
 function place() {
   const time = { now: NOON }
-  const sampled = new SampledVerdicts()
   const clock = { ...systemClock, now: () => time.now }
+  const sampled = new SampledVerdicts(clock)
   return { time, sampled, note: (user: string) => sampled.note(verdict(clock, { user })) }
 }
 

@@ -75,7 +75,7 @@ class Feed {
     try {
       for await (const { verdict, leftOut } of await daemon.follow('sample', {}, signal)) {
         this.#left += leftOut
-        this.#tell(verdict)
+        if (verdict) this.#tell(verdict)
       }
     } catch {
       // It is busy, or stopping: the status tells.
