@@ -40,7 +40,7 @@ t.test(
     await see('Top senders')
     await see('alice')
     await see(MARKUP_ACCOUNT)
-    await see('Protecting')
+    await see('Daemon running')
 
     await go('#/refusals')
     await see(code)

@@ -87,8 +87,9 @@ export function Shell(props: {
 function Pulse() {
   const { t } = useConsole()
   const { state, status } = useContext(LiveContext)
-  const text = state === 'running' && status?.mode === 'observe' ? t.live.observes : t.live[state]
-  const tone = state === 'running' ? 'good' : state === 'waiting' ? '' : 'bad'
+  const observes = state === 'running' && status?.mode === 'observe'
+  const text = observes ? t.live.observes : t.live[state]
+  const tone = state === 'waiting' || observes ? '' : state === 'running' ? 'good' : 'bad'
   return (
     <div class={`pulse ${tone}`} role="status" title={text}>
       <Icon name={tone === 'bad' ? 'bad' : 'pulse'} size={17} />

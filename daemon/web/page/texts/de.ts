@@ -77,7 +77,7 @@ export const de: Texts = {
   live: {
     label: 'Zustand des Dienstes',
     waiting: 'Verbindung wird aufgebaut',
-    running: 'Schutz aktiv',
+    running: 'Dienst läuft',
     observes: 'Nur Beobachtung',
     stopped: 'Dienst steht',
     lost: 'Keine Verbindung',

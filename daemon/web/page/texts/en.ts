@@ -74,7 +74,7 @@ export const en = {
   live: {
     label: 'State of the daemon',
     waiting: 'Connecting',
-    running: 'Protecting',
+    running: 'Daemon running',
     observes: 'Observing only',
     stopped: 'Daemon stopped',
     lost: 'No connection',
