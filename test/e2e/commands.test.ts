@@ -94,6 +94,7 @@ t.test('--json prints what the manual says, for every command that answers', asy
     info: ['mtpolicyd/port'],
     search: ['mtpolicyd/port'],
     user: ['alice'],
+    'web token': ['list'],
     suggest: [join(import.meta.dirname, '../fixtures/maillog/postfix-3.7.log')],
   }
   for (const { name, json = '' } of commands) {
