@@ -101,7 +101,5 @@ export const commands: readonly Command[] = [
   ucrSetup,
   ucrRemove,
   alertDeliver,
+  serveChange,
 ]
-
-/** What the package's own units call. */
-export const hiddenCommands: readonly Command[] = [serveChange]

@@ -7,18 +7,12 @@
 
 import { pathsBelow } from '../assembly/paths.ts'
 import { describeError } from '../system/errors.ts'
-import { commands, hiddenCommands } from './commands.ts'
+import { commands } from './commands.ts'
 import { controlOptions } from './options.ts'
 import { runWords } from './run-words.ts'
 import { thisHost } from './this-host.ts'
 
-const program = {
-  name: 'mtpolicyctl',
-  options: controlOptions,
-  commands,
-  hidden: hiddenCommands,
-  dialect: 'own',
-} as const
+const program = { name: 'mtpolicyctl', options: controlOptions, commands, dialect: 'own' } as const
 
 const streams = {
   out: (text: string): void => void process.stdout.write(text),

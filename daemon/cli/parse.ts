@@ -13,8 +13,6 @@ export interface Program {
   /** Before the command. */
   readonly options: Options
   readonly commands: readonly Command[]
-  /** What the package's own units call: neither help nor manual tell of it. */
-  readonly hidden?: readonly Command[]
   /** Whose complaint it is if no command is named, or one that does not exist. */
   readonly dialect: 'own' | 'ucr'
 }
@@ -91,18 +89,14 @@ type Found =
   | { readonly command: Command; readonly rest: readonly string[] }
   | { readonly mistake: Mistake }
 
-function findCommand(word: string, rest: readonly string[], program: Program): Found {
-  const { commands, hidden = [] } = program
-  const all = [...commands, ...hidden]
-  const single = all.find(({ name }) => name === word)
+function findCommand(word: string, rest: readonly string[], { commands }: Program): Found {
+  const single = commands.find(({ name }) => name === word)
   if (single) return { command: single, rest }
-  const family = all.filter(({ name }) => name.split(' ')[0] === word)
+  const family = commands.filter(({ name }) => name.split(' ')[0] === word)
   if (family.length === 0) return { mistake: unknownCommand(word, commands) }
   const at = firstOperand(rest, Object.assign({}, ...family.map(({ options }) => options)))
   const verb = rest[at]
-  const verbs = family
-    .filter(one => !hidden.includes(one))
-    .map(({ name }) => name.split(' ')[1] ?? '')
+  const verbs = family.map(({ name }) => name.split(' ')[1] ?? '')
   if (verb === undefined) return { mistake: { kind: 'half-a-command', word, verbs } }
   const command = family.find(({ name }) => name === `${word} ${verb}`)
   if (command) return { command, rest: [...rest.slice(0, at), ...rest.slice(at + 1)] }

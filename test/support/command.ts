@@ -2,7 +2,7 @@
 
 import { pathsBelow } from '../../daemon/assembly/paths.ts'
 import type { Command } from '../../daemon/cli/command.ts'
-import { commands, hiddenCommands } from '../../daemon/cli/commands.ts'
+import { commands } from '../../daemon/cli/commands.ts'
 import type { DaemonClient, Host } from '../../daemon/cli/host.ts'
 import { controlOptions } from '../../daemon/cli/options.ts'
 import { pastAccess } from '../../daemon/cli/past-access.ts'
@@ -101,7 +101,6 @@ function run(
     name: 'mtpolicyctl',
     options: controlOptions,
     commands: list,
-    hidden: hiddenCommands,
     dialect,
   }
   return runWords(words, program, host, () => host)
