@@ -298,7 +298,12 @@ t.test('who could not wait for the session does not end the other one’s turn',
   })
   const text = chain(plugin('Slow'), '<SessionCache>\nmodule = Memory\n</SessionCache>')
   const world = await makeWorld(text, { plugins: [slow], secondMilliseconds: 100 })
-  t.teardown(() => world.close())
+  // The daemon's own timers do not keep a process alive.
+  const alive = setInterval(() => undefined, 1000)
+  t.teardown(() => {
+    clearInterval(alive)
+    world.close()
+  })
   const first = world.ask({ instance: '1', sender: 'slow' })
   // Each waits for half of a request's time; the first has the whole of it.
   const second = world.ask({ instance: '1', sender: 'second' })
