@@ -185,7 +185,7 @@ t.test(
     isBroken = true
     await one.pass(30 * SECOND)
     t.equal(asked.length, 2)
-    t.strictSame(one.messages, ['could not record the end of measures: disk full'])
+    t.strictSame(one.messages, ['could not write the measures: disk full'])
     isBroken = false
     await one.pass(MINUTE)
     t.ok(asked.length > 3)
