@@ -73,6 +73,8 @@ t.test('a browser that has logged in gets what the daemon knows, and orders', as
   await console.ctl('set', `mtpolicyd/maillog=${file}`)
   await console.daemon.reload()
   while ((await console.daemon.status()).mailLog?.state !== 'reading') await sleep(20)
+  // The console's thread may know the status of a second ago.
+  await sleep(1500)
   const changes = { 'mtpolicyd/threshold': '2' }
   const left = new AbortController()
   const first = ask('tryout', { changes }, left.signal)
