@@ -34,7 +34,7 @@ async function run(): Promise<void> {
 
   async function login(): Promise<string> {
     const headers = { 'content-type': 'application/json', 'x-requested-with': 'mtpolicyd', origin }
-    const reply = await ask('/api/login', headers, JSON.stringify({ secret: token }))
+    const reply = await ask('/api/login', headers, JSON.stringify({ token }))
     const [cookie = ''] = reply.headers['set-cookie'] ?? []
     if (cookie === '') throw new Error(`login: ${reply.statusCode} ${await text(reply)}`)
     return cookie.split(';', 1)[0] ?? ''
