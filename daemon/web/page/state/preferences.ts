@@ -1,6 +1,6 @@
 /** Language and colour scheme of this browser. Kept in it alone; where nothing can be kept, they end with the page. */
 
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import type { Language } from '../../api.ts'
 
 export type Scheme = 'auto' | 'light' | 'dark'
@@ -23,7 +23,8 @@ export function useScheme(): [Scheme, (scheme: Scheme) => void] {
     const kept = read('scheme')
     return kept === 'light' || kept === 'dark' ? kept : 'auto'
   })
-  useEffect(() => {
+  // Before the page is painted, or it would flash in the other colours.
+  useLayoutEffect(() => {
     if (scheme === 'auto') document.documentElement.removeAttribute('data-scheme')
     else document.documentElement.dataset.scheme = scheme
     keep('scheme', scheme)
