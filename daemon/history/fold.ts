@@ -15,17 +15,17 @@ import { unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
 import { differentOf, orderOf, those } from './portion-order.ts'
-import { clientNameOf, clientOf, endOfMessage } from './record-reader.ts'
+import { clientAt, endOfMessage } from './record-reader.ts'
 import {
   readSeenPage,
   readSights,
   SEEN_ACCOUNTS,
-  Sights,
   seenPage,
   sightBytes,
   WEEK,
   weekKey,
 } from './seen-page.ts'
+import { Sights } from './sights.ts'
 import { AT, BYTES, RECIPIENTS } from './spool-format.ts'
 import { checkpointByItself, Pages } from './store.ts'
 
@@ -262,11 +262,10 @@ export function addSight(portion: Portion, item: number, sights: Sights): void {
   const place = portion.places[item] ?? NOWHERE
   const bytes = portion.readingOf(place)
   const message = inReading(place)
-  const { country, client } = clientOf(bytes, message)
-  const name = clientNameOf(bytes, inReading(portion.names[item] ?? 0))
-  const isAccepted = portion.messages[item] === 1
+  const name = inReading(portion.names[item] ?? 0)
+  const accepted = portion.messages[item] === 1 ? 1 : 0
   const at = bytes.readDoubleLE(message + AT)
-  sights.addOne(at, country, client, name, isAccepted ? 1 : 0)
+  sights.addOne(bytes, clientAt(bytes, message), name, at, accepted)
 }
 
 /** With what is known of it in the end. */

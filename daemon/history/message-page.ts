@@ -5,8 +5,8 @@
  * message as the spool has it. So the last messages of an account are found by going back from its last portion.
  */
 
+import { NumberReader } from '../memory/seven-bits.ts'
 import type { PageWriter } from './page-writer.ts'
-import { numberAt } from './seen-page.ts'
 
 /** Accounts of a page. */
 export const MESSAGE_ACCOUNTS = 256
@@ -30,13 +30,13 @@ export interface Group {
 /** The group of one account; undefined: it has none here. Throws RangeError if it is not such a page. */
 export function groupIn(page: Buffer, account: number): Group | undefined {
   let here = account - (account % MESSAGE_ACCOUNTS)
-  for (let at = 0; at < page.length; ) {
-    const [distance, afterDistance] = numberAt(page, at)
-    const [before, afterBefore] = numberAt(page, afterDistance)
-    const [length, from] = numberAt(page, afterBefore)
-    here += distance
-    at = from + length
-    if (here === account) return { before, messages: page.subarray(from, at) }
+  for (const reader = new NumberReader(page); !reader.isAtEnd; ) {
+    here += reader.next()
+    const before = reader.next()
+    const length = reader.next()
+    const from = reader.at
+    reader.skip(length)
+    if (here === account) return { before, messages: page.subarray(from, reader.at) }
     if (here > account) return undefined
   }
   return undefined
@@ -45,10 +45,10 @@ export function groupIn(page: Buffer, account: number): Group | undefined {
 /** Where each message begins, oldest first. */
 export function messagesIn(messages: Buffer): number[] {
   const places: number[] = []
-  for (let at = 0; at < messages.length; ) {
-    const [length, from] = numberAt(messages, at)
-    places.push(from)
-    at = from + length
+  for (const reader = new NumberReader(messages); !reader.isAtEnd; ) {
+    const length = reader.next()
+    places.push(reader.at)
+    reader.skip(length)
   }
   return places
 }
@@ -62,15 +62,14 @@ export function withoutGroup(
   writer.clear()
   let here = account - (account % MESSAGE_ACCOUNTS)
   let last = here
-  for (let at = 0; at < page.length; ) {
-    const [distance, afterDistance] = numberAt(page, at)
-    const [, afterBefore] = numberAt(page, afterDistance)
-    const [length, from] = numberAt(page, afterBefore)
-    here += distance
-    at = from + length
+  for (const reader = new NumberReader(page); !reader.isAtEnd; ) {
+    here += reader.next()
+    const rest = reader.at
+    reader.next()
+    reader.skip(reader.next())
     if (here === account) continue
     writer.number(here - last)
-    writer.copy(page, afterDistance, at)
+    writer.copy(page, rest, reader.at)
     last = here
   }
   return writer.length === 0 ? undefined : writer.page()

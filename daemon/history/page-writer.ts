@@ -2,6 +2,9 @@
 
 import { NUMBER_BYTES, putNumber } from '../memory/seven-bits.ts'
 
+/** So few are copied faster one by one than by a function outside of V8. */
+const FEW_BYTES = 256
+
 export class PageWriter {
   #bytes = Buffer.allocUnsafeSlow(64 * 1024)
   #end = 0
@@ -20,12 +23,18 @@ export class PageWriter {
     this.#end = putNumber(this.#bytes, this.#end, value)
   }
 
+  byte(value: number): void {
+    this.#makeRoom(1)
+    this.#bytes[this.#end++] = value
+  }
+
   /** Copies bytes. Where they are now. */
   copy(source: Uint8Array, from: number, end: number): number {
     this.#makeRoom(end - from)
     const at = this.#end
-    this.#bytes.set(source.subarray(from, end), at)
     this.#end += end - from
+    if (end - from > FEW_BYTES) this.#bytes.set(source.subarray(from, end), at)
+    else for (let i = from, to = at; i < end; i++, to++) this.#bytes[to] = source[i] ?? 0
     return at
   }
 

@@ -14,7 +14,6 @@ import type {
   RefusalKey,
   RefusalPage,
   RefusalQuery,
-  Seen,
   SeenMessage,
   SenderSums,
   TopQuery,
@@ -31,8 +30,9 @@ import { type NewRefusal, NOWHERE } from './portion.ts'
 import { largest, RECENT_HOURS, type Recent } from './recent.ts'
 import { readMessage, readRefusal } from './record-reader.ts'
 import { refusalPage } from './refusal-page.ts'
-import { readSeenPage, readSights, SEEN_ACCOUNTS, Sights, WEEK, weekKey } from './seen-page.ts'
+import { readSeenPage, readSights, SEEN_ACCOUNTS, WEEK, weekKey } from './seen-page.ts'
 import { seriesOf } from './series.ts'
+import { Sights } from './sights.ts'
 import { hourOf } from './taking.ts'
 
 /** Refusals of an answer; there are more in the file. */
@@ -172,13 +172,11 @@ function account(archive: Archive, name: string): AccountHistory | undefined {
   const number = archive.accounts.find(accountName(name, ''))
   if (number < 0) return undefined
   const sights = sightsOf(archive, [number], 0).get(number) ?? new Sights()
-  const seen = (kind: 'country' | 'network' | 'client'): Seen[] =>
-    sights.of(kind).map(({ name, first, last, messages }) => ({ name, first, last, messages }))
   return {
     account: archive.accounts.nameOf(number),
-    countries: seen('country'),
-    networks: seen('network'),
-    clients: seen('client'),
+    countries: sights.of('country'),
+    networks: sights.of('network'),
+    clients: sights.of('client'),
     messages: lastMessages(archive, number),
     refusals: refusalsWhere(archive, 'account = ?', number, one => one.account === number),
   }

@@ -86,10 +86,6 @@ export function messageAt(bytes: Buffer, accountEnd: number): number {
   return accountEnd + 1 + bytes.readUInt8(accountEnd)
 }
 
-export function clientNameOf(bytes: Buffer, accountEnd: number): string {
-  return new Texts(bytes, accountEnd).short()
-}
-
 /** Where the bytes of a message's instance begin and end. */
 export function instanceOf(bytes: Buffer, message: number): { from: number; end: number } {
   const from = message + TEXTS + 1
@@ -136,12 +132,11 @@ export function countryOf(bytes: Buffer, message: number): string {
   return COUNTRY_CODE.test(country) ? country : ''
 }
 
-/** What `Sights` need of a message. */
-export function clientOf(bytes: Buffer, message: number): { client: string; country: string } {
+/** Where the text with the client's address begins; after it comes the country. */
+export function clientAt(bytes: Buffer, message: number): number {
   let at = message + TEXTS
   for (let text = 0; text < CLIENT; text++) at += 1 + bytes.readUInt8(at)
-  const texts = new Texts(bytes, at)
-  return { client: texts.short(), country: texts.short() }
+  return at
 }
 
 export function readMessage(bytes: Buffer, message: number): SeenMessage {

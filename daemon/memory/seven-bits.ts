@@ -49,8 +49,28 @@ export class NumberReader {
     return this.#at === this.#bytes.length
   }
 
+  /** Where the next one begins. */
+  get at(): number {
+    return this.#at
+  }
+
+  /** Passes over bytes that are not numbers. Throws RangeError if there are not so many. */
+  skip(length: number): void {
+    if (this.#at + length > this.#bytes.length) throw new RangeError('a page is cut off')
+    this.#at += length
+  }
+
   /** Throws RangeError at the end, and for a number of 2 ** 53 or more. */
   next(): number {
+    const first = this.#bytes[this.#at] ?? 128
+    if (first < 128) {
+      this.#at++
+      return first
+    }
+    return this.#long()
+  }
+
+  #long(): number {
     let value = 0
     for (let unit = 1; ; unit *= 128) {
       const byte = this.#bytes[this.#at++]
