@@ -5,11 +5,12 @@
 
 import { mkdirSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import type { Durability } from '../daemon/ledger/sqlite-ledger.ts'
 import { freePort } from '../test/support/free-port.ts'
+import type { Asked } from './asker.ts'
 import type { Consoled } from './consoles.ts'
 import {
   type Contestant,
@@ -25,6 +26,7 @@ import {
   startServer,
   stop,
 } from './contest.ts'
+import { fillHistory } from './history-file.ts'
 import {
   DEFAULT_COUNTER,
   fillLedger,
@@ -32,7 +34,7 @@ import {
   type Stored,
   sumsOfLedger,
 } from './ledger-file.ts'
-import { closeConsoles, openConsoles, type Readers } from './readers.ts'
+import { openAsker, openConsoles, type Readers } from './readers.ts'
 import type { Raw } from './table.ts'
 
 export interface Setup {
@@ -50,6 +52,8 @@ export interface Setup {
   readonly idle: number
   /** Open consoles (consoles.ts); undefined: the web console is off. */
   readonly consoles?: number
+  /** Its history knows all users, and somebody asks it all the time (asker.ts). */
+  readonly isAsked?: boolean
   /**
    * How often it is started to measure the time that takes; if more than once, also after the
    * requests.
@@ -89,7 +93,8 @@ export interface Entrant extends Started {
   readonly startedAt: number
   readonly idle: readonly Socket[]
   readonly kilobytesPerIdle: number
-  readonly readers: Readers | undefined
+  readonly readers: Readers<Consoled> | undefined
+  readonly asker: Readers<Asked> | undefined
   /** The maximum seen after a round. */
   kilobytes: number
   answered: number
@@ -108,6 +113,7 @@ export interface Ended extends Entrant {
   readonly forgotten: number
   readonly idleAtEnd: number
   readonly consoled: Consoled
+  readonly asked: Asked
   /** From the start to the first answer, with the journal of all requests. */
   readonly afterKill: number
   readonly afterStop: number
@@ -130,6 +136,8 @@ export async function start(bench: Bench, setup: Setup, title: string): Promise<
     const port = await setDefaultPolicy(dist, folder, all)
     const database = join(folder, 'var/lib/univention-mtpolicyd/ledger.sqlite')
     const days = fillLedger(database, stored)
+    if (setup.isAsked !== undefined)
+      await fillHistory(join(dirname(database), 'history.sqlite'), users)
     const profiles = `${title} ${name}`.replaceAll(/\W+/g, '-')
     const profile = bench.profile && resolve(bench.profile, profiles)
     for (let time = 1; ; time++) {
@@ -166,10 +174,12 @@ export async function start(bench: Bench, setup: Setup, title: string): Promise<
       ? undefined
       : await openConsoles({ dist, root: folder, port: webPort, consoles: setup.consoles })
   if (readers) running.add(readers.contestant)
+  const asker = setup.isAsked ? await openAsker(folder, users) : undefined
+  if (asker) running.add(asker.contestant)
   return {
     ...started,
     ...{ setup, folder, startMilliseconds, startedAt, idle },
-    ...{ kilobytesPerIdle, readers, kilobytes, answered: 0 },
+    ...{ kilobytesPerIdle, readers, asker, kilobytes, answered: 0 },
   }
 }
 
@@ -219,11 +229,12 @@ async function startAgain(bench: Bench, entrant: Entrant, signal: NodeJS.Signals
 }
 
 export async function finish(bench: Bench, entrant: Entrant): Promise<Ended> {
-  const { folder, idle, readers, setup } = entrant
+  const { folder, idle, readers, asker, setup } = entrant
   // Whatever was closed meanwhile is noticed first.
   await sleep(10)
-  const consoled = readers ? await closeConsoles(readers) : { bytes: 0, readings: 0 }
-  if (readers) bench.running.delete(readers.contestant)
+  const consoled = (await readers?.end()) ?? { bytes: 0, readings: 0 }
+  const asked = (await asker?.end()) ?? { questions: 0, mostMilliseconds: 0 }
+  for (const one of [readers, asker]) if (one) bench.running.delete(one.contestant)
   const idleAtEnd = idle.filter(({ readyState }) => readyState === 'open').length
   for (const socket of idle) socket.destroy()
   const isStarted = setup.starts > 1
@@ -232,7 +243,7 @@ export async function finish(bench: Bench, entrant: Entrant): Promise<Ended> {
   await end(bench, entrant.contestant)
   const counts = countsOf(entrant)
   rmSync(folder, { recursive: true })
-  return { ...entrant, ...counts, idleAtEnd, consoled, afterKill, afterStop }
+  return { ...entrant, ...counts, idleAtEnd, consoled, asked, afterKill, afterStop }
 }
 
 /** What has been added to the ledger since the start; and which sums of earlier days are gone. */

@@ -1,15 +1,19 @@
-/** The consoles beside a server (consoles.ts), a process of their own, so that they read during rounds as well. */
+/**
+ * Who reads of a server beside its rounds, as processes of their own: consoles (consoles.ts), and an administrator who asks
+ * (asker.ts).
+ */
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import type { Asked } from './asker.ts'
 import type { Consoled } from './consoles.ts'
 import { type Contestant, startServer } from './contest.ts'
 
-export interface Readers {
+export interface Readers<Done> {
   readonly contestant: Contestant
-  /** All that it prints from now on. */
-  readonly printed: Promise<string>
+  /** Ends them: what they have seen. */
+  end(): Promise<Done>
 }
 
 export interface ReadersOptions {
@@ -27,7 +31,7 @@ export async function openConsoles({
   root,
   port,
   consoles,
-}: ReadersOptions): Promise<Readers> {
+}: ReadersOptions): Promise<Readers<Consoled>> {
   const line = execFileSync(join(dist, 'mtpolicyctl'), ['--root', root, 'web', 'login', '--json'], {
     encoding: 'utf8',
   })
@@ -35,15 +39,26 @@ export async function openConsoles({
   const { url } = JSON.parse(line) as { readonly url: string }
   const token = /#login=(.+)$/.exec(url)?.[1]
   if (token === undefined) throw new Error(`this is no login link: ${url}`)
-  const contestant = await startServer('consoles', [String(port), token, String(consoles)])
-  const { stdout } = contestant.process
-  if (!stdout) throw new Error('the consoles print nothing')
-  return { contestant, printed: text(stdout) }
+  return startReaders('consoles', [String(port), token, String(consoles)])
 }
 
-export async function closeConsoles({ contestant, printed }: Readers): Promise<Consoled> {
-  contestant.process.removeAllListeners('exit')
-  contestant.process.kill('SIGTERM')
-  // Written by consoles.ts.
-  return JSON.parse(await printed) as Consoled
+/** Resolves when the first questions are answered. */
+export function openAsker(root: string, users: number): Promise<Readers<Asked>> {
+  return startReaders('asker', [root, String(users)])
+}
+
+async function startReaders<Done>(name: string, args: readonly string[]): Promise<Readers<Done>> {
+  const contestant = await startServer(name, args)
+  const { stdout } = contestant.process
+  if (!stdout) throw new Error(`${name} prints nothing`)
+  const printed = text(stdout)
+  return {
+    contestant,
+    async end() {
+      contestant.process.removeAllListeners('exit')
+      contestant.process.kill('SIGTERM')
+      // The program's own output.
+      return JSON.parse(await printed) as Done
+    },
+  }
 }

@@ -169,6 +169,8 @@ function ipv4Network(bytes: Buffer, from: number, end: number): number {
   for (let at = from; at < end; at++) {
     const digit = (bytes[at] ?? 0) - 48
     if (digit >= 0 && digit <= 9) {
+      // As inet_pton, without leading zeros.
+      if (octet === 0) return -1
       octet = octet < 0 ? digit : octet * 10 + digit
       if (octet > 255) return -1
     } else {
