@@ -144,7 +144,7 @@ export interface Finding {
 export interface AskedService {
   /** `submission/inet` */
   readonly service: string
-  /** `asked`: the daemon is queried about all mail of users. */
+  /** `asked`: the daemon is queried about all mail of users; or `not asked`, `perhaps`, `refuses`, `no logins`, `return path`. */
   readonly answer: string
 }
 

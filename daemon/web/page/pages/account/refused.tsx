@@ -19,7 +19,7 @@ export function Refused(props: { refusals: readonly RefusalLine[]; account: stri
       {shown.length === 0 ? (
         <Empty icon="good" title={t.refused.none} />
       ) : (
-        <table class="cards">
+        <table class="cards refused">
           <caption class="unseen">{t.refused.title}</caption>
           <thead>
             <tr>

@@ -1,7 +1,7 @@
 /** What `mtpolicyctl doctor` finds, each with its remedy, and whether Postfix asks wherever users log in. */
 
 import type { Findings, Status } from '../../../api.ts'
-import { Badge, Card, Failed, Loading, Notice, Time } from '../../parts/basics.tsx'
+import { Badge, Card, Failed, Loading, Notice, Time, type Tone } from '../../parts/basics.tsx'
 import { CommandLine } from '../../parts/command.tsx'
 import { Icon, type IconName } from '../../parts/icon.tsx'
 import { get } from '../../state/call.ts'
@@ -94,6 +94,12 @@ function Entries({ findings }: { findings: Findings['findings'] }) {
   )
 }
 
+const STATE_TONES: Readonly<Record<string, Tone>> = {
+  asked: 'good',
+  'not asked': 'bad',
+  perhaps: 'warn',
+}
+
 /** Where users log in, and whether smtpd asks the daemon there. */
 export function Asked(props: { findings: Loaded<Findings>; status: Status | undefined }) {
   const { t, f } = useConsole()
@@ -119,11 +125,9 @@ export function Asked(props: { findings: Loaded<Findings>; status: Status | unde
                   {service}
                 </th>
                 <td>
-                  {answer === 'asked' ? (
-                    <Badge tone="good">{t.asked.yes}</Badge>
-                  ) : (
-                    <Badge tone="bad">{answer}</Badge>
-                  )}
+                  <Badge tone={STATE_TONES[answer] ?? 'muted'}>
+                    {t.asked.states[answer] ?? answer}
+                  </Badge>
                 </td>
               </tr>
             ))}
