@@ -130,6 +130,20 @@ const withHistory: Case = {
   ],
 }
 
+/** The default policy tells root of alerts; nobody is near a limit here. */
+const withAlerts: Case = {
+  name: 'alerts',
+  connections: 16,
+  setups: [
+    { ...ours, name: 'without' },
+    { ...ours, name: 'with', settings: ['mtpolicyd/alert/mail=root'] },
+  ],
+  rows: of => [
+    speed('speed, of the one without', of('with'), of('without'), { least: 95 }),
+    slowness('p99, of the one without', of('with'), of('without')),
+  ],
+}
+
 /**
  * A million accounts in the history, and questions about them all the time. Two connections: there is room for both, as
  * with the 20,000 requests a second that no mail server has.
@@ -341,6 +355,7 @@ export const CASES = [
   several,
   withHistory,
   asked,
+  withAlerts,
   withConsoles,
   million,
   windows,
