@@ -1,5 +1,6 @@
 /** What a replay has shown, for a terminal. */
 
+import type { LeftOut } from '../replay/mail-log.ts'
 import type { AccountRefusals, Refusals } from '../replay/refusals.ts'
 import type { Idle } from '../replay/trial.ts'
 import { momentText } from '../text/when.ts'
@@ -24,6 +25,8 @@ export interface Replayed {
   readonly to: number
   /** Lines that were skipped. */
   readonly damaged: number
+  /** Messages of logs that are left out; undefined: there was no log. */
+  readonly leftOut: LeftOut | undefined
   /** Requests that the two configurations answer differently. */
   readonly differing: number
   /** One for each configuration. */
@@ -35,7 +38,11 @@ export function replayText(replayed: Replayed): string {
   const { requests, refusals, set, config } = replayed
   const [first, second] = refusals
   if (requests === 0 || !first) {
-    return 'No requests: nobody who had logged in has sent a message in it.\n'
+    return [
+      'No requests: no message of anybody who had logged in was found.',
+      ...leftOutLines(replayed),
+      '',
+    ].join('\n')
   }
   const tried =
     config !== undefined
@@ -45,6 +52,7 @@ export function replayText(replayed: Replayed): string {
         : 'With the settings in use'
   return [
     ...lines(headText(replayed)),
+    ...leftOutLines(replayed),
     ...lines(second ? `${tried}, and compared with ${replayed.compare.join(' ')}:` : `${tried}:`),
     '',
     second ? comparedText(first, second, replayed.differing) : refusedText(first),
@@ -57,6 +65,23 @@ function headText({ requests, from, to, milliseconds, damaged }: Replayed): stri
   const left = damaged === 0 ? '' : ` ${counted(damaged, 'damaged line')} skipped.`
   const period = `from ${momentText(from)} to ${momentText(to)}`
   return `${counted(requests, 'request')} ${period}, replayed in ${took}.${left}`
+}
+
+/** What is not among the requests, so that nobody takes a log for more than it is. */
+function leftOutLines({ leftOut, requests, damaged }: Replayed): string[] {
+  const unread = requests > 0 || damaged === 0 ? [] : [counted(damaged, 'damaged line')]
+  const { withoutLogin = 0, unaccepted = 0, unnamed = 0 } = leftOut ?? {}
+  const parts = [
+    ...unread,
+    ...some(withoutLogin, 'accepted without a login'),
+    ...some(unaccepted, 'of users refused, held or cut off'),
+    ...some(unnamed, 'of users through a filter'),
+  ]
+  return parts.length === 0 ? [] : lines(`Left out: ${parts.join(', ')}.`)
+}
+
+function some(count: number, what: string): string[] {
+  return count === 0 ? [] : [`${counted(count, 'message')} ${what}`]
 }
 
 function refusedText(refusals: Refusals): string {

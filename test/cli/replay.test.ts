@@ -240,6 +240,33 @@ t.test('of many damaged lines twenty are named, and the rest is counted', async 
   t.equal(said[20], 'and 25 more damaged lines')
 })
 
+t.test('what of a log is no request is said, with numbers', async t => {
+  const { run, write } = place(t)
+  const from = (login: string) => `smtpd[1]: ${login}: client=c[198.51.100.7]`
+  const user = ', sasl_method=PLAIN, sasl_username=alice'
+  const queued = 'from=<a@example.org>, size=449, nrcpt=3 (queue active)'
+  const log = [
+    from('AAAAAA1'),
+    `qmgr[2]: AAAAAA1: ${queued}`,
+    from('AAAAAA2') + user,
+    from('NOQUEUE') + user,
+    'smtpd[1]: proxy-accept: END-OF-MESSAGE: 250 2.5.0 OK (2C225C6817C7EEE1481); from=<a> to=<b> proto=ESMTP helo=<x> sasl_username=<alice>',
+  ]
+  const text = log.map(line => `Dec  1 11:22:15 mail postfix/${line}\n`).join('')
+  const { status, out, err } = await run('replay', write('mail.log', text))
+  t.equal(status, 0)
+  t.equal(
+    out,
+    'No requests: no message of anybody who had logged in was found.\n' +
+      'Left out: 1 message accepted without a login, 1 message of users refused, held\n' +
+      'or cut off, 1 message of users through a filter.\n',
+  )
+  t.match(err, /^1 message of users went through a filter before the queue/)
+  const json = await run('replay', '--json', write('mail.log', text))
+  t.equal(json.out, '')
+  t.match(json.err, /^1 message of users went through a filter before the queue/)
+})
+
 t.test('where nothing can be read the status is 1', async t => {
   const { run, write, root } = place(t)
   for (const text of ['', '\0\x01\x02', 'a letter\nto nobody\n']) {

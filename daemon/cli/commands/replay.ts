@@ -32,8 +32,15 @@ export const replay = defineCommand({
     named alone stands for its rotated files as well (mail.log.1, mail.log.2.gz); of several files
     only those are read, the oldest first. From a log, each accepted message of a user who had
     logged in is a request at the end of the message. Mail that was refused is not in it. Recipients
-    are counted after aliases. Where Postfix logs to the journal only:
-    journalctl -u 'postfix*' | mtpolicyctl replay -
+    are counted after aliases. What goes through a filter before the queue (smtpd_proxy_filter) is
+    its user's if the filter passes on the answer with the queue ID. Messages that are left out
+    are numbered.
+
+    Where Postfix logs to the journal only: journalctl -u 'postfix*' | mtpolicyctl replay -
+    Read are logs of syslog, rsyslog and syslog-ng, what journalctl prints with -o short, any other
+    short form that has the date, or json, and what docker, kubectl or logcli print, or a collector
+    saves as a line of JSON for each line. Times without a zone are those of this host:
+    TZ=UTC mtpolicyctl replay FILE takes them for UTC.
 
     A trace has a line of JSON for each request, in the order of their times:
     {"t": MILLISECONDS SINCE 1970, "conn": "NAME", "request": {ATTRIBUTE: VALUE, ...}}.
@@ -164,9 +171,9 @@ async function run(
   if (!past.end()) return 1
   if (isJson) return 0
   const { requests, milliseconds } = progress
-  const { damaged } = past
+  const { damaged, leftOut } = past
   const idle = trials.flatMap(({ idle }) => idle)
-  const read = { requests, milliseconds, from, to, damaged, differing }
+  const read = { requests, milliseconds, from, to, damaged, leftOut, differing }
   host.out(replayText({ ...tried, ...read, refusals, idle }))
   return 0
 }
