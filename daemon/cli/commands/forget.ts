@@ -42,7 +42,7 @@ export const forget = defineCommand({
 
     What counts toward the limits is not deleted, or the account could send as much again: the
     ledger has its name, with nothing but a number for each window in which it has sent mail. What
-    is older than 92 days is deleted there by itself, also from the backup, which is made anew each
+    is older than 92 days is deleted there by itself, also from the backup, which is replaced every
     hour. Measures in force stay until they end; release ends them. The log lines of the daemon and
     of Postfix are not changed either. What the account does from now on is noted again.
 

@@ -1,4 +1,4 @@
-/** forget: what is deleted of an account, and what is kept for the limits' sake. */
+/** Records of an account that are deleted on demand, and what is kept of them for the limits’ sake. */
 
 import type { Forgotten } from '../../control/protocol.ts'
 import { accountName } from '../../policy/account.ts'
