@@ -2,6 +2,7 @@
 
 import type { LeftOut } from '../replay/mail-log.ts'
 import type { AccountRefusals, Refusals } from '../replay/refusals.ts'
+import type { Sent } from '../replay/sending.ts'
 import type { Idle } from '../replay/trial.ts'
 import { momentText } from '../text/when.ts'
 import { wrap } from '../text/wrap.ts'
@@ -10,6 +11,8 @@ import { columns, counted, grouped, shortName, timeText } from './number-text.ts
 const COLUMNS = 79
 /** Accounts that are listed. */
 const MOST_LISTED = 20
+/** Senders that are listed. */
+const MOST_SENDERS = 5
 const LONGEST_ACCOUNT = 28
 const LONGEST_PLUGIN = 14
 const NO_LOGIN = '(no login)'
@@ -29,6 +32,8 @@ export interface Replayed {
   readonly leftOut: LeftOut | undefined
   /** Requests that the two configurations answer differently. */
   readonly differing: number
+  /** What each account has sent, whatever would have become of it. */
+  readonly sent: readonly Sent[]
   /** One for each configuration. */
   readonly refusals: readonly Refusals[]
   readonly idle: readonly Idle[]
@@ -41,6 +46,7 @@ export function replayText(replayed: Replayed): string {
     return [
       'No requests: no message of anybody who had logged in was found.',
       ...leftOutLines(replayed),
+      ...incompleteLines(replayed),
       '',
     ].join('\n')
   }
@@ -56,6 +62,7 @@ export function replayText(replayed: Replayed): string {
     ...lines(second ? `${tried}, and compared with ${replayed.compare.join(' ')}:` : `${tried}:`),
     '',
     second ? comparedText(first, second, replayed.differing) : refusedText(first),
+    sentText(replayed.sent),
     ...idleLines(replayed.idle),
   ].join('\n')
 }
@@ -78,6 +85,17 @@ function leftOutLines({ leftOut, requests, damaged }: Replayed): string[] {
     ...some(unnamed, 'of users through a filter'),
   ]
   return parts.length === 0 ? [] : lines(`Left out: ${parts.join(', ')}.`)
+}
+
+/** Excerpts of a log, such as grep makes, have no end of any message. */
+function incompleteLines({ leftOut }: Replayed): string[] {
+  const isExcerpt = leftOut !== undefined && leftOut.unaccepted > 0 && leftOut.withoutLogin === 0
+  return isExcerpt
+    ? lines(
+        'There is no line of the queue manager (nrcpt=) in it, which tells that a message was ' +
+          'accepted: give the whole log rather than lines of it.',
+      )
+    : []
 }
 
 function some(count: number, what: string): string[] {
@@ -103,6 +121,26 @@ function refusedText(refusals: Refusals): string {
     columns([head, ...rows], [1, 2]) +
     restText(accounts.length)
   )
+}
+
+/** So that a log alone shows which account stands out. */
+function sentText(sent: readonly Sent[]): string {
+  if (sent.length === 0) return ''
+  const rows = sent
+    .map(({ account, days, largestHour }) => {
+      const ofDays = [...days.values()]
+      return { account, all: ofDays.reduce((a, b) => a + b, 0), ofDays, largestHour }
+    })
+    .toSorted((a, b) => b.all - a.all)
+    .slice(0, MOST_SENDERS)
+    .map(({ account, all, ofDays, largestHour }) => [
+      nameOf({ account }),
+      grouped(all),
+      grouped(ofDays.reduce((a, b) => Math.max(a, b), 0)),
+      grouped(largestHour),
+    ])
+  const head = ['SENT MOST', 'RECIPIENTS', 'IN A DAY', 'IN AN HOUR']
+  return columns([head, ...rows], [1, 2, 3])
 }
 
 function comparedText(first: Refusals, second: Refusals, differing: number): string {

@@ -24,8 +24,8 @@ export function lookupAdvice(module: string, refusal: Refusal, place: string): s
     case 'Greylist': {
       const when =
         typeof wait === 'number'
-          ? `It passes by itself when it is tried again after ${passingTime({ at: refusal.at, wait })}`
-          : 'It passes by itself when it is tried again'
+          ? `It passes when it is tried again from that address after ${passingTime({ at: refusal.at, wait })}`
+          : 'It passes when it is tried again from that address'
       return `${when}; or to let ${address} pass at once, ${spared()}`
     }
     case 'Honeypot':

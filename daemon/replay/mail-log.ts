@@ -67,7 +67,7 @@ export class MailLogReader {
   get leftOut(): LeftOut {
     return {
       withoutLogin: this.#withoutLogin,
-      unaccepted: this.#dropped + this.#pending.size,
+      unaccepted: this.#dropped + this.#pending.size + this.#proxied.unaccepted,
       unnamed: this.#proxied.unnamed,
     }
   }

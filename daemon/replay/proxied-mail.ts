@@ -19,9 +19,12 @@ export class ProxiedMail {
   readonly #queued = new Map<string, string>()
   /** Messages whose queue id the filter did not tell. */
   unnamed = 0
+  /** Messages that no filter has accepted, so far. */
+  unaccepted = 0
 
   /** A message that has no queue id begins. */
   begin(client: ClientRecord): void {
+    this.unaccepted++
     keep(this.#clients, keyOf(client), client, MOST_CLIENTS)
   }
 
@@ -41,6 +44,7 @@ export class ProxiedMail {
     if (!accepted) return undefined
     const { queueId, saslUsername } = accepted
     const begun = this.#clients.get(keyOf(record))
+    if (begun) this.unaccepted--
     if (!begun || queueId === '') {
       this.unnamed++
       return undefined

@@ -94,7 +94,7 @@ t.test('who would have been refused, since when, by what, and how many recipient
   t.match(out, /^Would have been refused: 7 requests of 1 account, 210 recipients\.$/m)
   t.match(out, /^ {2}ACCOUNT +REQUESTS +RECIPIENTS +SINCE +BY$/m)
   t.match(out, /^ {2}alice +7 +210 +2026-11-20 \d\d:03 +limit$/m)
-  t.notMatch(out, /bob/)
+  t.notMatch(out.split('SENT MOST')[0], /bob/)
 })
 
 t.test('a message that Postfix tries again is refused once', async t => {
@@ -265,6 +265,33 @@ t.test('what of a log is no request is said, with numbers', async t => {
   const json = await run('replay', '--json', write('mail.log', text))
   t.equal(json.out, '')
   t.match(json.err, /^1 message of users went through a filter before the queue/)
+})
+
+t.test('lines that grep has picked out of a log are known for what they are', async t => {
+  const { run, write } = place(t)
+  const line =
+    'Dec  1 11:22:15 mail postfix/smtpd[1]: AAAAAA1: client=c[198.51.100.7], sasl_method=PLAIN, sasl_username=alice\n'
+  const { out } = await run('replay', write('mail.log', line))
+  t.match(out, /^There is no line of the queue manager \(nrcpt=\) in it/m)
+})
+
+t.test('who sent most is shown also where nobody would have been refused', async t => {
+  const { run, write } = place(t)
+  const { out } = await run(
+    'replay',
+    '--set',
+    'mtpolicyd/threshold=unlimited',
+    write('trace', TRACE),
+  )
+  t.match(out, 'Nothing would have been refused.')
+  t.match(
+    out,
+    /^ {2}SENT MOST +RECIPIENTS +IN A DAY +IN AN HOUR\n {2}alice +300 +300 +300\n {2}bob +1 +1 +1$/m,
+  )
+  const long = 'a'.repeat(300)
+  const named = await run('replay', write('trace', message({ user: `\u001b[31m${long}` })))
+  t.notMatch(named.out, '\u001b')
+  t.notOk(named.out.split('\n').some(line => line.length > 79))
 })
 
 t.test('where nothing can be read the status is 1', async t => {

@@ -143,7 +143,7 @@ t.test(
     const until = /^greylisted until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)$/.exec(shown.found)?.[1] ?? ''
     t.match(
       shown.remedies[0]?.text,
-      `It passes by itself when it is tried again after ${until}; or`,
+      `It passes when it is tried again from that address after ${until}; or`,
     )
     const left = new Date(until).getTime() - Date.now()
     t.ok(left > 0 && left <= 3000, `${left} ms`)

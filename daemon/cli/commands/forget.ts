@@ -1,13 +1,27 @@
 /** Deletes what the history has of an account. */
 
 import type { Forgotten } from '../../control/protocol.ts'
+import { accountName } from '../../policy/account.ts'
 import { oneLine } from '../../policy/verdict.ts'
+import { printable } from '../../text/columns.ts'
 import { defineCommand } from '../command.ts'
 import { NOT_RUNNING } from '../daemon-client.ts'
+import type { Host } from '../host.ts'
 import { counted } from '../number-text.ts'
 import { json as jsonOption } from '../options.ts'
 
-function forgottenText(deleted: Forgotten): string {
+/** Names of host variables for the account, with or without the default domain. */
+function variablesOf({ registry }: Host, account: string): string[] {
+  const values = registry.open().values()
+  const domain = values.get('mtpolicyd/defaultdomain') ?? ''
+  const folded = accountName(account, domain)
+  return [...values.keys()].filter(name => {
+    const [, kind = '', user = ''] = name.split('/')
+    return kind === 'user' && user !== '' && accountName(user, domain) === folded
+  })
+}
+
+function forgottenText(deleted: Forgotten, variables: readonly string[]): string {
   const { hours, messages, refusals, measures, countsUntil, inForce } = deleted
   const account = oneLine(deleted.account)
   const until = countsUntil.slice(0, 10)
@@ -22,6 +36,7 @@ function forgottenText(deleted: Forgotten): string {
     ...(inForce === 0
       ? []
       : [`  ${counted(inForce, 'measure')} in force; mtpolicyctl user lists them`]),
+    ...variables.map(name => `  host variable ${printable(name)}`),
     '  lines in the logs of the daemon and of Postfix',
     '',
   ].join('\n')
@@ -43,7 +58,8 @@ export const forget = defineCommand({
     What counts toward the limits is not deleted, or the account could send as much again: the
     ledger has its name, with nothing but a number for each window in which it has sent mail. What
     is older than 92 days is deleted there by itself, also from the backup, which is replaced every
-    hour. Measures in force stay until they end; release ends them. The log lines of the daemon and
+    hour. Measures in force stay until they end; release ends them. So do host variables for the
+    account, until they are unset. The log lines of the daemon and
     of Postfix are not changed either. What the account does from now on is noted again.
 
     Shows what was deleted, and what is left and until when. The exit status is 0 if something was
@@ -55,7 +71,8 @@ export const forget = defineCommand({
     which stay. null: nothing is known.
   `,
   options: { json: jsonOption },
-  async run({ json, operands: [account = ''] }, { daemon, out, err }) {
+  async run({ json, operands: [account = ''] }, host) {
+    const { daemon, out, err } = host
     const reply = await daemon.forget({ account })
     if (!reply) throw new Error(`the daemon is ${NOT_RUNNING}`)
     if (!reply.ok) throw new Error(reply.message)
@@ -63,7 +80,7 @@ export const forget = defineCommand({
     if (json) out(`${JSON.stringify(deleted ?? null, undefined, 2)}\n`)
     else if (!deleted) err(`mtpolicyctl: the history does not know ${oneLine(account)}\n`)
     else {
-      out(forgottenText(deleted))
+      out(forgottenText(deleted, variablesOf(host, deleted.account)))
     }
     return deleted ? 0 : 1
   },

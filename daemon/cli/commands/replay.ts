@@ -4,6 +4,7 @@ import type { Recorded } from '../../replay/record.ts'
 import { Refusals } from '../../replay/refusals.ts'
 import { replay as pass } from '../../replay/replay.ts'
 import { ReplayClock } from '../../replay/replay-clock.ts'
+import { Sending } from '../../replay/sending.ts'
 import type { Trial, TrialAnswer } from '../../replay/trial.ts'
 import { type Assigned, readAssignments } from '../assignments.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
@@ -45,7 +46,8 @@ export const replay = defineCommand({
     A trace has a line of JSON for each request, in the order of their times:
     {"t": MILLISECONDS SINCE 1970, "conn": "NAME", "request": {ATTRIBUTE: VALUE, ...}}.
 
-    Shows who would have been refused, since when, by which plugin, and how many recipients. With
+    Shows who would have been refused, since when, by which plugin, and how many recipients, and
+    who sent most, also where nothing would have been refused. With
     --compare the same requests are answered by two configurations, one of which has those
     values as well. A damaged line is named and skipped. The exit status is 1 only if nothing
     could be read, or if the configuration cannot be used.
@@ -135,6 +137,11 @@ async function run(
   const past = await PastRecords.open(host, names)
   const { progress } = past
   const refusals = trials.map(() => new Refusals())
+  const values = host.registry.open().values()
+  const timezone = values.get('mtpolicyd/timezone') || undefined
+  const sending = isJson
+    ? undefined
+    : new Sending(timezone, values.get('mtpolicyd/defaultdomain') ?? '')
   let from = Number.POSITIVE_INFINITY
   let to = Number.NEGATIVE_INFINITY
   let differing = 0
@@ -145,6 +152,7 @@ async function run(
     clock,
     answered(record, answers) {
       progress.requests++
+      sending?.add(record)
       from = Math.min(from, record.t)
       to = Math.max(to, record.t)
       const [answer, other] = answers
@@ -173,7 +181,16 @@ async function run(
   const { requests, milliseconds } = progress
   const { damaged, leftOut } = past
   const idle = trials.flatMap(({ idle }) => idle)
-  const read = { requests, milliseconds, from, to, damaged, leftOut, differing }
+  const read = {
+    requests,
+    milliseconds,
+    from,
+    to,
+    damaged,
+    leftOut,
+    differing,
+    sent: sending?.accounts ?? [],
+  }
   host.out(replayText({ ...tried, ...read, refusals, idle }))
   return 0
 }
