@@ -148,6 +148,7 @@ export class MailLogReader {
     if (record?.kind !== 'queued' || record.host !== client.host) return record !== undefined
     this.#pending.delete(id)
     this.#noteSeen(id)
+    this.#proxied.noteRequest(id)
     records.push(requestOf(client, record))
     return true
   }

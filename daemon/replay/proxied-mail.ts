@@ -15,8 +15,8 @@ const MOST_QUEUED = 1000
 export class ProxiedMail {
   /** By host and process. */
   readonly #clients = new Map<string, ClientRecord>()
-  /** Lines of the queue manager, by queue id. */
-  readonly #queued = new Map<string, string>()
+  /** Lines of the queue manager, by queue id; undefined: its user is known without the filter. */
+  readonly #queued = new Map<string, string | undefined>()
   /** Messages whose queue id the filter did not tell. */
   unnamed = 0
   /** Messages that no filter has accepted, so far. */
@@ -31,6 +31,11 @@ export class ProxiedMail {
   /** A message without a login. `line` is asked for only where it may matter. */
   noteQueued(queueId: string, line: () => string): void {
     if (this.#clients.size > 0) keep(this.#queued, queueId, line(), MOST_QUEUED)
+  }
+
+  /** A filter may tell the server behind it who has logged in (XCLIENT). */
+  noteRequest(queueId: string): void {
+    if (this.#clients.size > 0) keep(this.#queued, queueId, undefined, MOST_QUEUED)
   }
 
   /**
@@ -50,6 +55,7 @@ export class ProxiedMail {
       return undefined
     }
     const queued = this.#queued.get(queueId)
+    if (queued === undefined && this.#queued.has(queueId)) return undefined
     this.#queued.delete(queueId)
     const login = saslUsername === '' ? begun.saslUsername : saslUsername
     return { client: { ...begun, queueId, saslUsername: login }, queued }

@@ -63,6 +63,19 @@ t.test('a filter that names itself in front of the answer is understood', async 
   t.strictSame((await find(t, [BEGUN, client, accepted, QUEUED])).messages, MESSAGE)
 })
 
+t.test('a filter that passes the login on does not double its mail', async t => {
+  const client = `${BEHIND}, sasl_method=PLAIN, sasl_username=alice`
+  for (const lines of [
+    [BEGUN, client, ACCEPTED, QUEUED],
+    [BEGUN, client, QUEUED, ACCEPTED],
+  ]) {
+    // It is tried again later.
+    const { messages, leftOut } = await find(t, [...lines, QUEUED])
+    t.strictSame(messages, MESSAGE)
+    t.strictSame(leftOut, { withoutLogin: 0, unaccepted: 0, unnamed: 0 })
+  }
+})
+
 t.test('messages whose queue ids the filter does not tell are numbered', async t => {
   const accepted = ACCEPTED.replace('Ok: queued as A3AA020C20B', 'OK (2C225C6817C7EEE1481)')
   const { messages, leftOut } = await find(t, [BEGUN, BEHIND, accepted, QUEUED])
