@@ -89,6 +89,8 @@ export interface Forgotten extends Deleted {
   readonly countsUntil: string
   /** Measures in force, which stay. */
   readonly inForce: number
+  /** Damaged files beside the ledger, which may have it as well. */
+  readonly setAside: readonly string[]
 }
 
 /** What an administrator has ordered for an account. */

@@ -6,6 +6,7 @@
  *   2026-11-30T19:41:02.238986028Z Nov 30 20:41:02 host postfix/…            docker logs -t
  *   2026-11-30T19:41:02.238986028Z stdout F Nov 30 20:41:02 host postfix/…   Kubernetes (CRI)
  *   [pod/postfix-0/postfix] Nov 30 20:41:02 host postfix/…                   kubectl logs --prefix
+ *   Nov 30 20:41:02 host docker[45]: Nov 30 20:41:02 mail postfix/…          docker's syslog and journald
  *   2026-11-30T20:41:02+01:00 {job="mail"} Nov 30 20:41:02 host postfix/…    Loki's logcli
  *   /var/log/mail.log.1:Nov 30 20:41:02 host postfix/smtpd[123]: …           grep in several files
  *   Nov 30 20:41:02 <mail.info> host postfix/smtpd[123]: …                   FreeBSD's syslogd -v
@@ -35,6 +36,8 @@ const PARTS = [
   /\[pod\/[\w./-]+\] /y,
   /\{\w+="[^{}]*"\} /y,
   /(?:stdout|stderr) [FP] /y,
+  // Only these write a container's own line: any other program's text may be anybody's.
+  /\S+ (?:docker[\w./-]*|podman|conmon|[\da-f]{12})\[\d+\]: /y,
   /<(?:\d{1,3}>|[a-z\d]+\.[a-z\d]+> )/y,
   new RegExp(LEVEL, 'y'),
 ]

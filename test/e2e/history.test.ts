@@ -1,6 +1,6 @@
 /** The history of the built program: after kill -9, switched off and on by a reload, and deleted by forget. */
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -70,10 +70,13 @@ t.test('forget deletes measures that have ended, and says which stay', async t =
   await daemon.ctl('block', 'bob')
   await daemon.ctl('block', 'alice', '--why', 'again')
   await daemon.ctl('limit', 'alice', '7')
+  const damaged = join(stateOf(daemon), 'measures.json.damaged-20261130T100000Z')
+  writeFileSync(damaged, '{')
   const { stdout, status } = await daemon.ctl('forget', 'alice')
   t.equal(status, 0)
   t.match(stdout, /^ {2}ended measures {3}1$/m)
   t.match(stdout, /^ {2}1 measure in force; mtpolicyctl user lists them$/m)
+  t.match(stdout, `\n  perhaps ${damaged}, a damaged file\n`)
   t.match(stdout, /^ {2}host variable mtpolicyd\/user\/alice\/threshold$/m)
   const file = readFileSync(join(stateOf(daemon), 'measures.json'), 'utf8')
   t.notMatch(file, 'hacked')

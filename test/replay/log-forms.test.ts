@@ -85,6 +85,16 @@ const FORMS: readonly (readonly [form: string, log: string | Buffer, at: number]
     written(headed(`${ESC}[36mpostfix-1  | ${ESC}[0mNov 30 20:41:02 mail `)),
     LOCAL,
   ],
+  [
+    'docker in the journal',
+    written(headed('Nov 30 21:00:00 big docker[45]: Nov 30 20:41:02 mail ')),
+    LOCAL,
+  ],
+  [
+    '… by the id of a container',
+    written(headed('Nov 30 21:00:00 big 0a1b2c3d4e5f[45]: Nov 30 20:41:02 mail ')),
+    LOCAL,
+  ],
   ['kubectl logs --timestamps', written(headed(`${RECEIVED} Nov 30 20:41:02 mail `)), LOCAL],
   ['… of lines without a time', written(headed(`${RECEIVED} `)), ZONED + 239],
   ['kubectl logs --prefix', written(headed('[pod/mail-0/postfix] Nov 30 20:41:02 mail ')), LOCAL],

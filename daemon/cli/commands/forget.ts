@@ -22,7 +22,7 @@ function variablesOf({ registry }: Host, account: string): string[] {
 }
 
 function forgottenText(deleted: Forgotten, variables: readonly string[]): string {
-  const { hours, messages, refusals, measures, countsUntil, inForce } = deleted
+  const { hours, messages, refusals, measures, countsUntil, inForce, setAside } = deleted
   const account = oneLine(deleted.account)
   const until = countsUntil.slice(0, 10)
   return [
@@ -37,6 +37,7 @@ function forgottenText(deleted: Forgotten, variables: readonly string[]): string
       ? []
       : [`  ${counted(inForce, 'measure')} in force; mtpolicyctl user lists them`]),
     ...variables.map(name => `  host variable ${printable(name)}`),
+    ...setAside.map(file => `  perhaps ${printable(file)}, a damaged file`),
     '  lines in the logs of the daemon and of Postfix',
     '',
   ].join('\n')
@@ -59,16 +60,17 @@ export const forget = defineCommand({
     ledger has its name, with nothing but a number for each window in which it has sent mail. What
     is older than 92 days is deleted there by itself, also from the backup, which is replaced every
     hour. Measures in force stay until they end; release ends them. So do host variables for the
-    account, until they are unset. The log lines of the daemon and
+    account, until they are unset, and other files than the history's that were set aside because
+    they were damaged (*.damaged-*), until somebody deletes them. The log lines of the daemon and
     of Postfix are not changed either. What the account does from now on is noted again.
 
     Shows what was deleted, and what is left and until when. The exit status is 0 if something was
     deleted; 1 if the account is not known, or no daemon runs.
   `,
   json: `
-    {account, hours, messages, refusals, measures, countsUntil, inForce}: how much of each was
+    {account, hours, messages, refusals, measures, countsUntil, inForce, setAside}: how much of each was
     deleted; when the last of its counts is deleted at the latest; how many measures are in force,
-    which stay. null: nothing is known.
+    which stay; and damaged files that were set aside and may have it as well. null: nothing is known.
   `,
   options: { json: jsonOption },
   async run({ json, operands: [account = ''] }, host) {

@@ -1,5 +1,7 @@
 /** Records of an account that are deleted on demand, and what is kept of them for the limits’ sake. */
 
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Forgotten } from '../../control/protocol.ts'
 import { accountName } from '../../policy/account.ts'
 import { KEPT_DAYS } from '../housekeeping.ts'
@@ -10,7 +12,7 @@ const DAY = 86_400_000
 
 /** Undefined: nothing was known of it. Rejects if no history is kept, or something cannot be written. */
 export async function forget(
-  { history, alerts, measures, clock }: Parts,
+  { history, alerts, measures, clock, state }: Parts,
   given: string,
 ): Promise<Forgotten | undefined> {
   const kept = neededHistory(history())
@@ -25,5 +27,12 @@ export async function forget(
     measures: ended,
     countsUntil: new Date(now + KEPT_DAYS * DAY).toISOString(),
     inForce: measures.allOf(given, now).length,
+    setAside: damagedIn(state),
   }
+}
+
+/** Files that were damaged when they were opened, and are kept for somebody to look into. */
+function damagedIn(folder: string): string[] {
+  const names = readdirSync(folder).filter(name => name.includes('.damaged-'))
+  return names.map(name => join(folder, name))
 }
