@@ -36,6 +36,8 @@ export interface Replayed {
   readonly sent: readonly Sent[]
   /** One for each configuration. */
   readonly refusals: readonly Refusals[]
+  /** What would have been held, or redirected and the like, as `refusals`. */
+  readonly held: readonly Refusals[]
   readonly idle: readonly Idle[]
 }
 
@@ -61,7 +63,9 @@ export function replayText(replayed: Replayed): string {
     ...leftOutLines(replayed),
     ...lines(second ? `${tried}, and compared with ${replayed.compare.join(' ')}:` : `${tried}:`),
     '',
-    second ? comparedText(first, second, replayed.differing) : refusedText(first),
+    second
+      ? comparedText([first, second], replayed.held, replayed.differing)
+      : refusedText(first, replayed.held[0]),
     sentText(replayed.sent),
     ...idleLines(replayed.idle),
   ].join('\n')
@@ -102,9 +106,16 @@ function some(count: number, what: string): string[] {
   return count === 0 ? [] : [`${counted(count, 'message')} ${what}`]
 }
 
-function refusedText(refusals: Refusals): string {
-  const { accounts, requests, recipients } = refusals
-  if (requests === 0) return 'Nothing would have been refused.\n'
+function refusedText(refusals: Refusals, held: Refusals | undefined): string {
+  const refused =
+    refusals.requests === 0
+      ? 'Nothing would have been refused.\n'
+      : tableOf('Would have been refused', refusals)
+  const isHeld = held !== undefined && held.requests > 0
+  return isHeld ? `${refused}\n${tableOf('Would have been held or redirected', held)}` : refused
+}
+
+function tableOf(heading: string, { accounts, requests, recipients }: Refusals): string {
   const sum = `${counted(requests, 'request')} of ${counted(accounts.length, 'account')}`
   const rows = accounts
     .slice(0, MOST_LISTED)
@@ -117,7 +128,7 @@ function refusedText(refusals: Refusals): string {
     ])
   const head = ['ACCOUNT', 'REQUESTS', 'RECIPIENTS', 'SINCE', 'BY']
   return (
-    `Would have been refused: ${sum}, ${counted(recipients, 'recipient')}.\n\n` +
+    `${lines(`${heading}: ${sum}, ${counted(recipients, 'recipient')}.`).join('\n')}\n\n` +
     columns([head, ...rows], [1, 2]) +
     restText(accounts.length)
   )
@@ -143,13 +154,19 @@ function sentText(sent: readonly Sent[]): string {
   return columns([head, ...rows], [1, 2, 3])
 }
 
-function comparedText(first: Refusals, second: Refusals, differing: number): string {
+function comparedText(
+  [first, second]: readonly [Refusals, Refusals],
+  [heldFirst, heldSecond]: readonly Refusals[],
+  differing: number,
+): string {
+  const held = [heldFirst?.requests ?? 0, heldSecond?.requests ?? 0]
   const sums = columns(
     [
       ['REFUSED', 'NOW', 'COMPARED'],
       ['requests', grouped(first.requests), grouped(second.requests)],
       ['recipients', grouped(first.recipients), grouped(second.recipients)],
       ['accounts', grouped(first.accounts.length), grouped(second.accounts.length)],
+      ...(held.some(count => count > 0) ? [['held', ...held.map(grouped)]] : []),
     ],
     [1, 2],
   )

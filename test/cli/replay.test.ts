@@ -157,6 +157,20 @@ t.test('two settings side by side', async t => {
   t.match(lines[0], { action: 'dunno', compared: { action: /^reject /, by: 'limit', code: '' } })
 })
 
+t.test('mail that would have been held is shown, and is no refusal', async t => {
+  const { run, write } = place(t)
+  const trace = write('trace', TRACE)
+  const hold = ['--set', 'mtpolicyd/excess=hold']
+  const { out } = await run('replay', '--set', 'mtpolicyd/threshold=100', ...hold, trace)
+  t.match(out, /^Nothing would have been refused\.$/m)
+  t.match(out, /^Would have been held or redirected: 7 requests of 1 account, 210 recipients\.$/m)
+  t.match(out, /^ {2}alice +7 +210 +2026-11-20 \d\d:03 +limit$/m)
+  const compare = ['--compare', 'mtpolicyd/excess=hold']
+  const both = await run('replay', '--set', 'mtpolicyd/threshold=100', ...compare, trace)
+  t.match(both.out, /^ {2}held +0 +7$/m)
+  t.notOk((out + both.out).split('\n').some(line => line.length > 79))
+})
+
 t.test('another configuration is tried with --config, and its mistakes are shown', async t => {
   const { run, write } = place(t)
   const trace = write('trace', TRACE)

@@ -1,7 +1,7 @@
 /** replay: what requests of the past would have been answered. */
 
 import type { Recorded } from '../../replay/record.ts'
-import { Refusals } from '../../replay/refusals.ts'
+import { holds, Refusals } from '../../replay/refusals.ts'
 import { replay as pass } from '../../replay/replay.ts'
 import { ReplayClock } from '../../replay/replay-clock.ts'
 import { Sending } from '../../replay/sending.ts'
@@ -137,6 +137,7 @@ async function run(
   const past = await PastRecords.open(host, names)
   const { progress } = past
   const refusals = trials.map(() => new Refusals())
+  const held = trials.map(() => new Refusals(holds))
   const values = host.registry.open().values()
   const timezone = values.get('mtpolicyd/timezone') || undefined
   const sending = isJson
@@ -161,7 +162,11 @@ async function run(
       if (differs) differing++
       if (isJson) {
         if (other === undefined || differs) text += jsonLine(record, answer, other)
-      } else for (const [at, one] of answers.entries()) refusals[at]?.note(record, one)
+      } else {
+        for (const [at, one] of answers.entries()) {
+          if (!refusals[at]?.note(record, one)) held[at]?.note(record, one)
+        }
+      }
     },
     async paused() {
       progress.show()
@@ -191,7 +196,7 @@ async function run(
     differing,
     sent: sending?.accounts ?? [],
   }
-  host.out(replayText({ ...tried, ...read, refusals, idle }))
+  host.out(replayText({ ...tried, ...read, refusals, held, idle }))
   return 0
 }
 
