@@ -53,7 +53,7 @@ t.test('what was answered is known after kill -9, and forget deletes it', async 
   t.equal(
     forgotten.stdout,
     'deleted of alice:\n  hours with mail  1\n  last messages    2\n  refusals         1\n' +
-      `  ended measures   0\nleft of it:\n  its counts for limits, a number for each window, until ${left} at the latest\n` +
+      `  ended measures   0\nleft of it:\n  its counts for limits, a number for each window, until ${left}\n` +
       '  lines in the logs of the daemon and of Postfix\n',
   )
   t.equal(forgotten.status, 0)

@@ -174,6 +174,6 @@ t.test('mail that would be held, or that the log does not tell of, is mentioned'
   const changes = { 'mtpolicyd/threshold': '10', 'mtpolicyd/excess': 'hold' }
   const { body } = await tryOut(console, { changes, days: 7 })
   t.equal(body.tried.accounts, 0)
-  t.ok(body.notes.includes('held or redirected rather than refused: 1 requests'))
-  t.ok(body.notes.includes('not seen behind a filter before the queue: 1 messages of users'))
+  t.ok(body.notes.includes('requests held or redirected rather than refused: 1'))
+  t.ok(body.notes.includes('messages of users not seen behind a filter before the queue: 1'))
 })

@@ -32,7 +32,7 @@ function forgottenText(deleted: Forgotten, variables: readonly string[]): string
     `  refusals         ${refusals}`,
     `  ended measures   ${measures}`,
     'left of it:',
-    `  its counts for limits, a number for each window, until ${until} at the latest`,
+    `  its counts for limits, a number for each window, until ${until}`,
     ...(inForce === 0
       ? []
       : [`  ${counted(inForce, 'measure')} in force; mtpolicyctl user lists them`]),

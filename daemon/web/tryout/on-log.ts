@@ -97,7 +97,7 @@ async function run(
   const idle = trials.at(-1)?.idle ?? []
   const waiting = held.at(-1)?.requests ?? 0
   const notes = [
-    ...(waiting === 0 ? [] : [`held or redirected rather than refused: ${waiting} requests`]),
+    ...(waiting === 0 ? [] : [`requests held or redirected rather than refused: ${waiting}`]),
     ...idle.map(({ plugin, kind, why }) => `${plugin} was not tried (${kind}): ${why}`),
     ...source.notes,
   ]
@@ -148,7 +148,7 @@ class Source {
       recognized: () => undefined,
       leftOut: ({ unnamed }) => {
         if (unnamed === 0) return
-        this.notes.push(`not seen behind a filter before the queue: ${unnamed} messages of users`)
+        this.notes.push(`messages of users not seen behind a filter before the queue: ${unnamed}`)
       },
       unreadable: (file, why) => void this.notes.push(`${file}: ${why}`),
     })
