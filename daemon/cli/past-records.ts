@@ -15,8 +15,6 @@ const MOST_NAMED = 20
 const LONGEST_NAME = 200
 const COLUMNS = 79
 
-const NOTHING: LeftOut = { withoutLogin: 0, unaccepted: 0, unnamed: 0 }
-
 export class PastRecords {
   readonly #host: Host
   readonly progress: Progress
@@ -55,13 +53,8 @@ export class PastRecords {
       recognized: () => {
         this.recognized++
       },
-      leftOut: ({ withoutLogin, unaccepted, unnamed }) => {
-        const before = this.leftOut ?? NOTHING
-        this.leftOut = {
-          withoutLogin: before.withoutLogin + withoutLogin,
-          unaccepted: before.unaccepted + unaccepted,
-          unnamed: before.unnamed + unnamed,
-        }
+      leftOut: some => {
+        this.leftOut = some
       },
       noteRead: bytes => {
         progress.bytes += bytes

@@ -36,9 +36,9 @@ const FROM_IN_JSON = Buffer.from(': from=\\u003c')
 
 const UNREADABLE = 'expected time, host and program of a line of Postfix'
 
-/** Messages of a log that are not among its requests. */
+/** Messages of logs that are not among its requests. */
 export interface LeftOut {
-  /** Accepted ones whose sender had not logged in, or had in a log before this one. */
+  /** Accepted ones whose sender had not logged in, or had in a log before these. */
   readonly withoutLogin: number
   /** Messages of users that were refused, held, or not complete when the log ends. */
   readonly unaccepted: number
@@ -47,8 +47,8 @@ export interface LeftOut {
 }
 
 export class MailLogReader {
-  readonly #parse: ParseLine
-  readonly #damaged: (line: number, why: string) => void
+  #parse: ParseLine = () => undefined
+  #damaged: (line: number, why: string) => void = () => undefined
   /** By queue id. */
   readonly #pending = new Map<string, ClientRecord>()
   readonly #proxied = new ProxiedMail()
@@ -59,7 +59,8 @@ export class MailLogReader {
   #withoutLogin = 0
   #dropped = 0
 
-  constructor(parse: ParseLine, damaged: (line: number, why: string) => void) {
+  /** What follows is of another file: messages that began in the one before may end in it. */
+  begin(parse: ParseLine, damaged: (line: number, why: string) => void): void {
     this.#parse = parse
     this.#damaged = damaged
   }

@@ -3,7 +3,7 @@
  * first lines. What cannot be read is reported and skipped.
  */
 
-import { lineParser } from '../maillog/parser.ts'
+import { lineParser, type ParseLine } from '../maillog/parser.ts'
 import { describeError } from '../system/errors.ts'
 import { excerpt } from '../text/excerpt.ts'
 import { type LineBlock, lineBlocks } from './byte-lines.ts'
@@ -33,7 +33,7 @@ export interface ReadOptions {
   readonly recognized: (file: string) => void
   /** A file could not be read, or not to its end, or is neither a trace nor a log. */
   readonly unreadable: (file: string, why: string) => void
-  /** A log was read to its end: what of it is not among the requests. */
+  /** All logs were read: what of it is not among the requests. */
   readonly leftOut?: (some: LeftOut) => void
   /** How many bytes more of the files were read, before they are decompressed. */
   readonly noteRead?: (bytes: number) => void
@@ -46,17 +46,30 @@ interface Reader {
   readonly read: ReadBlock
   /** Are there lines of its form, whether they matter or not? */
   readonly recognizes: (block: LineBlock) => boolean
-  /** Undefined of a trace. */
-  readonly leftOut?: () => LeftOut
 }
 
 export async function* readRecords(options: ReadOptions): AsyncGenerator<readonly Recorded[]> {
-  for (const file of options.files) yield* readFile(file, options)
+  const log = new MailLogReader()
+  let logs = 0
+  const begin: BeginLog = (parse, skip) => {
+    log.begin(parse, skip)
+    logs++
+    return log
+  }
+  for (const file of options.files) yield* readFile(file, options, begin)
+  if (logs > 0) options.leftOut?.(log.leftOut)
 }
+
+/** The next file is a log. */
+type BeginLog = (
+  parse: ParseLine,
+  skip: (line: number, why: string) => void,
+) => Pick<MailLogReader, 'read'>
 
 async function* readFile(
   file: LogFile,
-  { damaged, recognized, unreadable, leftOut, noteRead }: ReadOptions,
+  { damaged, recognized, unreadable, noteRead }: ReadOptions,
+  begin: BeginLog,
 ): AsyncGenerator<readonly Recorded[]> {
   const { name } = file
   const skip = (line: number, why: string): void => damaged({ file: name, line }, why)
@@ -75,7 +88,7 @@ async function* readFile(
         skip(block.firstLine, 'the line is too long')
         continue
       }
-      reader ??= readerOf(block, file, skip)
+      reader ??= readerOf(block, file, skip, begin)
       if (!isKnown && reader.recognizes(block)) know()
       else if (!isKnown) example ??= exampleOf(block)
       const records = reader.read(block)
@@ -83,8 +96,6 @@ async function* readFile(
       know()
       yield records
     }
-    const rest = reader?.leftOut?.()
-    if (rest && isKnown) leftOut?.(rest)
     // A log is empty when it has just been rotated.
     if (reader && !isKnown) unreadable(name, unknownForm(example))
   } catch (error) {
@@ -115,6 +126,7 @@ function readerOf(
   block: LineBlock,
   { before }: LogFile,
   skip: (line: number, why: string) => void,
+  begin: BeginLog,
 ): Reader {
   const lines = firstLines(block)
   if (lines.some(line => line.startsWith('{') && typeof readTraceLine(line) === 'object')) {
@@ -123,10 +135,9 @@ function readerOf(
   }
   const options = { now: () => before, isReplay: true }
   const parse = lineParser(options)
-  const log = new MailLogReader(lineParser(options), skip)
+  const log = begin(lineParser(options), skip)
   return {
     read: block => log.read(block),
-    leftOut: () => log.leftOut,
     recognizes: block =>
       [...firstLines(block), lineOfPostfix(block)].some(line => parse(line) !== undefined),
   }

@@ -13,9 +13,13 @@ interface Found {
   readonly leftOut: LeftOut | undefined
 }
 
-async function find(t: Test, lines: readonly string[]): Promise<Found> {
+function find(t: Test, lines: readonly string[]): Promise<Found> {
   const path = join(t.testdir(), 'log')
   writeFileSync(path, lines.map(line => `Dec 01 11:22:15 mail postfix/${line}\n`).join(''))
+  return findIn(t, path)
+}
+
+async function findIn(t: Test, path: string): Promise<Found> {
   const messages: (string | undefined)[][] = []
   let leftOut: LeftOut | undefined
   for await (const portion of readRecords({
@@ -52,6 +56,19 @@ t.test('a message is its user’s, whether the filter or the queue manager logs 
   for (const { leftOut } of [filterFirst, queueFirst]) {
     t.strictSame(leftOut, { withoutLogin: 0, unaccepted: 0, unnamed: 0 })
   }
+})
+
+t.test('of a real log, each message is there once', async t => {
+  const file = '../fixtures/maillog/postfix-3.7-proxy.log'
+  const { messages, leftOut } = await findIn(t, join(import.meta.dirname, file))
+  t.strictSame(
+    messages.map(([account, recipients]) => [account, recipients]),
+    [
+      ['alice@mail.example.org', '3'],
+      ['bob@mail.example.org', '1'],
+    ],
+  )
+  t.strictSame(leftOut, { withoutLogin: 0, unaccepted: 0, unnamed: 0 })
 })
 
 t.test('a filter that names itself in front of the answer is understood', async t => {
