@@ -32,11 +32,12 @@ import type {
   ControlReply,
   DaemonStatus,
   Explanation,
+  Forgotten,
   TopSenders,
   WhyAnswer,
 } from '../control/protocol.ts'
 
-import type { Deleted, HourSums, RefusalKey } from '../policy/ports/history.ts'
+import type { HourSums, RefusalKey } from '../policy/ports/history.ts'
 import type { Problem } from '../policy/problem.ts'
 import type { RegistrationOptions } from '../postfix/registration/registration.ts'
 import type { CommitOptions } from '../registry/commit.ts'
@@ -108,7 +109,7 @@ export interface DaemonClient {
   accounts(given: PrefixArguments): Promise<readonly string[]>
   codes(given: PrefixArguments): Promise<readonly string[]>
   /** What was deleted of an account, if anything; undefined if no daemon runs. */
-  forget(given: ForgetArguments): Promise<ControlReply<Deleted | undefined> | undefined>
+  forget(given: ForgetArguments): Promise<ControlReply<Forgotten | undefined> | undefined>
   /** What accounts have sent, in portions. Throws if there is no daemon, or no history. */
   hours(given: HoursArguments): AsyncIterable<readonly HourSums[]>
   /** What was told of late, and what holds now. */

@@ -60,7 +60,7 @@ function headOf(refusal: Refusal): string[] {
 
 function ruleOf(
   { why, facts }: Refusal,
-  { rule, place }: Ruling,
+  { rule, place, found }: Ruling,
   valued: (variable: string) => string | undefined,
 ): string[] {
   const value = valued(place)
@@ -71,6 +71,7 @@ function ruleOf(
     ...(reason === undefined ? [] : row('Reason', reason)),
     ...(rule === '' ? [] : row('Decided by', rule)),
     ...(place === '' ? [] : row('Rule', stands)),
+    ...(found === '' ? [] : row('Found', found)),
     ...(used === undefined ? [] : row('Used before', `${used} of ${limit}`)),
   ]
 }

@@ -1,6 +1,8 @@
 /** What a replay has shown, for a terminal. */
 
+import type { LeftOut } from '../replay/mail-log.ts'
 import type { AccountRefusals, Refusals } from '../replay/refusals.ts'
+import type { Sent } from '../replay/sending.ts'
 import type { Idle } from '../replay/trial.ts'
 import { momentText } from '../text/when.ts'
 import { wrap } from '../text/wrap.ts'
@@ -9,6 +11,8 @@ import { columns, counted, grouped, shortName, timeText } from './number-text.ts
 const COLUMNS = 79
 /** Accounts that are listed. */
 const MOST_LISTED = 20
+/** Senders that are listed. */
+const MOST_SENDERS = 5
 const LONGEST_ACCOUNT = 28
 const LONGEST_PLUGIN = 14
 const NO_LOGIN = '(no login)'
@@ -24,10 +28,16 @@ export interface Replayed {
   readonly to: number
   /** Lines that were skipped. */
   readonly damaged: number
+  /** Messages of logs that are left out; undefined: there was no log. */
+  readonly leftOut: LeftOut | undefined
   /** Requests that the two configurations answer differently. */
   readonly differing: number
+  /** What each account has sent, whatever would have become of it. */
+  readonly sent: readonly Sent[]
   /** One for each configuration. */
   readonly refusals: readonly Refusals[]
+  /** What would have been held, or redirected and the like, as `refusals`. */
+  readonly held: readonly Refusals[]
   readonly idle: readonly Idle[]
 }
 
@@ -35,7 +45,12 @@ export function replayText(replayed: Replayed): string {
   const { requests, refusals, set, config } = replayed
   const [first, second] = refusals
   if (requests === 0 || !first) {
-    return 'No requests: nobody who had logged in has sent a message in it.\n'
+    return [
+      'No requests: no message of anybody who had logged in was found.',
+      ...leftOutLines(replayed),
+      ...incompleteLines(replayed),
+      '',
+    ].join('\n')
   }
   const tried =
     config !== undefined
@@ -45,9 +60,13 @@ export function replayText(replayed: Replayed): string {
         : 'With the settings in use'
   return [
     ...lines(headText(replayed)),
+    ...leftOutLines(replayed),
     ...lines(second ? `${tried}, and compared with ${replayed.compare.join(' ')}:` : `${tried}:`),
     '',
-    second ? comparedText(first, second, replayed.differing) : refusedText(first),
+    second
+      ? comparedText([first, second], replayed.held, replayed.differing)
+      : refusedText(first, replayed.held[0]),
+    sentText(replayed.sent),
     ...idleLines(replayed.idle),
   ].join('\n')
 }
@@ -59,9 +78,44 @@ function headText({ requests, from, to, milliseconds, damaged }: Replayed): stri
   return `${counted(requests, 'request')} ${period}, replayed in ${took}.${left}`
 }
 
-function refusedText(refusals: Refusals): string {
-  const { accounts, requests, recipients } = refusals
-  if (requests === 0) return 'Nothing would have been refused.\n'
+/** What is not among the requests, so that nobody takes a log for more than it is. */
+function leftOutLines({ leftOut, requests, damaged }: Replayed): string[] {
+  const unread = requests > 0 || damaged === 0 ? [] : [counted(damaged, 'damaged line')]
+  const { withoutLogin = 0, unaccepted = 0, unnamed = 0 } = leftOut ?? {}
+  const parts = [
+    ...unread,
+    ...some(withoutLogin, 'accepted without a login'),
+    ...some(unaccepted, 'of users refused, held or cut off'),
+    ...some(unnamed, 'of users through a filter'),
+  ]
+  return parts.length === 0 ? [] : lines(`Left out: ${parts.join(', ')}.`)
+}
+
+/** Excerpts of a log, such as grep makes, have no end of any message. */
+function incompleteLines({ leftOut }: Replayed): string[] {
+  const isExcerpt = leftOut !== undefined && leftOut.unaccepted > 0 && leftOut.withoutLogin === 0
+  return isExcerpt
+    ? lines(
+        'There is no line of the queue manager (nrcpt=) in it, which tells that a message was ' +
+          'accepted: give the whole log rather than lines of it.',
+      )
+    : []
+}
+
+function some(count: number, what: string): string[] {
+  return count === 0 ? [] : [`${counted(count, 'message')} ${what}`]
+}
+
+function refusedText(refusals: Refusals, held: Refusals | undefined): string {
+  const refused =
+    refusals.requests === 0
+      ? 'Nothing would have been refused.\n'
+      : tableOf('Would have been refused', refusals)
+  const isHeld = held !== undefined && held.requests > 0
+  return isHeld ? `${refused}\n${tableOf('Would have been held or redirected', held)}` : refused
+}
+
+function tableOf(heading: string, { accounts, requests, recipients }: Refusals): string {
   const sum = `${counted(requests, 'request')} of ${counted(accounts.length, 'account')}`
   const rows = accounts
     .slice(0, MOST_LISTED)
@@ -74,19 +128,45 @@ function refusedText(refusals: Refusals): string {
     ])
   const head = ['ACCOUNT', 'REQUESTS', 'RECIPIENTS', 'SINCE', 'BY']
   return (
-    `Would have been refused: ${sum}, ${counted(recipients, 'recipient')}.\n\n` +
+    `${lines(`${heading}: ${sum}, ${counted(recipients, 'recipient')}.`).join('\n')}\n\n` +
     columns([head, ...rows], [1, 2]) +
     restText(accounts.length)
   )
 }
 
-function comparedText(first: Refusals, second: Refusals, differing: number): string {
+/** So that a log alone shows which account stands out. */
+function sentText(sent: readonly Sent[]): string {
+  if (sent.length === 0) return ''
+  const rows = sent
+    .map(({ account, days, largestHour }) => {
+      const ofDays = [...days.values()]
+      return { account, all: ofDays.reduce((a, b) => a + b, 0), ofDays, largestHour }
+    })
+    .toSorted((a, b) => b.all - a.all)
+    .slice(0, MOST_SENDERS)
+    .map(({ account, all, ofDays, largestHour }) => [
+      nameOf({ account }),
+      grouped(all),
+      grouped(ofDays.reduce((a, b) => Math.max(a, b), 0)),
+      grouped(largestHour),
+    ])
+  const head = ['SENT MOST', 'RECIPIENTS', 'IN A DAY', 'IN AN HOUR']
+  return columns([head, ...rows], [1, 2, 3])
+}
+
+function comparedText(
+  [first, second]: readonly [Refusals, Refusals],
+  [heldFirst, heldSecond]: readonly Refusals[],
+  differing: number,
+): string {
+  const held = [heldFirst?.requests ?? 0, heldSecond?.requests ?? 0]
   const sums = columns(
     [
       ['REFUSED', 'NOW', 'COMPARED'],
       ['requests', grouped(first.requests), grouped(second.requests)],
       ['recipients', grouped(first.recipients), grouped(second.recipients)],
       ['accounts', grouped(first.accounts.length), grouped(second.accounts.length)],
+      ...(held.some(count => count > 0) ? [['held', ...held.map(grouped)]] : []),
     ],
     [1, 2],
   )

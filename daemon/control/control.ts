@@ -8,13 +8,7 @@
 import { readDecisionCode } from '../policy/decision-code.ts'
 import type { Finding } from '../policy/finding.ts'
 import type { AlertList, AlertTested } from '../policy/ports/alerts.ts'
-import type {
-  CountrySums,
-  Deleted,
-  HourlySums,
-  HourSums,
-  RefusalKey,
-} from '../policy/ports/history.ts'
+import type { CountrySums, HourlySums, HourSums, RefusalKey } from '../policy/ports/history.ts'
 import type { Fields } from '../policy/ports/log.ts'
 import type { MaybePromise } from '../system/maybe-promise.ts'
 import {
@@ -30,6 +24,7 @@ import type {
   DaemonStatus,
   EndedMeasure,
   Explanation,
+  Forgotten,
   NewWebToken,
   OrderedMeasure,
   Portion,
@@ -73,8 +68,8 @@ export interface Control {
   accounts(given: PrefixArguments): MaybePromise<readonly string[]>
   /** Codes of refusals that begin so, the latest first; none if no history is kept. */
   codes(given: PrefixArguments): MaybePromise<readonly string[]>
-  /** Deletes an account from the history; undefined: it is not known there. */
-  forget(given: ForgetArguments): MaybePromise<Deleted | undefined>
+  /** Deletes what is kept of an account, but for what limits need; undefined: nothing is known of it. */
+  forget(given: ForgetArguments): MaybePromise<Forgotten | undefined>
   /** What accounts have sent, hour by hour, from the history; an empty portion is the last. */
   hours(given: HoursArguments, signal: AbortSignal): AsyncIterable<readonly HourSums[]>
   /** What is wrong with the daemon now, as far as it knows that by itself. */

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import type { FactValue } from '../policy/facts.ts'
 import type { AlertsStatus } from '../policy/ports/alerts.ts'
 import type {
+  Deleted,
   HistoryStatus,
   Refusal,
   RefusalPage,
@@ -78,6 +79,18 @@ export interface NearLimitStatus {
   readonly limit: number
   /** When it was noticed, milliseconds since 1970. */
   readonly at: number
+}
+
+/** What was deleted of an account, and what was not. */
+export interface Forgotten extends Deleted {
+  /** Measures that had ended. */
+  readonly measures: number
+  /** When the last of what it has used of its limits is deleted: ISO 8601. */
+  readonly countsUntil: string
+  /** Measures in force, which stay. */
+  readonly inForce: number
+  /** Damaged files beside the ledger, which may have it as well. */
+  readonly setAside: readonly string[]
 }
 
 /** What an administrator has ordered for an account. */

@@ -11,6 +11,8 @@ import type { Values } from '../registry/layers.ts'
 import { setIn, variableOfUser, variablesFor, variableToSet } from '../registry/rendered-blocks.ts'
 import { shellQuote } from '../registry/replog.ts'
 import { declarations } from '../registry/variables.ts'
+import { foundText } from './found.ts'
+import { lookupAdvice } from './lookup-remedies.ts'
 
 export interface Remedy {
   readonly text: string
@@ -22,6 +24,8 @@ export interface Ruling {
   readonly rule: string
   /** The host variable, or `file:line`, that says what the rule is; empty: not known. */
   readonly place: string
+  /** What the plugin has found out, where no other member has it; else empty. */
+  readonly found: string
   readonly remedies: readonly Remedy[]
 }
 
@@ -63,7 +67,7 @@ export function rulingOf(
   const known = decider ?? stepOf(refusal)
   const hasFailed = refusal.why !== 'decided' || isFailureAnswer(refusal.action)
   if (refusal.by === '' || !known) {
-    return { rule: refusal.by, place: '', remedies: hasFailed ? [DOCTOR] : [] }
+    return { rule: refusal.by, place: '', found: '', remedies: hasFailed ? [DOCTOR] : [] }
   }
   const variable = variableIn(known.place, refusal, values)
   const place = variable ?? known.place
@@ -78,7 +82,7 @@ export function rulingOf(
         hasVariables: origin === 'variables',
         values,
       })
-  return { rule, place, remedies }
+  return { rule, place, found: hasFailed ? '' : foundText(refusal), remedies }
 }
 
 /** `mtpolicyctl block` has refused it, before any plugin was run. */
@@ -90,7 +94,7 @@ function isBlock({ by, steps }: Refusal, decider: Decider | undefined): boolean 
 export function blockOf({ account }: Refusal): Ruling {
   const text = `Release ${account}, which ends all measures for it:`
   const remedies = [{ text, command: toldOf('release', [account]) }]
-  return { rule: `${BLOCK} (${MEASURE})`, place: '', remedies }
+  return { rule: `${BLOCK} (${MEASURE})`, place: '', found: '', remedies }
 }
 
 /** Where the configuration in force has no such plugin any more. */
@@ -227,13 +231,13 @@ export function isTooManyOfMessage(action: string): boolean {
 }
 
 /** Where nothing but the administrator's editor helps. */
-function changed({ refusal, place, isVariable }: Case): Remedy {
+function changed({ refusal, decider, place, isVariable }: Case): Remedy {
   if (isVariable)
     return { text: 'See what the setting means:', command: `mtpolicyctl info ${place}` }
-  return {
-    text: `Change <Plugin ${refusal.by}>${place === '' ? '' : ` at ${place}`}, then put it in force:`,
-    command: 'mtpolicyctl reload',
-  }
+  const advice =
+    lookupAdvice(decider.module, refusal, place) ??
+    `Change <Plugin ${refusal.by}>${place === '' ? '' : ` at ${place}`}`
+  return { text: `${advice}, then put it in force:`, command: 'mtpolicyctl reload' }
 }
 
 function setting(variable: string, value: string): string {

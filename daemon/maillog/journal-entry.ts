@@ -36,15 +36,22 @@ export function readJournalEntry(line: string): Envelope | undefined {
 }
 
 function parseObject(line: string): Record<string, unknown> | undefined {
+  const value = parseJson(line)
+  return isObject(value) ? value : undefined
+}
+
+/** Undefined if it is not JSON. */
+export function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(line)
-    // Any object has names; what they hold is looked at one by one.
-    return typeof value === 'object' && value !== null
-      ? (value as Record<string, unknown>)
-      : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+/** Any object has names; what they hold is looked at one by one. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
 
 /** A field that is not UTF-8 is an array of bytes, one that occurs twice an array of texts. */

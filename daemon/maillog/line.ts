@@ -26,10 +26,26 @@ export function readLine(line: string, times: LocalTimes): Envelope | undefined 
   const hostEnd = line.indexOf(' ', hostAt)
   if (hostEnd < 0) return undefined
   const host = line.slice(hostAt, hostEnd)
-  const tagAt = endOfSpaces(line, hostEnd)
-  return isVersioned
-    ? readVersioned(line, tagAt, time.at, host)
-    : readTraditional(line, tagAt, time.at, host)
+  return readBehindTime(line, { at: time.at, host, from: hostEnd, isVersioned })
+}
+
+interface LineHead {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly host: string
+  /** Where the tag begins, or spaces in front of it. */
+  readonly from: number
+  /** As RFC 5424 has it. */
+  readonly isVersioned: boolean
+}
+
+/** What follows time and host. */
+export function readBehindTime(
+  line: string,
+  { at, host, from, isVersioned }: LineHead,
+): Envelope | undefined {
+  const tagAt = endOfSpaces(line, from)
+  return isVersioned ? readVersioned(line, tagAt, at, host) : readTraditional(line, tagAt, at, host)
 }
 
 /** When it was logged, whichever program wrote it; undefined: it does not begin with a time. */
@@ -43,7 +59,7 @@ export function readTime(
 }
 
 /** RFC 5424 has a version behind the priority. */
-function isVersion(line: string, from: number): boolean {
+export function isVersion(line: string, from: number): boolean {
   return line[from] === '1' && line[from + 1] === ' '
 }
 
@@ -75,7 +91,7 @@ function readTraditional(
   const tag = readTag(line.slice(from, isNumbered ? bracket : colon))
   if (tag === undefined) return undefined
   const pid = isNumbered ? wholeNumber(line.slice(bracket + 1, colon - 1)) : undefined
-  const text = withoutRepetition(line.slice(colon + 2))
+  const text = withoutRepetition(withoutNumber(line.slice(colon + 2)))
   return { at, host, syslogName: tag.syslogName, program: tag.program, pid, text }
 }
 
@@ -111,6 +127,11 @@ function endOfStructuredData(line: string, from: number): number | undefined {
 
 function withoutRepetition(text: string): string {
   return text.startsWith('message repeated ') ? (REPEATED.exec(text)?.[1] ?? text) : text
+}
+
+/** Solaris and illumos number their messages: `[ID 197553 mail.info] `. */
+function withoutNumber(text: string): string {
+  return text.startsWith('[ID ') ? text.replace(/^\[ID \d{1,9} [a-z\d]+\.[a-z]+\] /, '') : text
 }
 
 function wholeNumber(text: string): number | undefined {

@@ -192,7 +192,7 @@ function readAnswer(text: string): Omit<Detail, 'stage' | 'clientName' | 'client
 const LOGIN =
   /^[^<>\s]*>(?: sasl_method=\S+)? sasl_username=(?:<([^<>]*)>|([^<>\s]*))(?: sasl_sender=\S*)?$/
 
-function readLogin(text: string): string {
+export function readLogin(text: string): string {
   const heloAt = text.lastIndexOf(HELO)
   const found = heloAt < 0 ? null : LOGIN.exec(text.slice(heloAt + HELO.length))
   return found?.[1] ?? found?.[2] ?? ''

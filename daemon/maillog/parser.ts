@@ -3,12 +3,12 @@
  * logs, what became of a message.
  */
 
-import { withoutCollector } from './collector-prefix.ts'
 import { readJournalEntry } from './journal-entry.ts'
 import { readLine } from './line.ts'
 import { LocalTimes, type LocalTimesOptions } from './local-time.ts'
 import { readMessage } from './message.ts'
-import type { Envelope, MailRecord } from './record.ts'
+import type { MailRecord } from './record.ts'
+import { readSavedLine } from './saved-line.ts'
 
 /** Undefined for a line that no program of Postfix wrote, or that was cut. Never throws. */
 export type ParseLine = (line: string) => MailRecord | undefined
@@ -22,14 +22,11 @@ export function lineParser(options: LocalTimesOptions): ParseLine {
   return line => {
     // Every tag has one, and it costs nothing to look.
     if (line.length > LONGEST_LINE || !line.includes('/')) return undefined
-    const envelope = readEnvelope(line, times)
-    if (envelope || !options.isReplay) return envelope && readMessage(envelope)
-    const own = withoutCollector(line)
-    const collected = own === line ? undefined : readEnvelope(own, times)
-    return collected && readMessage(collected)
+    const envelope = options.isReplay
+      ? readSavedLine(line.endsWith('\r') ? line.slice(0, -1) : line, times)
+      : line[0] === '{'
+        ? readJournalEntry(line)
+        : readLine(line, times)
+    return envelope && readMessage(envelope)
   }
-}
-
-function readEnvelope(line: string, times: LocalTimes): Envelope | undefined {
-  return line[0] === '{' ? readJournalEntry(line) : readLine(line, times)
 }

@@ -135,6 +135,24 @@ export class MeasureBook implements Measures {
     this.#end([reset], 'done', by, at, this.inForce(at))
   }
 
+  /** The measures of an account, in the order in which they were ordered. */
+  allOf(account: string, now: number): readonly Measure[] {
+    return this.#inForceOf(account, now)
+  }
+
+  /** Deletes what has ended of an account: how many. What is in force stays. Throws as `order`. */
+  forget(account: string, now: number): number {
+    this.keep(now)
+    const name = this.#withoutDomain(account)
+    const { measures, ended } = this.#records
+    const kept = ended.filter(({ measure }) => this.#withoutDomain(measure.account) !== name)
+    if (kept.length === ended.length) return 0
+    const next: Records = { measures, ended: kept }
+    this.#write(next)
+    this.#use(next)
+    return ended.length - kept.length
+  }
+
   /**
    * To be called now and then. Records the end of those whose time has passed; none is in force any more. A
    * file that was deleted or replaced is written again. Throws as `order`.

@@ -35,6 +35,7 @@ import { domainToASCII } from 'node:url'
 import { parseIPv4 } from '../net/address.ts'
 import { DOMAIN_LIST_ERROR_CODES } from '../policy/block-list.ts'
 import {
+  type Context,
   definePlugin,
   type MaybePromise,
   type Outcome,
@@ -42,12 +43,11 @@ import {
 } from '../policy/plugin.ts'
 import type { PolicyRequest } from '../policy/request.ts'
 import { addScore } from '../policy/scoring.ts'
-import type { Session } from '../policy/session.ts'
 import { choice, enabled, number, perMail, text } from '../policy/setting.ts'
 import { reject } from '../policy/verdict.ts'
 import { DnsList, type Listing } from './parts/dns-list.ts'
 import { blockList, errorCodes } from './parts/error-codes.ts'
-import { checkZone, refusalText, unheard } from './parts/listing.ts'
+import { checkZone, listingFacts, listingText, refusalText, unheard } from './parts/listing.ts'
 import { scoreField } from './parts/reaction.ts'
 
 const CHECKS = ['sender', 'reverse_client_name', 'helo_name'] as const
@@ -61,6 +61,7 @@ function mode(what: string, fallback: 'reject' | 'passive') {
 export const dbl = definePlugin({
   name: 'DBL',
   summary: 'React when a domain of the mail is in a DNS block list of domains.',
+  facts: listingFacts,
   settings: {
     domain: text({ doc: 'The list.' }),
     error_codes: errorCodes(DOMAIN_LIST_ERROR_CODES),
@@ -93,7 +94,12 @@ export const dbl = definePlugin({
         return { check, hostname, found: list.lookUp(asciiForm(hostname), hear) }
       })
 
-    const react = ({ check, hostname }: Lookup, { info }: Listing, session: Session): Outcome => {
+    const react = (
+      { check, hostname }: Lookup,
+      { info, addresses }: Listing,
+      { session, facts }: Judged,
+    ): Outcome => {
+      facts.listed = `${listingText(settings.domain, addresses)} ${hostname} (${check})`
       if (session.once(`${path}-${check}-score`)) {
         addScore(session, settings.score_field, `${name}-${check}`, settings[`${check}_score`])
       }
@@ -102,11 +108,11 @@ export const dbl = definePlugin({
       return reject(refusalText(settings.reject_message, values))
     }
 
-    const judge = (lookups: readonly Lookup[], session: Session): MaybePromise<Outcome> => {
+    const judge = (lookups: readonly Lookup[], context: Judged): MaybePromise<Outcome> => {
       const [lookup, ...others] = lookups
       if (!lookup) return undefined
       const goOn = (listing: Listing | undefined): MaybePromise<Outcome> =>
-        (listing && react(lookup, listing, session)) ?? judge(others, session)
+        (listing && react(lookup, listing, context)) ?? judge(others, context)
       return lookup.found instanceof Promise ? lookup.found.then(goOn) : goOn(lookup.found)
     }
 
@@ -114,10 +120,12 @@ export const dbl = definePlugin({
       if (settings.enabled(session)) lookUpAll(request, unheard)
     })
 
-    return (request, { session }) =>
-      settings.enabled(session) ? judge(lookUpAll(request, note), session) : undefined
+    return (request, context) =>
+      settings.enabled(context.session) ? judge(lookUpAll(request, note), context) : undefined
   },
 })
+
+type Judged = Pick<Context<typeof listingFacts>, 'session' | 'facts'>
 
 interface Lookup {
   readonly check: (typeof CHECKS)[number]

@@ -66,6 +66,7 @@
  * - Mail of authenticated users and of this host was greylisted.
  */
 
+import { fact } from '../policy/facts.ts'
 import { plainAddress } from '../policy/mail-address.ts'
 import { definePlugin, type Outcome, type Surroundings } from '../policy/plugin.ts'
 import type { KeyValueStore } from '../policy/ports/key-value.ts'
@@ -128,6 +129,7 @@ export const greylist = definePlugin({
   name: 'Greylist',
   summary: 'Defer the first mail of an unknown sender, client and recipient.',
   blocks: ['Ticket', 'AWL'],
+  facts: { wait: fact<number>('decision', 'Seconds until an attempt passes greylisting.') },
   settings: {
     enabled,
     score: optional(number({ doc: 'Points added when mail passes.' })),
@@ -184,7 +186,7 @@ export const greylist = definePlugin({
       return known
     }
 
-    return (request, { session, signal }) => {
+    return (request, { session, signal, facts }) => {
       if (!enabled(session)) return undefined
       if (!settings.this_host && isThisHost(request)) {
         note(() => `${request.text('client_address')} is this host and is not greylisted`)
@@ -224,10 +226,12 @@ export const greylist = definePlugin({
           return passed()
         }
         if (now <= validFrom) {
+          facts.wait = validFrom - now
           return append_waittime ? `${defer_message} (${validFrom - now}s left)` : defer_message
         }
         // There is no ticket, or the key holds something else.
         if (!settings.create_ticket) return undefined
+        facts.wait = min_retry_wait
         const value = String(now + min_retry_wait)
         // Two servers that store the ticket at the same time must not extend each other's wait.
         if (found === undefined) await store.add(ticket, value, max_retry_wait)

@@ -31,6 +31,7 @@
  * - In mtpolicyd 2 the plugin failed with every request. This is what its manual promised.
  */
 
+import { fact } from '../policy/facts.ts'
 import { plainAddress, writtenAddress } from '../policy/mail-address.ts'
 import { type Context, definePlugin, type MaybePromise, type Outcome } from '../policy/plugin.ts'
 import type { PolicyRequest } from '../policy/request.ts'
@@ -55,6 +56,12 @@ export const honeypot = definePlugin({
   name: 'Honeypot',
   summary: 'Refuse clients that have written to an address which nobody uses.',
   nests: true,
+  facts: {
+    trapped: fact<string>(
+      'decision',
+      'recipient: this mail has gone to a honeypot; client: an earlier one from this address.',
+    ),
+  },
   settings: {
     recipients: list({ doc: 'Addresses that are honeypots.', fallback: [] }),
     recipients_re: patterns({
@@ -109,7 +116,11 @@ export const honeypot = definePlugin({
         recipients.has(plainAddress(recipient)) ||
         spellings('recipient', recipient).some(one => patterns.some(pattern => pattern.test(one)))
       const trapped = `${path}-trapped-${address}`
-      if (!isHoneypot && session.get(trapped) !== undefined) return react(request, context)
+      const reactTo = (what: 'recipient' | 'client'): MaybePromise<Outcome> => {
+        context.facts.trapped = what
+        return react(request, context)
+      }
+      if (!isHoneypot && session.get(trapped) !== undefined) return reactTo('client')
       const key = `${name},${address}`
       const settled = isHoneypot
         ? store.set(key, '1', expire).then(() => true)
@@ -117,7 +128,7 @@ export const honeypot = definePlugin({
       return settled.then(isTrapped => {
         if (!isTrapped) return undefined
         session.set(trapped, 1)
-        return react(request, context)
+        return reactTo(isHoneypot ? 'recipient' : 'client')
       })
     }
   },

@@ -29,6 +29,7 @@
  *   reported at start, and such a quota is never reached.
  */
 
+import { fact } from '../policy/facts.ts'
 import { definePlugin } from '../policy/plugin.ts'
 import { enabled, integer, naming, optional, perMail, text } from '../policy/setting.ts'
 import { plainValue } from '../policy/spelling.ts'
@@ -48,6 +49,10 @@ export const quota = definePlugin({
   name: 'Quota',
   summary: 'React when a counter of Accounting has reached a threshold.',
   nests: true,
+  facts: {
+    counted: fact<number>('decision', 'What Accounting has counted, where that is over a quota.'),
+    quota: fact<number>('decision', 'That quota.'),
+  },
   settings: {
     field: naming(
       { kind: 'attribute' },
@@ -101,7 +106,10 @@ export const quota = definePlugin({
       if (value.trim() === '') return undefined
       const known = knownMetric(metric(session)) ?? knownMetric(written)
       const react = (counted: number) => {
-        if (counted < threshold(session)) return undefined
+        const most = threshold(session)
+        if (counted < most) return undefined
+        context.facts.counted = counted
+        context.facts.quota = most
         return action(session) ?? (nested ? nested(request, context) : DEFAULT_ACTION)
       }
       const counted = known ? (tableOf(name)?.read(value, period(clock.now()), known) ?? 0) : 0

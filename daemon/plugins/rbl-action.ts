@@ -29,11 +29,13 @@
 import { definePlugin } from '../policy/plugin.ts'
 import { addScore } from '../policy/scoring.ts'
 import { naming, pattern, text } from '../policy/setting.ts'
+import { listingFacts, listingText } from './parts/listing.ts'
 import { actionOf, foundListing, rblReaction, resultKey } from './rbl.ts'
 
 export const rblAction = definePlugin({
   name: 'RBLAction',
   summary: 'React to what a DNS block list answered about the client.',
+  facts: listingFacts,
   settings: {
     result_from: naming({ kind: 'block', module: 'RBL' }, text({ doc: 'Name of the RBL block.' })),
     re_match: pattern({ doc: 'A regular expression for the address in the list’s answer.' }),
@@ -42,11 +44,12 @@ export const rblAction = definePlugin({
   create(settings, { name, path }) {
     const key = resultKey(settings.result_from)
 
-    return (request, { session }) => {
+    return (request, { session, facts }) => {
       if (!settings.enabled(session)) return undefined
       const listing = foundListing(session, key)
       if (!listing) return undefined
       if (!listing.addresses.some(address => settings.re_match.test(address))) return undefined
+      facts.listed = listingText(settings.result_from, listing.addresses)
       if (settings.score && session.once(`${path}-score`)) {
         addScore(session, settings.score_field, name, settings.score)
       }

@@ -58,7 +58,7 @@ import { isTestEntry, isThisHost, thisHostSetting } from '../policy/this-host.ts
 import { dunno, reject } from '../policy/verdict.ts'
 import { DnsList, type Listing } from './parts/dns-list.ts'
 import { blockList, errorCodes } from './parts/error-codes.ts'
-import { checkZone, refusalText, unheard } from './parts/listing.ts'
+import { checkZone, listingFacts, listingText, refusalText, unheard } from './parts/listing.ts'
 import { scoreField } from './parts/reaction.ts'
 
 /** How RBL and RBLAction react to a listing. */
@@ -82,6 +82,7 @@ export const rblReaction = {
 export const rbl = definePlugin({
   name: 'RBL',
   summary: 'React when the client’s address is in a DNS block list.',
+  facts: listingFacts,
   settings: {
     domain: text({ doc: 'The list.' }),
     error_codes: errorCodes(ERROR_CODES),
@@ -102,7 +103,7 @@ export const rbl = definePlugin({
       if (reversed !== undefined) void list.lookUp(reversed, unheard)
     })
 
-    return (request, { session }) => {
+    return (request, { session, facts }) => {
       if (!settings.enabled(session) || isSpared(request)) return undefined
       const address = request.text('client_address')
       const reversed = reverse(address)
@@ -115,6 +116,7 @@ export const rbl = definePlugin({
           session.delete(key)
           return undefined
         }
+        facts.listed = listingText(settings.domain, listing.addresses)
         session.set(key, { addresses: listing.addresses, info: listing.info })
         if (settings.score && session.once(`${path}-score`)) {
           addScore(session, settings.score_field, name, settings.score)

@@ -12,6 +12,7 @@
  * %SCORE_DETAIL% which plugin added how much. Without an action the nested blocks run.
  */
 
+import { fact } from '../policy/facts.ts'
 import { fillTemplate } from '../policy/fields.ts'
 import { definePlugin } from '../policy/plugin.ts'
 import { currentScore, scoreDetail, scoreText } from '../policy/scoring.ts'
@@ -23,6 +24,10 @@ export const scoreAction = definePlugin({
   name: 'ScoreAction',
   summary: 'React to the score of the mail.',
   nests: true,
+  facts: {
+    score: fact<number>('decision', 'The score that a ScoreAction has reacted to.'),
+    scores: fact<string>('decision', 'Which plugins have added to it, and how much.'),
+  },
   settings: {
     threshold: perMail(number({ doc: 'The score to compare with.' })),
     match: text({
@@ -43,8 +48,10 @@ export const scoreAction = definePlugin({
       const limit = threshold(session).value
       if (!isKnown) throw new LookupError(`match: expected gt or lt, not "${match}"`)
       if (match === 'gt' ? score < limit : score > limit) return undefined
-      if (action === undefined) return surroundings.nested?.(request, context)
       const detail = scoreDetail(session, score_field)
+      context.facts.score = score
+      if (detail !== '') context.facts.scores = detail
+      if (action === undefined) return surroundings.nested?.(request, context)
       return fillTemplate(action, {
         IP: request.get('client_address') ?? 'unknown',
         SCORE: scoreText(session, score_field),

@@ -49,6 +49,7 @@ import {
   type Network,
   parseNetwork,
 } from '../net/network.ts'
+import { fact } from '../policy/facts.ts'
 import { fillTemplate } from '../policy/fields.ts'
 import { type Context, definePlugin, type Outcome, type Surroundings } from '../policy/plugin.ts'
 import type { SpfQuestion, SpfVerdict } from '../policy/ports/spf.ts'
@@ -77,9 +78,15 @@ function mode(doc: string, fallback: (typeof MODES)[number]) {
   return choice(MODES, { doc, fallback, otherwise: 'passive' })
 }
 
+const FACTS = {
+  spf: fact<string>('decision', 'The result of the SPF check, unless it is pass, none or neutral.'),
+  spf_by: fact<string>('decision', 'Whose record it was, and which mechanism of it has matched.'),
+}
+
 export const spf = definePlugin({
   name: 'SPF',
   summary: 'Check whether the client may send mail for the sender’s domain.',
+  facts: FACTS,
   settings: {
     enabled,
     pass_mode: perMail(
@@ -156,11 +163,15 @@ export const spf = definePlugin({
     async function react(
       question: SpfQuestion,
       { result, explanation, authority }: SpfVerdict,
-      { session, signal }: Context,
+      { session, signal, facts }: Context<typeof FACTS>,
     ): Promise<Outcome> {
       if (result === 'none' || result === 'neutral') return undefined
       const { scope } = question
       if (result === 'pass' && scope === 'helo') return undefined
+      if (result !== 'pass') {
+        facts.spf = result
+        facts.spf_by = explanation
+      }
       const score = settings[`${result}_score`]
       if (score && session.once(`${path}-score`)) addScore(session, score_field, name, score)
 
@@ -187,7 +198,10 @@ export const spf = definePlugin({
       return verdict
     }
 
-    async function check(questions: readonly SpfQuestion[], context: Context): Promise<Outcome> {
+    async function check(
+      questions: readonly SpfQuestion[],
+      context: Context<typeof FACTS>,
+    ): Promise<Outcome> {
       const verdicts = questions.map(question => ({
         question,
         verdict: begin(question, context),

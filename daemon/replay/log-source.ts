@@ -1,6 +1,7 @@
 /**
  * The bytes of a file, or of standard input, decompressed: gzip and zstd here, xz and bzip2 by their programs.
- * What it is packed with is told by its first bytes, whatever its name.
+ * What it is packed with is told by its first bytes, whatever its name. UTF-16, which PowerShell saves
+ * the output of a program in, becomes UTF-8.
  */
 
 import { createReadStream } from 'node:fs'
@@ -16,9 +17,10 @@ const MAGIC: ReadonlyArray<readonly [kind: Packing, bytes: Buffer]> = [
   ['xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])],
   ['zstd', Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
   ['bzip2', Buffer.from('BZh')],
+  ['utf-16le', Buffer.from([0xff, 0xfe])],
 ]
 
-type Packing = 'gzip' | 'xz' | 'zstd' | 'bzip2'
+type Packing = 'gzip' | 'xz' | 'zstd' | 'bzip2' | 'utf-16le'
 
 /**
  * What is yielded is overwritten when more is asked for. `noteRead`: told how many bytes of the file itself
@@ -104,9 +106,16 @@ async function* unpacked(packing: Packing, bytes: AsyncIterable<Buffer>): AsyncG
       const { createZstdDecompress } = await import('node:zlib')
       return yield* through(createZstdDecompress({ chunkSize: CHUNK_BYTES }), bytes)
     }
+    case 'utf-16le':
+      return yield* inUtf8(bytes)
     default:
       return yield* byProgram(packing, bytes)
   }
+}
+
+async function* inUtf8(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder('utf-16le')
+  for await (const chunk of bytes) yield Buffer.from(decoder.decode(chunk, { stream: true }))
 }
 
 async function* through(

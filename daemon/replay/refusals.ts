@@ -2,7 +2,7 @@
 
 import { ownText } from '../memory/own-text.ts'
 import { accountName } from '../policy/account.ts'
-import { refusesMail } from '../policy/verdict.ts'
+import { kindOfAction, refusesMail } from '../policy/verdict.ts'
 import type { Recorded } from './record.ts'
 import type { TrialAnswer } from './trial.ts'
 
@@ -31,11 +31,17 @@ export class Refusals {
   recipients = 0
   /** Requests of accounts that are not listed. */
   unlisted = 0
+  readonly #isMeant: (action: string) => boolean
 
-  /** What is refused, or in observe mode would be. */
+  /** `isMeant`: what is noted, if not refusals. */
+  constructor(isMeant: (action: string) => boolean = refuses) {
+    this.#isMeant = isMeant
+  }
+
+  /** What is refused, or in observe mode would be; true if it is. */
   note({ t, attributes }: Recorded, { action, by, objection }: TrialAnswer): boolean {
     const told = objection ?? { action, by }
-    if (told.action !== 'close' && !refusesMail(told.action)) return false
+    if (!this.#isMeant(told.action)) return false
     const account = accountName(attributes.get('sasl_username') ?? '', '')
     const known = this.#accounts.get(account) ?? this.#add(account, t)
     const isRecipient = attributes.get('protocol_state') === 'RCPT'
@@ -76,6 +82,17 @@ export class Refusals {
     this.#accounts.set(account, added)
     return added
   }
+}
+
+/** Where the connection would be closed without an answer, Postfix defers the mail. */
+function refuses(action: string): boolean {
+  return action === 'close' || refusesMail(action)
+}
+
+/** It is accepted, but does not simply go its way: HOLD, DISCARD, REDIRECT, FILTER and the like. */
+export function holds(action: string): boolean {
+  const kind = kindOfAction(action)
+  return action !== 'close' && (kind === 'hold' || kind === 'other')
 }
 
 /** As the ledger takes it: at least 1. */

@@ -6,9 +6,8 @@
 
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { withoutCollector } from '../maillog/collector-prefix.ts'
-import { readTime } from '../maillog/line.ts'
 import { LocalTimes } from '../maillog/local-time.ts'
+import { readSavedTime } from '../maillog/saved-line.ts'
 import { lineBlocks } from './byte-lines.ts'
 import { readBytes } from './log-source.ts'
 import { readTraceLine } from './trace.ts'
@@ -72,8 +71,8 @@ async function firstTime({ name, before }: LogFile): Promise<number> {
       for (const line of bytes.toString().split('\n', MOST_TRIED)) {
         const record = line.startsWith('{') ? readTraceLine(line) : undefined
         if (typeof record === 'object') return record.t
-        const time = readTime(withoutCollector(line), times)
-        if (time !== undefined) return time.at
+        const time = readSavedTime(line, times)
+        if (time !== undefined) return time
       }
       break
     }

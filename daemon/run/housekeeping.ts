@@ -14,7 +14,7 @@ import { describeError } from '../system/errors.ts'
 import { rateLimited } from '../system/rate-limited.ts'
 
 /** Days of counts that are kept: the longest window, and what time zones may differ by. */
-const KEPT_DAYS = 92
+export const KEPT_DAYS = 92
 const DAY = 86_400_000
 const LOOK_MILLISECONDS = 1000
 const FOLD_MILLISECONDS = 60_000

@@ -56,6 +56,8 @@ export interface Parts {
   /** Undefined: none is kept. */
   readonly history: () => History | undefined
   readonly measures: MeasureBook
+  /** The folder of the ledger and all other files that are kept. */
+  readonly state: string
   readonly web: WebConsole
 }
 
@@ -155,6 +157,7 @@ export function makeParts(
     history,
     measures,
     web: new WebConsole({ paths, clock, log: () => log.log }),
+    state: paths.state,
     mailLog: new MailLog({ places: paths.mailLogs, clock, slot, log: () => log.log }),
   }
   measureParts(parts, inForce)

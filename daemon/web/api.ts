@@ -289,6 +289,8 @@ export interface Why {
   readonly rule: string
   /** A host variable, or FILE:LINE; empty: not known. */
   readonly place: string
+  /** What a lookup has found, such as which list has the client; else empty. */
+  readonly found: string
   readonly remedies: readonly Remedy[]
   /** What would refuse such mail next, as the account stands now. */
   readonly further: readonly FurtherRuling[]

@@ -94,7 +94,7 @@ t.test('who would have been refused, since when, by what, and how many recipient
   t.match(out, /^Would have been refused: 7 requests of 1 account, 210 recipients\.$/m)
   t.match(out, /^ {2}ACCOUNT +REQUESTS +RECIPIENTS +SINCE +BY$/m)
   t.match(out, /^ {2}alice +7 +210 +2026-11-20 \d\d:03 +limit$/m)
-  t.notMatch(out, /bob/)
+  t.notMatch(out.split('SENT MOST')[0], /bob/)
 })
 
 t.test('a message that Postfix tries again is refused once', async t => {
@@ -155,6 +155,20 @@ t.test('two settings side by side', async t => {
     .map(line => JSON.parse(line))
   t.equal(lines.length, 3, 'only those that differ')
   t.match(lines[0], { action: 'dunno', compared: { action: /^reject /, by: 'limit', code: '' } })
+})
+
+t.test('mail that would have been held is shown, and is no refusal', async t => {
+  const { run, write } = place(t)
+  const trace = write('trace', TRACE)
+  const hold = ['--set', 'mtpolicyd/excess=hold']
+  const { out } = await run('replay', '--set', 'mtpolicyd/threshold=100', ...hold, trace)
+  t.match(out, /^Nothing would have been refused\.$/m)
+  t.match(out, /^Would have been held or redirected: 7 requests of 1 account, 210 recipients\.$/m)
+  t.match(out, /^ {2}alice +7 +210 +2026-11-20 \d\d:03 +limit$/m)
+  const compare = ['--compare', 'mtpolicyd/excess=hold']
+  const both = await run('replay', '--set', 'mtpolicyd/threshold=100', ...compare, trace)
+  t.match(both.out, /^ {2}held +0 +7$/m)
+  t.notOk((out + both.out).split('\n').some(line => line.length > 79))
 })
 
 t.test('another configuration is tried with --config, and its mistakes are shown', async t => {
@@ -238,6 +252,60 @@ t.test('of many damaged lines twenty are named, and the rest is counted', async 
   t.equal(said.length, 21)
   t.equal(said[0], `${path}:2: expected a JSON object; skipped`)
   t.equal(said[20], 'and 25 more damaged lines')
+})
+
+t.test('what of a log is no request is said, with numbers', async t => {
+  const { run, write } = place(t)
+  const from = (login: string) => `smtpd[1]: ${login}: client=c[198.51.100.7]`
+  const user = ', sasl_method=PLAIN, sasl_username=alice'
+  const queued = 'from=<a@example.org>, size=449, nrcpt=3 (queue active)'
+  const log = [
+    from('AAAAAA1'),
+    `qmgr[2]: AAAAAA1: ${queued}`,
+    from('AAAAAA2') + user,
+    from('NOQUEUE') + user,
+    'smtpd[1]: proxy-accept: END-OF-MESSAGE: 250 2.5.0 OK (2C225C6817C7EEE1481); from=<a> to=<b> proto=ESMTP helo=<x> sasl_username=<alice>',
+  ]
+  const text = log.map(line => `Dec  1 11:22:15 mail postfix/${line}\n`).join('')
+  const { status, out, err } = await run('replay', write('mail.log', text))
+  t.equal(status, 0)
+  t.equal(
+    out,
+    'No requests: no message of anybody who had logged in was found.\n' +
+      'Left out: 1 message accepted without a login, 1 message of users refused, held\n' +
+      'or cut off, 1 message of users through a filter.\n',
+  )
+  t.match(err, /^1 message of users went through a filter before the queue/)
+  const json = await run('replay', '--json', write('mail.log', text))
+  t.equal(json.out, '')
+  t.match(json.err, /^1 message of users went through a filter before the queue/)
+})
+
+t.test('lines that grep has picked out of a log are known for what they are', async t => {
+  const { run, write } = place(t)
+  const line =
+    'Dec  1 11:22:15 mail postfix/smtpd[1]: AAAAAA1: client=c[198.51.100.7], sasl_method=PLAIN, sasl_username=alice\n'
+  const { out } = await run('replay', write('mail.log', line))
+  t.match(out, /^There is no line of the queue manager \(nrcpt=\) in it/m)
+})
+
+t.test('who sent most is shown also where nobody would have been refused', async t => {
+  const { run, write } = place(t)
+  const { out } = await run(
+    'replay',
+    '--set',
+    'mtpolicyd/threshold=unlimited',
+    write('trace', TRACE),
+  )
+  t.match(out, 'Nothing would have been refused.')
+  t.match(
+    out,
+    /^ {2}SENT MOST +RECIPIENTS +IN A DAY +IN AN HOUR\n {2}alice +300 +300 +300\n {2}bob +1 +1 +1$/m,
+  )
+  const long = 'a'.repeat(300)
+  const named = await run('replay', write('trace', message({ user: `\u001b[31m${long}` })))
+  t.notMatch(named.out, '\u001b')
+  t.notOk(named.out.split('\n').some(line => line.length > 79))
 })
 
 t.test('where nothing can be read the status is 1', async t => {

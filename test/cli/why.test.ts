@@ -121,6 +121,7 @@ The request of Postfix, without what is empty
     by: 'limit',
     why: 'decided',
     facts: { country: 'DE', used: 4, limit: 5 },
+    found: '',
     attributes: { ...MAIL, instance: 'a.2' },
     steps: [
       {

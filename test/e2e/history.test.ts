@@ -1,6 +1,6 @@
 /** The history of the built program: after kill -9, switched off and on by a reload, and deleted by forget. */
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -48,15 +48,45 @@ t.test('what was answered is known after kill -9, and forget deletes it', async 
   await sleep(100)
   await daemon.kill()
   await daemon.start()
+  const left = new Date(Date.now() + 92 * 86_400_000).toISOString().slice(0, 10)
   const forgotten = await daemon.ctl('forget', 'alice')
   t.equal(
     forgotten.stdout,
-    'deleted of alice:\n  hours with mail  1\n  last messages    2\n  refusals         1\n',
+    'deleted of alice:\n  hours with mail  1\n  last messages    2\n  refusals         1\n' +
+      `  ended measures   0\nleft of it:\n  its counts for limits, a number for each window, until ${left}\n` +
+      '  lines in the logs of the daemon and of Postfix\n',
   )
   t.equal(forgotten.status, 0)
+  t.match((await daemon.ctl('user', 'alice')).stdout, /2 of 5/, 'what counts still counts')
   const again = await daemon.ctl('forget', 'alice')
   t.strictSame([again.status, again.stderr], [1, 'mtpolicyctl: the history does not know alice\n'])
   t.strictSame(JSON.parse((await daemon.ctl('forget', 'alice', '--json')).stdout), null)
+})
+
+t.test('forget deletes measures that have ended, and says which stay', async t => {
+  const daemon = await install(t)
+  await daemon.ctl('block', 'Alice', '--why', 'hacked')
+  await daemon.ctl('release', 'alice')
+  await daemon.ctl('block', 'bob')
+  await daemon.ctl('block', 'alice', '--why', 'again')
+  await daemon.ctl('limit', 'alice', '7')
+  const damaged = join(stateOf(daemon), 'measures.json.damaged-20261130T100000Z')
+  writeFileSync(damaged, '{')
+  const { stdout, status } = await daemon.ctl('forget', 'alice')
+  t.equal(status, 0)
+  t.match(stdout, /^ {2}ended measures {3}1$/m)
+  t.match(stdout, /^ {2}1 measure in force; mtpolicyctl user lists them$/m)
+  t.match(stdout, `\n  perhaps ${damaged}, a damaged file\n`)
+  t.match(stdout, /^ {2}host variable mtpolicyd\/user\/alice\/threshold$/m)
+  const file = readFileSync(join(stateOf(daemon), 'measures.json'), 'utf8')
+  t.notMatch(file, 'hacked')
+  t.match(file, 'again')
+  await daemon.ctl('release', 'alice')
+  t.match(JSON.parse((await daemon.ctl('forget', 'alice', '--json')).stdout), {
+    ...{ account: 'alice', hours: 0, measures: 1, inForce: 0 },
+  })
+  t.notMatch(readFileSync(join(stateOf(daemon), 'measures.json'), 'utf8'), 'alice')
+  t.match((await daemon.ctl('measures')).stdout, 'bob')
 })
 
 t.test('mtpolicyd/history/days switches it off and on again', async t => {

@@ -239,6 +239,16 @@ t.test(
   },
 )
 
+t.test('a message that began before the log was rotated is found in the next file', async t => {
+  const [begun = '', ...rest] = message(at('Nov 30 23:59:59')).split('\n')
+  const folder = folderOf(t, { 'mail.log.1': `${begun}\n`, 'mail.log': rest.join('\n') })
+  const { records } = await read(join(folder, 'mail.log'))
+  t.strictSame(
+    records.map(({ attributes }) => attributes.get('sasl_username')),
+    ['alice'],
+  )
+})
+
 t.test('the year of a log is the last that fits the time of its file', async t => {
   const december = message(at('Dec 31 23:59:00'), 'AAAAAA1')
   const january = message(at('Jan  1 00:01:00'), 'AAAAAA2')

@@ -199,6 +199,7 @@ export async function consoleStub(
       days: 90,
       rule: `${line.by} (${line.by === 'threshold' ? 'SendingLimit' : 'AllowedCountries'})`,
       place: line.by === 'threshold' ? 'mtpolicyd/threshold' : 'mtpolicyd/allowedcountries',
+      found: '',
       remedies: [
         {
           text: 'Allow this account a higher limit for a day:',

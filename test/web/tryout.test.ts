@@ -159,3 +159,21 @@ t.test('one at a time, and it ends when the reader leaves', async t => {
   t.equal(third.body.tried.accounts, 1000)
   t.equal(third.body.accounts.length, 500, 'the list is bounded')
 })
+
+t.test('mail that would be held, or that the log does not tell of, is mentioned', async t => {
+  const at = Date.now() - HOUR
+  const time = new Date(at).toISOString()
+  const begun = 'NOQUEUE: client=c[192.0.2.7], sasl_method=PLAIN, sasl_username=bob'
+  const accepted =
+    'proxy-accept: END-OF-MESSAGE: 250 2.5.0 OK (2C225C6817C7EEE1481); from=<a@b> to=<c@d> proto=ESMTP helo=<x> sasl_username=<bob>'
+  const console = await withLog(
+    t,
+    logged(at, idOf(1), 'alice', 30) +
+      `${time} mail postfix/smtpd[5]: ${begun}\n${time} mail postfix/smtpd[5]: ${accepted}\n`,
+  )
+  const changes = { 'mtpolicyd/threshold': '10', 'mtpolicyd/excess': 'hold' }
+  const { body } = await tryOut(console, { changes, days: 7 })
+  t.equal(body.tried.accounts, 0)
+  t.ok(body.notes.includes('requests held or redirected rather than refused: 1'))
+  t.ok(body.notes.includes('messages of users not seen behind a filter before the queue: 1'))
+})

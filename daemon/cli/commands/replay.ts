@@ -1,9 +1,10 @@
 /** replay: what requests of the past would have been answered. */
 
 import type { Recorded } from '../../replay/record.ts'
-import { Refusals } from '../../replay/refusals.ts'
+import { holds, Refusals } from '../../replay/refusals.ts'
 import { replay as pass } from '../../replay/replay.ts'
 import { ReplayClock } from '../../replay/replay-clock.ts'
+import { Sending } from '../../replay/sending.ts'
 import type { Trial, TrialAnswer } from '../../replay/trial.ts'
 import { type Assigned, readAssignments } from '../assignments.ts'
 import { defineCommand, type ExitStatus, USAGE_ERROR } from '../command.ts'
@@ -32,13 +33,21 @@ export const replay = defineCommand({
     named alone stands for its rotated files as well (mail.log.1, mail.log.2.gz); of several files
     only those are read, the oldest first. From a log, each accepted message of a user who had
     logged in is a request at the end of the message. Mail that was refused is not in it. Recipients
-    are counted after aliases. Where Postfix logs to the journal only:
-    journalctl -u 'postfix*' | mtpolicyctl replay -
+    are counted after aliases. What goes through a filter before the queue (smtpd_proxy_filter) is
+    its user's if the filter passes on the answer with the queue ID. Messages that are left out
+    are numbered.
+
+    Where Postfix logs to the journal only: journalctl -u 'postfix*' | mtpolicyctl replay -
+    Read are logs of syslog, rsyslog and syslog-ng, what journalctl prints with -o short, any other
+    short form that has the date, or json, and what docker, kubectl or logcli print, or a collector
+    saves as a line of JSON for each line. Times without a zone are those of this host:
+    TZ=UTC mtpolicyctl replay FILE takes them for UTC.
 
     A trace has a line of JSON for each request, in the order of their times:
     {"t": MILLISECONDS SINCE 1970, "conn": "NAME", "request": {ATTRIBUTE: VALUE, ...}}.
 
-    Shows who would have been refused, since when, by which plugin, and how many recipients. With
+    Shows who would have been refused, since when, by which plugin, and how many recipients, and
+    who sent most, also where nothing would have been refused. With
     --compare the same requests are answered by two configurations, one of which has those
     values as well. A damaged line is named and skipped. The exit status is 1 only if nothing
     could be read, or if the configuration cannot be used.
@@ -128,6 +137,12 @@ async function run(
   const past = await PastRecords.open(host, names)
   const { progress } = past
   const refusals = trials.map(() => new Refusals())
+  const held = trials.map(() => new Refusals(holds))
+  const values = host.registry.open().values()
+  const timezone = values.get('mtpolicyd/timezone') || undefined
+  const sending = isJson
+    ? undefined
+    : new Sending(timezone, values.get('mtpolicyd/defaultdomain') ?? '')
   let from = Number.POSITIVE_INFINITY
   let to = Number.NEGATIVE_INFINITY
   let differing = 0
@@ -138,6 +153,7 @@ async function run(
     clock,
     answered(record, answers) {
       progress.requests++
+      sending?.add(record)
       from = Math.min(from, record.t)
       to = Math.max(to, record.t)
       const [answer, other] = answers
@@ -146,7 +162,11 @@ async function run(
       if (differs) differing++
       if (isJson) {
         if (other === undefined || differs) text += jsonLine(record, answer, other)
-      } else for (const [at, one] of answers.entries()) refusals[at]?.note(record, one)
+      } else {
+        for (const [at, one] of answers.entries()) {
+          if (!refusals[at]?.note(record, one)) held[at]?.note(record, one)
+        }
+      }
     },
     async paused() {
       progress.show()
@@ -164,10 +184,19 @@ async function run(
   if (!past.end()) return 1
   if (isJson) return 0
   const { requests, milliseconds } = progress
-  const { damaged } = past
+  const { damaged, leftOut } = past
   const idle = trials.flatMap(({ idle }) => idle)
-  const read = { requests, milliseconds, from, to, damaged, differing }
-  host.out(replayText({ ...tried, ...read, refusals, idle }))
+  const read = {
+    requests,
+    milliseconds,
+    from,
+    to,
+    damaged,
+    leftOut,
+    differing,
+    sent: sending?.accounts ?? [],
+  }
+  host.out(replayText({ ...tried, ...read, refusals, held, idle }))
   return 0
 }
 

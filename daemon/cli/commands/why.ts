@@ -24,7 +24,7 @@ export const why = defineCommand({
     Every mail that is refused or deferred gets an answer that ends with a short code, such as
     (K3F-9QT), if a history is kept (mtpolicyd/history/days). The sender sees it, and the mail log
     has it. This shows that very decision: when and to whom, what Postfix was told, the rule and
-    where it stands, what was used of a limit before, what would let such mail pass and the command
+    where it stands, what was used of a limit before or found by a lookup, what would let such mail pass and the command
     for it, each plugin's step, and the request.
 
     CODE may be typed in any case, with or without hyphen and parentheses. Of a message with several
@@ -35,9 +35,11 @@ export const why = defineCommand({
   `,
   json: `
     {code, at, account, country, recipients, bytes, host, action, by, why, facts, attributes, steps,
-    rule, place, remedies, further, others}: a step has plugin, module, saw
+    rule, place, found, remedies, further, others}: a step has plugin, module, saw
     (what it has found out), outcome ("nothing", or "action: ", "failed: " or "skipped: " and a
     text) and place; steps is missing if they were not noted; place is a host variable or FILE:LINE;
+    found is what a lookup has found (which list, SPF result and mechanism, until when greylisting
+    lasts, the score), or empty;
     a remedy has text and command; further is what would refuse such mail next, as the account
     stands now: rule, place and remedies, and used and limit of a limit; others are the other refusals of the message: code, at,
     recipient and action.

@@ -1,8 +1,21 @@
 /** Settings and texts that RBL, RBLAction and DBL have in common. */
 
 import { listName } from '../../policy/block-list.ts'
+import { fact } from '../../policy/facts.ts'
 import { fillTemplate } from '../../policy/fields.ts'
 import type { Surroundings } from '../../policy/plugin.ts'
+
+export const listingFacts = {
+  listed: fact<string>(
+    'decision',
+    'The list that has the client, or a domain of the mail, and its answer.',
+  ),
+}
+
+/** `zen.spamhaus.org 127.0.0.4,127.0.0.11`. A zone may have the key of a subscription. */
+export function listingText(zone: string, addresses: readonly string[]): string {
+  return `${listName(zone)} ${addresses.join(',')}`
+}
 
 export function checkZone({ warn }: Surroundings, zone: string): void {
   if (/^[\w-]+(?:\.[\w-]+)*\.?$/.test(zone)) return

@@ -7,6 +7,7 @@ import type { Generation } from '../generation.ts'
 import type { Parts } from '../parts.ts'
 import { accountReport } from './account-report.ts'
 import { explain } from './explain.ts'
+import { forget } from './forget.ts'
 import { hoursOf } from './hours.ts'
 import { neededHistory } from './kept-history.ts'
 import { MeasureOrders } from './measure-orders.ts'
@@ -89,11 +90,7 @@ export function controlOf({ started, parts, inForce, status, reload }: Commanded
       return accountsOffered(parts.history(), measured, prefix)
     },
     codes: ({ prefix }) => codesOffered(parts.history(), prefix),
-    forget: async ({ account }) => {
-      const history = neededHistory(parts.history())
-      await parts.alerts.forget(account)
-      return await history.forget(account)
-    },
+    forget: ({ account }) => forget(parts, account),
     hours: given => hoursOf(parts.history(), given),
     findings: async () => {
       await started

@@ -6,7 +6,7 @@ import { candidateConfiguration } from '../../registry/candidate.ts'
 import type { Registry } from '../../registry/registry.ts'
 import { readRecords } from '../../replay/read-records.ts'
 import type { Recorded } from '../../replay/record.ts'
-import { Refusals } from '../../replay/refusals.ts'
+import { holds, Refusals } from '../../replay/refusals.ts'
 import { replay } from '../../replay/replay.ts'
 import { ReplayClock } from '../../replay/replay-clock.ts'
 import { logFiles } from '../../replay/rotation.ts'
@@ -72,6 +72,7 @@ async function run(
 ): Promise<TryoutAnswer | undefined> {
   const source = new Source(wish, path)
   const refusals = trials.map(() => new Refusals())
+  const held = trials.map(() => new Refusals(holds))
   let looked = 0
   let latest = wish.since
   await replay({
@@ -81,7 +82,9 @@ async function run(
     answered(record, answers) {
       looked++
       latest = Math.max(latest, record.t)
-      for (const [at, one] of answers.entries()) refusals[at]?.note(record, one)
+      for (const [at, one] of answers.entries()) {
+        if (!refusals[at]?.note(record, one)) held[at]?.note(record, one)
+      }
     },
     paused: async () => {
       await setImmediate()
@@ -92,7 +95,9 @@ async function run(
   if (looked === 0) return undefined
   const [now, tried] = refusals.map(stoppedBy)
   const idle = trials.at(-1)?.idle ?? []
+  const waiting = held.at(-1)?.requests ?? 0
   const notes = [
+    ...(waiting === 0 ? [] : [`requests held or redirected rather than refused: ${waiting}`]),
     ...idle.map(({ plugin, kind, why }) => `${plugin} was not tried (${kind}): ${why}`),
     ...source.notes,
   ]
@@ -141,6 +146,10 @@ class Source {
       files: files.filter(({ before }) => before >= since),
       damaged: () => undefined,
       recognized: () => undefined,
+      leftOut: ({ unnamed }) => {
+        if (unnamed === 0) return
+        this.notes.push(`messages of users not seen behind a filter before the queue: ${unnamed}`)
+      },
       unreadable: (file, why) => void this.notes.push(`${file}: ${why}`),
     })
     for await (const portion of portions) {

@@ -339,6 +339,7 @@ export const de: Texts = {
     unknown: code => `Eine Ablehnung mit dem Code ${code} ist nicht oder nicht mehr bekannt.`,
     rule: 'Regel',
     noRule: 'keine Regel hat entschieden',
+    found: 'Gefunden',
     sender: 'Absender',
     message: 'Nachricht',
     messageText: (recipients, size) => `${recipients} Empfänger, ${size}`,

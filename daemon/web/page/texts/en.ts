@@ -333,6 +333,7 @@ export const en = {
       `No refusal with the code ${code} is known, or it is no longer kept.`,
     rule: 'Rule',
     noRule: 'no rule decided',
+    found: 'Found',
     sender: 'Sender',
     message: 'Message',
     messageText: (recipients: string, size: string) =>

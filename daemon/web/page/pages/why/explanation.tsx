@@ -24,7 +24,7 @@ export function Explanation({ code }: { code: string }) {
           <Name>{refusal.action}</Name>
         </p>
       </div>
-      <Facts refusal={refusal} rule={value.rule} place={value.place} />
+      <Facts refusal={refusal} rule={value.rule} place={value.place} found={value.found} />
       {value.remedies.length > 0 && (
         <section>
           <h3>{t.why.remedies}</h3>
@@ -90,7 +90,7 @@ export function Explanation({ code }: { code: string }) {
   )
 }
 
-function Facts(props: { refusal: Refusal; rule: string; place: string }) {
+function Facts(props: { refusal: Refusal; rule: string; place: string; found: string }) {
   const { t, f } = useConsole()
   const { refusal } = props
   const { sender = '', helo_name: helo = '', client_address: client = '' } = refusal.attributes
@@ -109,6 +109,12 @@ function Facts(props: { refusal: Refusal; rule: string; place: string }) {
         <Name>{props.rule || t.why.noRule}</Name>{' '}
         {props.place !== '' && <span class="muted small mono">{props.place}</span>}
       </dd>
+      {props.found !== '' && <dt>{t.why.found}</dt>}
+      {props.found !== '' && (
+        <dd>
+          <Name>{props.found}</Name>
+        </dd>
+      )}
       <dt>{t.country}</dt>
       <dd>
         <Country code={refusal.country} />{' '}
