@@ -110,6 +110,9 @@ const pages: readonly [name: string, open: (visit: Visit) => Promise<void>][] = 
   ],
 ]
 
+/** On both sides of where the layout changes. */
+const WIDTHS = [360, 679, 680, 767, 768, 899, 900, 1279, 1280, 1366]
+
 /** Looks for barriers, and for what is wider than the screen, on every page. */
 export async function checkPages(t: Test, options: VisitOptions): Promise<void> {
   // So high that no bar hides a part of something else.
@@ -130,6 +133,19 @@ export async function checkPages(t: Test, options: VisitOptions): Promise<void> 
     await german.go(hash)
     await german.page.waitForNetworkIdle({ idleTime: 100, concurrency: 1 })
     await fits(t, german, `${hash} in German`, options.width)
+  }
+}
+
+/** Pages at many widths, in German, whose words are long. */
+export async function checkWidths(t: Test): Promise<void> {
+  const german = await visit(t, { role: 'change', language: 'de' })
+  for (const hash of ['#/today', '#/account', ACCOUNT, '#/refusals', '#/tryout', '#/variables']) {
+    await german.go(hash)
+    await german.page.waitForNetworkIdle({ idleTime: 100, concurrency: 1 })
+    for (const width of WIDTHS) {
+      await german.page.setViewport({ width, height: 1000 })
+      await fits(t, german, hash, width)
+    }
   }
 }
 

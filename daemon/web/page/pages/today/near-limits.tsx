@@ -10,7 +10,7 @@ export function NearLimits({ entries }: { entries: readonly NearLimit[] }) {
   if (entries.length === 0) return null
   return (
     <Card title={t.near.title} note={t.near.note}>
-      <table class="cards">
+      <table class="cards accounts">
         <caption class="unseen">{t.near.title}</caption>
         <thead>
           <tr>

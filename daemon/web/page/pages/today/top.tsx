@@ -21,7 +21,7 @@ export function TopSenders({ senders }: { senders: readonly SenderSums[] | undef
         </Empty>
       )}
       {senders && senders.length > 0 && (
-        <table class="cards">
+        <table class="cards accounts">
           <caption class="unseen">{t.top.title}</caption>
           <thead>
             <tr>
