@@ -116,12 +116,19 @@ export class KeptThread<Question, To, From extends { readonly kind: string }> {
     this.#hasBegun = true
     const { program, name, start, mostHeap } = this.#options
     let why = 'it has ended'
-    const worker = new Worker(program, {
-      workerData: start,
-      execArgv: [],
-      name,
-      resourceLimits: { maxOldGenerationSizeMb: mostHeap },
-    })
+    let worker: Worker
+    try {
+      worker = new Worker(program, {
+        workerData: start,
+        execArgv: [],
+        name,
+        resourceLimits: { maxOldGenerationSizeMb: mostHeap },
+      })
+    } catch (error) {
+      // The system allows no more threads, for instance: perhaps it does later.
+      this.#ended(describeError(error))
+      return
+    }
     this.#worker = worker
     worker.unref()
     worker.on('message', (message: From | AnswerMessage) => this.#receive(message))

@@ -1,6 +1,6 @@
 /**
  * Logins that have failed, by where they came from. A token has 256 random bits, so nobody finds one by
- * trying; what this saves is work, and the log.
+ * trying; what this keeps short is the log.
  */
 
 import { canonicalAddress, formatIPv6, parseIPv6 } from '../net/address.ts'
@@ -18,7 +18,7 @@ export class Attempts {
     this.#now = now
   }
 
-  /** How many seconds this address has to wait; 0: it may try. */
+  /** How many seconds this address has to wait; 0: it may fail. */
   wait(address: string): number {
     const key = keyOf(address)
     const known = this.#failures.get(key)

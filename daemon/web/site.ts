@@ -19,7 +19,7 @@ import { type EventReply, json, WebError, type WholeReply } from './reply.ts'
 import type { Context, Exchange, Route, Router } from './router.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Listener } from './server.ts'
-import { checkRole, type Doors, type Who, whoAsks } from './who.ts'
+import { checkRole, type Doors, onEndOf, type Who, whoAsks } from './who.ts'
 
 /** Browsers that are shown what happens as it happens. */
 const MOST_STREAMS = 200
@@ -207,8 +207,7 @@ export class Site {
     }
     this.#streams++
     const { sessions, clock } = this.#options
-    const forget =
-      who.by === 'cookie' ? sessions.onEnd(who.session, () => response.end()) : () => undefined
+    const forget = onEndOf(who, this.#options, () => response.end())
     response.once('close', () => {
       this.#streams--
       forget()
