@@ -69,7 +69,7 @@ export class Site {
     this.#answer(request, gone.signal)
       .catch(error => this.#failure(error))
       .then(answer => {
-        answering()
+        answering(answer.kind === 'whole')
         this.#send(request, response, answer)
       })
       .catch(() => response.destroy())
