@@ -3,7 +3,7 @@
  *
  * Certificates are checked. Redirections are not followed, so that alerts are sent only to that URL, and no
  * receiver can make the daemon call another one. The URL itself may name any host, also loopback and the own
- * network, where receivers often are: only root can set it.
+ * network, where receivers often are: root sets it, and the console cannot (registry/console-variables.ts).
  */
 
 import type { IncomingMessage, RequestOptions } from 'node:http'
