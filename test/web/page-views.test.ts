@@ -99,6 +99,18 @@ t.test('a variable is searched, checked, previewed, set and undone', there, asyn
   t.equal(stub.posts.at(-1)?.path, 'variables/undo')
 })
 
+t.test('what is set on the host alone says so, and has no field', there, async t => {
+  const { go, see, fill, page } = await visit(t, { role: 'change' })
+  await go('#/variables')
+  await see('mtpolicyd/mode')
+  await fill('Search by name, value or meaning', 'webhook')
+  await see('1 variable')
+  await (await page.waitForSelector('.variable summary'))?.click()
+  await see('It is set on the host only:')
+  await see('mtpolicyctl set mtpolicyd/alert/webhook=...')
+  t.equal(await page.$('.variable form'), null)
+})
+
 t.test('a German browser gets a German page; the switch stays', there, async t => {
   const { go, see, click, page } = await visit(t, { role: 'read', language: 'de-AT' })
   await go('#/today')
