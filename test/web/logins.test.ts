@@ -249,7 +249,22 @@ t.test('metrics: from this host without a login, else with a token of its own', 
     (await of.ask('/metrics', { headers })).status
   // The daemon of these tests does not run, and that is what is told to those who may know.
   t.equal(await status(), 503)
-  t.equal(await status({ 'x-forwarded-for': '192.0.2.1' }), 401, 'through a proxy')
+  // Each is sent by some proxy, perhaps as the only one.
+  for (const name of [
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-forwarded-port',
+    'x-forwarded-server',
+    'x-forwarded-prefix',
+    'x-real-ip',
+    'x-original-forwarded-for',
+    'true-client-ip',
+    'cf-connecting-ip',
+    'forwarded',
+    'via',
+  ]) {
+    t.equal(await status({ [name]: '192.0.2.1' }), 401, `${name}: through a proxy`)
+  }
   const read = site.tokens.add('bob', 'read').secret
   const own = site.tokens.add('prometheus', 'metrics').secret
   t.equal(await status({ authorization: `Bearer ${read}` }), 403)
