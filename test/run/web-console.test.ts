@@ -1,6 +1,7 @@
 /** The console's thread, as the daemon starts, stops and loses it. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -185,4 +186,28 @@ t.test('switched off, it ends all logins; a restart of the daemon does not', asy
   off.use(settingsAt(port))
   await off.ask<'login'>({ what: 'login', role: 'read', by: 'root' })
   t.equal((await session(`http://localhost:${port}`, later)).status, 401)
+})
+
+t.test('a thread that hangs in the system, as at a dead file server, holds up no end', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'web-hangs-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const program = join(folder, 'hangs.mjs')
+  writeFileSync(
+    program,
+    `import { readFileSync } from 'node:fs'
+     import { parentPort } from 'node:worker_threads'
+     parentPort.postMessage({ kind: 'state', address: 'here', problem: undefined })
+     setTimeout(() => readFileSync(${JSON.stringify(pipe)}), 100)`,
+  )
+  const { web } = consoleIn(t, program)
+  web.use(settingsAt(1))
+  await until(() => web.status().state === 'listening')
+  await sleep(300)
+  const before = Date.now()
+  await Promise.race([web.close(), sleep(15_000)])
+  t.ok(Date.now() - before < 10_000, `${Date.now() - before} ms`)
+  // So that this process can end.
+  closeSync(openSync(pipe, 'w'))
 })
