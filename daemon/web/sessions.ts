@@ -16,6 +16,8 @@ const IDLE_MILLISECONDS = 2 * 3_600_000
 const LONGEST_MILLISECONDS = 12 * 3_600_000
 /** Beyond that, the one unused for longest is ended. */
 const MOST_SESSIONS = 1000
+/** With the same token, or by links of the same person; beyond that likewise. */
+const MOST_OF_ONE = 100
 /** What is in the file may be older than what is in memory. */
 const NOTE_MILLISECONDS = 60_000
 /** A cookie of another version is not a session. */
@@ -71,10 +73,12 @@ export class Sessions {
     const hash = hashOf(secret)
     const session = { role, name, token, hash, used: now, until: now + LONGEST_MILLISECONDS }
     this.#endOld(now)
-    if (this.#sessions.size >= MOST_SESSIONS) {
-      const [unused = ''] = this.#sessions.keys()
-      this.#end(unused)
-    }
+    const own = [...this.#sessions.values()].filter(
+      one => one.token === token && (token !== undefined || one.name === name),
+    )
+    const [unused] = own.length >= MOST_OF_ONE ? own : this.#sessions.values()
+    const isFull = own.length >= MOST_OF_ONE || this.#sessions.size >= MOST_SESSIONS
+    if (isFull && unused) this.#end(unused.hash)
     this.#sessions.set(hash, session)
     this.#note()
     return { cookie: `1.${secret}`, session }

@@ -292,6 +292,23 @@ t.test('whoever fails on purpose locks out nobody who has a link or a token', as
   t.equal(site.lines.filter(line => line.includes('has failed')).length, 10, 'the log stays short')
 })
 
+t.test('whoever logs in again and again ends logins of their own alone', async t => {
+  const site = await webSite(t)
+  const admin = await site.logIn()
+  const { secret } = site.tokens.add('bob', 'read')
+  const logIn = () => site.ask('/api/login', { method: 'POST', body: { token: secret } })
+  const first = (await logIn()).cookie
+  for (let times = 0; times < 1100; times++) {
+    site.sessions.begin({ role: 'read', name: 'bob', token: 'bob' })
+  }
+  const last = (await logIn()).cookie
+  const status = async (cookie: string | undefined): Promise<number> =>
+    (await site.ask('/api/echo/a', { headers: { cookie } })).status
+  t.equal(await status(admin), 200)
+  t.equal(await status(first), 401)
+  t.equal(await status(last), 200)
+})
+
 t.test('a link that a mail scanner or a preview opens is still good', async t => {
   const site = await webSite(t)
   const token = site.links.make({ role: 'change', name: 'root' })

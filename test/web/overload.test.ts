@@ -176,19 +176,27 @@ t.test('events end with the session they were begun with', async t => {
   t.equal((await site.ask('/api/events')).status, 401)
 })
 
-t.test('more than 200 open consoles are told to come later', async t => {
+t.test('more than 200 open consoles, or 100 of one login, are told to come later', async t => {
   const site = await webSite(t)
-  const cookie = await site.logIn()
-  const request = `GET /api/events HTTP/1.1\r\nhost: localhost\r\ncookie: ${cookie}\r\n\r\n`
-  const open200 = await Promise.all(
-    Array.from({ length: 200 }, async () => {
+  const [cookie, other, last] = [await site.logIn(), await site.logIn(), await site.logIn()]
+  const open200: Socket[] = []
+  const openMore = async (count: number, from: string): Promise<void> => {
+    for (let more = 0; more < count; more++) {
       const socket = await open(site.port)
-      socket.write(request)
+      socket.write(`GET /api/events HTTP/1.1\r\nhost: localhost\r\ncookie: ${from}\r\n\r\n`)
       await once(socket, 'data')
-      return socket
-    }),
-  )
-  t.match(await site.ask('/api/events', { headers: { cookie } }), {
+      open200.push(socket)
+    }
+  }
+  await openMore(100, cookie)
+  const refused = await site.ask('/api/events', { headers: { cookie } })
+  t.match(refused, { status: 503, headers: { 'retry-after': '30' } }, 'one login has them all')
+  await openMore(99, other)
+  open200.shift()?.destroy()
+  await until(() => site.connections.count === 198)
+  await openMore(1, cookie)
+  await openMore(1, last)
+  t.match(await site.ask('/api/events', { headers: { cookie: other } }), {
     status: 503,
     headers: { 'retry-after': '30' },
   })
