@@ -204,7 +204,7 @@ function isLegacy(file: Buffer): boolean {
   return !isMmdb(file) && isDat(file)
 }
 
-/** Of what is no database, the end alone: any file may be named, such as a large log. */
+/** The end alone, if that is not one of a database: any file may be named, such as a large log. */
 function readWhole(path: string): Buffer {
   // Checked before opening, because opening a FIFO waits for its other end.
   if (!statSync(path).isFile()) throw new Error('not a regular file')

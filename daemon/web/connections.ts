@@ -10,7 +10,7 @@ import { isLoopbackAddress } from '../net/loopback.ts'
 import { clientNetwork } from './client-network.ts'
 
 /** Requests of a connection that are not answered yet. Browsers and proxies send one. */
-const MOST_REQUESTS = 8
+const MOST_AT_ONCE = 8
 
 export interface ConnectionBounds {
   readonly most: number
@@ -63,7 +63,7 @@ export class Connections {
   begun(socket: Socket): boolean {
     if (socket.destroyed) return false
     const requests = (this.#requests.get(socket) ?? 0) + 1
-    if (requests > MOST_REQUESTS) {
+    if (requests > MOST_AT_ONCE) {
       socket.destroy()
       return false
     }

@@ -66,8 +66,8 @@ export function tokenOf(secret: string, client: string, { attempts, tokens }: Do
 }
 
 /**
- * A login has failed. Throws a WebError if too many have. Whoever has a good secret never waits: otherwise anybody with
- * the same address, as everybody has behind some proxies, could keep all others out.
+ * A login has failed. Throws a WebError if too many have. A good secret is never made to wait: otherwise a client with
+ * the same address, as all have behind some proxies, could keep the others out.
  */
 export function mayFail(client: string, attempts: Attempts): void {
   const wait = attempts.wait(client)
