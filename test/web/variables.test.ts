@@ -266,6 +266,34 @@ t.test('the path of a webhook is its password: the console does not tell it', as
   for (const answer of answers) t.notMatch(JSON.stringify(answer), /services\/|T0/)
 })
 
+t.test('changes are made one after the other, and not very many wait for that', async t => {
+  const console = await consoleApi(t, { changes: 'by the program' })
+  let [atOnce, most, all] = [0, 0, 0]
+  const root = createServer({ allowHalfOpen: true }, socket => {
+    most = Math.max(most, ++atOnce)
+    all++
+    socket.resume()
+    socket.once('end', () => {
+      setTimeout(() => {
+        atOnce--
+        socket.end(`${JSON.stringify({ ok: false, status: 409, error: 'changed since' })}\n`)
+      }, 5)
+    })
+  })
+  await new Promise<void>(resolve => root.listen(console.paths.change, resolve))
+  t.teardown(() => root.close())
+  const changes = { 'mtpolicyd/threshold': '50' }
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, () => console.post('variables/set', { changes })),
+  )
+  t.equal(most, 1, 'each is a process of root')
+  const refused = answers.filter(({ status }) => status === 503)
+  t.ok(refused.length > 0)
+  t.match(refused[0]?.body, { error: /too much at once/ })
+  t.equal(all + refused.length, 60)
+  t.equal((await console.post('variables/set', { changes })).status, 409, 'it goes on')
+})
+
 t.test('serve-change refuses what is no request of the console', async t => {
   const console = await consoleApi(t)
   const command = commands.find(({ name }) => name === 'serve-change')
