@@ -92,6 +92,8 @@ t.test('a cookie of an older version, or nonsense, is nobody’s', async t => {
     `${name}=`,
     `${name}=${'x'.repeat(4000)}`,
     `${name}=%00%ff`,
+    `${name}="1.${'A'.repeat(43)}"`,
+    `${name}=1.${'A'.repeat(43)}; ${name}=1.${'B'.repeat(43)}`,
     'mtpolicyd=1.abc; =; ;;;',
     name,
   ]) {

@@ -28,6 +28,25 @@ t.test('names that are markup are shown as they are, and do nothing', there, asy
   t.equal(await page.evaluate('window.hacked'), undefined)
 })
 
+t.test('nor does an address that somebody was sent', there, async t => {
+  const { go, see, page } = await visit(t, { role: 'change' })
+  for (const [hash, shown] of [
+    [`#/${MARKUP}`, 'Mail over time'],
+    [`#/account/${MARKUP}`, MARKUP],
+    ['#/account/%E0%A4%A', '%E0%A4%A'],
+    [`#/why/${encodeURIComponent(MARKUP)}`, 'Refusals'],
+    [`#/refusals?account=${MARKUP}&code=${MARKUP}&since=x&until=1e400`, 'No refusal fits'],
+    [`#/variables?search=${MARKUP}`, 'mtpolicyd/mode'],
+    ['#/__proto__', 'Mail over time'],
+    [`#login=${MARKUP}`, 'Mail over time'],
+  ] as const) {
+    await go(hash)
+    await see(shown)
+    t.equal(await page.evaluate('document.querySelectorAll("img").length'), 0, hash)
+  }
+  t.equal(await page.evaluate('window.hacked'), undefined)
+})
+
 t.test('of ten thousand refusals only those in view are in the page', there, async t => {
   const { go, see, page } = await visit(t, { role: 'read' })
   await go('#/refusals')
