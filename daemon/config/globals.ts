@@ -122,7 +122,8 @@ export const globalSettings = {
   }),
   web_path: custom(
     'a path such as /mail',
-    value => (/^(?:\/[\w.~-]+)+\/?$/.test(value) ? value.replace(/\/$/, '') : undefined),
+    value =>
+      /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+\/?$/.test(value) ? value.replace(/\/$/, '') : undefined,
     {
       doc: 'Path below which a reverse proxy shows the web console; absent: at the top.',
       fallback: '',

@@ -15,7 +15,7 @@
  * address, whatever the database says about the prefix of the relay or translator.
  */
 
-import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { ownText } from '../memory/own-text.ts'
 import { canonicalAddress, embeddedIPv4, parseIPv4 } from '../net/address.ts'
@@ -27,6 +27,8 @@ import { isMmdb, readMmdb, readMmdbAtOnce } from './geoip-mmdb.ts'
 const POLL_MILLISECONDS = 2000
 /** Far more than any database on sale; a wrong path must not exhaust memory. */
 const LARGEST_BYTES = 1024 ** 3
+/** By its end a database is known; more than its metadata. */
+const END_BYTES = 256 * 1024
 const DAY_MILLISECONDS = 86_400_000
 /** Addresses whose country is cached: clients send more than one mail. */
 const MOST_KNOWN = 10_000
@@ -202,13 +204,16 @@ function isLegacy(file: Buffer): boolean {
   return !isMmdb(file) && isDat(file)
 }
 
+/** The end alone, if that is not one of a database: any file may be named, such as a large log. */
 function readWhole(path: string): Buffer {
   // Checked before opening, because opening a FIFO waits for its other end.
   if (!statSync(path).isFile()) throw new Error('not a regular file')
   const descriptor = openSync(path, 'r')
   try {
-    if (fstatSync(descriptor).size > LARGEST_BYTES) throw new Error('larger than 1 GiB')
-    return readFileSync(descriptor)
+    const { size } = fstatSync(descriptor)
+    const end = Buffer.alloc(endBytes(size))
+    readSync(descriptor, end, 0, end.length, size - end.length)
+    return isWhole(end, size) ? end : readFileSync(descriptor)
   } finally {
     closeSync(descriptor)
   }
@@ -218,11 +223,24 @@ async function readWholeSlowly(path: string): Promise<Buffer> {
   if (!statSync(path).isFile()) throw new Error('not a regular file')
   const file = await open(path, 'r')
   try {
-    if ((await file.stat()).size > LARGEST_BYTES) throw new Error('larger than 1 GiB')
-    return await file.readFile()
+    const { size } = await file.stat()
+    const end = Buffer.alloc(endBytes(size))
+    await file.read(end, 0, end.length, size - end.length)
+    return isWhole(end, size) ? end : await file.readFile()
   } finally {
     await file.close()
   }
+}
+
+/** What the kernel makes up as it is read, as below /proc, has the size 0, and perhaps no end: it counts as empty. */
+function endBytes(size: number): number {
+  if (size > LARGEST_BYTES) throw new Error('larger than 1 GiB')
+  return Math.min(size, END_BYTES)
+}
+
+/** Is no more needed of the file? */
+function isWhole(end: Buffer, size: number): boolean {
+  return end.length === size || !(isMmdb(end) || isDat(end))
 }
 
 /** Undefined if there is no such file. */

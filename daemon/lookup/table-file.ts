@@ -167,7 +167,9 @@ function onDisk(path: string, identity: string, read: TableFileOptions['read']):
 function readWhole(path: string, identity: string): Buffer {
   const descriptor = openSync(path, 'r')
   try {
-    const bytes = readFileSync(descriptor)
+    // What the kernel makes up as it is read has the size 0, and perhaps no end: it counts as empty.
+    const isEmpty = fstatSync(descriptor).size === 0
+    const bytes = isEmpty ? Buffer.alloc(0) : readFileSync(descriptor)
     if (identityOf(fstatSync(descriptor, { bigint: true })) !== identity) {
       throw new LookupError('it is being written')
     }

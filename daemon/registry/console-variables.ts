@@ -12,8 +12,12 @@ import { isPattern, patternPart, type Variable } from './variables.ts'
 const MOST_CHANGES = 100
 /** Characters of a value. */
 const LONGEST_VALUE = 10_000
-/** Who may set them could run any program as the daemon's user. */
-const ONLY_ON_THE_HOST: ReadonlySet<string> = new Set(['mtpolicyd/alert/command'])
+const WEBHOOK = 'mtpolicyd/alert/webhook'
+/**
+ * Who may set them could run any program as the daemon's user; have the daemon send requests to whatever this host
+ * reaches, with its token for the webhook, and be told the answers.
+ */
+const ONLY_ON_THE_HOST: ReadonlySet<string> = new Set(['mtpolicyd/alert/command', WEBHOOK])
 
 export type Checked =
   | { readonly ok: true; readonly key: string; readonly value: string }
@@ -40,6 +44,29 @@ export function declarationOf(registry: Registry, key: string): Variable | undef
 export function lockOf(key: string): string | undefined {
   if (!ONLY_ON_THE_HOST.has(key)) return undefined
   return `${key} can be set on the host only: mtpolicyctl set ${key}=...`
+}
+
+/** A value as the console shows it: of a webhook, whose path is its password, the server alone. */
+export function shownValue(key: string, value: string): string {
+  if (key !== WEBHOOK) return value
+  const url = URL.parse(value)
+  if (url === null) return value === '' ? '' : '…'
+  const isBare = url.href === `${url.origin}/`
+  return isBare ? value : `${url.origin}/…`
+}
+
+/** What it does not show, wherever it is written, with what it shows instead. */
+export function hiddenValues(registry: Registry): ReadonlyMap<string, string> {
+  const { layers } = registry.snapshot()
+  const all = [...layers.map(({ values }) => values), registry.values()].flatMap(
+    values => values.get(WEBHOOK) ?? [],
+  )
+  return new Map(
+    all.flatMap(value => {
+      const shown = shownValue(WEBHOOK, value)
+      return shown === value ? [] : [[value, shown] as const]
+    }),
+  )
 }
 
 /** One value. */

@@ -339,7 +339,8 @@ function checkHostOrPath(value: string): Check {
 /** A prefix of URLs; without the slash at its end. */
 function checkWebPath(value: string): Check {
   const path = value.trim().replace(/\/+$/, '')
-  return /^(?:\/[\w.~-]+)*$/.test(path)
+  // Browsers resolve `.` and `..` before they ask.
+  return /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)*$/.test(path)
     ? good(path)
     : bad('expected a path such as /mail: letters, digits and . _ ~ -')
 }

@@ -315,10 +315,11 @@ export class Daemon {
   /** It knows the daemon by its control socket, which only the daemon of the host's configuration has. */
   #useWeb({ globals }: Generation): void {
     const settings = webSettingsOf(globals)
-    if (settings === undefined || this.#options.control) {
+    if (this.#options.control) {
       this.#parts.web.use(settings)
       return
     }
+    if (settings === undefined) return
     const message = 'no web console: web_port is for the daemon of the default configuration'
     this.#notices.push({ severity: 'warning', message })
   }

@@ -3,15 +3,23 @@
  * wrong with it is a failure of the daemon; `status` says so.
  */
 
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Paths } from '../assembly/paths.ts'
 import type { WebStatus } from '../control/protocol.ts'
 import type { OpenLog } from '../log/logger.ts'
 import type { Clock } from '../system/clock.ts'
+import { describeError } from '../system/errors.ts'
 import { KeptThread } from '../system/kept-thread.ts'
 import { rateLimited } from '../system/rate-limited.ts'
-import type { WebAnswers, WebNews, WebQuestion, WebSettings, WebStart } from './web-messages.ts'
+import {
+  SESSIONS_FILE,
+  type WebAnswers,
+  type WebNews,
+  type WebQuestion,
+  type WebSettings,
+  type WebStart,
+} from './web-messages.ts'
 
 /** JavaScript's own memory. */
 const MOST_HEAP_MEGABYTES = 256
@@ -38,6 +46,8 @@ export class WebConsole {
   readonly #options: WebConsoleOptions
   readonly #complain: (message: string) => void
   #settings: WebSettings | undefined
+  /** Whether there is to be one was told. */
+  #isDecided = false
   #thread: Thread | undefined
   #status: WebStatus = OFF
   /** Starts and ends, one after the other: the next thread wants the same port and the same files. */
@@ -49,9 +59,19 @@ export class WebConsole {
     this.#complain = rateLimited(clock, message => log().error(message))
   }
 
-  /** From now on it is as these settings say; undefined: there is none. Cannot fail. */
+  /**
+   * From now on it is as these settings say. undefined: there is none, and nobody is logged in any more, should it be
+   * switched on again. Cannot fail.
+   */
   use(settings: WebSettings | undefined): void {
-    if (JSON.stringify(this.#settings) === JSON.stringify(settings)) return
+    const isKnown = this.#isDecided && JSON.stringify(this.#settings) === JSON.stringify(settings)
+    this.#isDecided = true
+    if (isKnown) return
+    this.#change(settings)
+    if (settings === undefined) this.#last = this.#last.then(() => this.#endLogins())
+  }
+
+  #change(settings: WebSettings | undefined): void {
     this.#settings = settings
     this.#status = settings === undefined ? OFF : STARTING
     this.#last = this.#last.then(async () => {
@@ -75,10 +95,19 @@ export class WebConsole {
     return (await this.#thread.ask(question)) as WebAnswers[Name]
   }
 
-  /** Resolves when it no longer listens. */
+  /** With the daemon: who is logged in stays so. Resolves when it no longer listens. */
   close(): Promise<void> {
-    this.use(undefined)
+    this.#change(undefined)
     return this.#last
+  }
+
+  #endLogins(): void {
+    const file = join(this.#options.paths.state, SESSIONS_FILE)
+    try {
+      rmSync(file, { force: true })
+    } catch (error) {
+      this.#options.log().warning(`cannot remove ${file}: ${describeError(error)}`)
+    }
   }
 
   #begin(settings: WebSettings): void {

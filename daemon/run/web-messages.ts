@@ -4,6 +4,9 @@ import type { Paths } from '../assembly/paths.ts'
 import type { NewWebToken, WebLink, WebToken } from '../control/protocol.ts'
 import type { AnswerMessage, AskMessage, CloseMessage } from '../system/kept-thread.ts'
 
+/** In the state folder: who is logged in. */
+export const SESSIONS_FILE = 'web-sessions.json'
+
 /** From the configuration. */
 export interface WebSettings {
   /** Not used where `host` is a path. */

@@ -13,6 +13,8 @@ const START_MILLISECONDS = 1000
 const SHORTEST_REST_MILLISECONDS = 1000
 const LONGEST_REST_MILLISECONDS = 60_000
 const CLOSING_MILLISECONDS = 5000
+/** After that it is told to end at once, wherever it is. */
+const ENDING_MILLISECONDS = 1000
 /** Queries that wait for their answers. */
 const MOST_WAITING = 1000
 
@@ -93,7 +95,7 @@ export class KeptThread<Question, To, From extends { readonly kind: string }> {
     this.#rest = SHORTEST_REST_MILLISECONDS
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when it has ended, or cannot be ended: what hangs in the system, such as at a dead file server. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancel?.()
@@ -102,9 +104,14 @@ export class KeptThread<Question, To, From extends { readonly kind: string }> {
     const exited = new Promise<void>(resolve => void worker.once('exit', () => resolve()))
     this.#post({ kind: 'close' })
     worker.ref()
-    const timer = setTimeout(() => void worker.terminate(), CLOSING_MILLISECONDS)
-    await exited
-    clearTimeout(timer)
+    const late = Promise.withResolvers<void>()
+    const timers = [
+      setTimeout(() => void worker.terminate(), CLOSING_MILLISECONDS),
+      setTimeout(late.resolve, CLOSING_MILLISECONDS + ENDING_MILLISECONDS),
+    ]
+    await Promise.race([exited, late.promise])
+    for (const timer of timers) clearTimeout(timer)
+    worker.unref()
   }
 
   #post(message: To | AskMessage<Question> | CloseMessage): void {
@@ -116,12 +123,19 @@ export class KeptThread<Question, To, From extends { readonly kind: string }> {
     this.#hasBegun = true
     const { program, name, start, mostHeap } = this.#options
     let why = 'it has ended'
-    const worker = new Worker(program, {
-      workerData: start,
-      execArgv: [],
-      name,
-      resourceLimits: { maxOldGenerationSizeMb: mostHeap },
-    })
+    let worker: Worker
+    try {
+      worker = new Worker(program, {
+        workerData: start,
+        execArgv: [],
+        name,
+        resourceLimits: { maxOldGenerationSizeMb: mostHeap },
+      })
+    } catch (error) {
+      // The system allows no more threads, for instance: perhaps it does later.
+      this.#ended(describeError(error))
+      return
+    }
     this.#worker = worker
     worker.unref()
     worker.on('message', (message: From | AnswerMessage) => this.#receive(message))

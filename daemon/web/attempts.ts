@@ -1,9 +1,9 @@
 /**
  * Logins that have failed, by where they came from. A token has 256 random bits, so nobody finds one by
- * trying; what this saves is work, and the log.
+ * trying; what this keeps short is the log.
  */
 
-import { canonicalAddress, formatIPv6, parseIPv6 } from '../net/address.ts'
+import { clientNetwork } from './client-network.ts'
 
 const MOST_FAILURES = 10
 const WINDOW_MILLISECONDS = 60_000
@@ -18,9 +18,9 @@ export class Attempts {
     this.#now = now
   }
 
-  /** How many seconds this address has to wait; 0: it may try. */
+  /** How many seconds this address has to wait; 0: it may fail. */
   wait(address: string): number {
-    const key = keyOf(address)
+    const key = clientNetwork(address)
     const known = this.#failures.get(key)
     if (!known) return 0
     const left = known.since + WINDOW_MILLISECONDS - this.#now()
@@ -32,7 +32,7 @@ export class Attempts {
   }
 
   failed(address: string): void {
-    const key = keyOf(address)
+    const key = clientNetwork(address)
     const known = this.#failures.get(key)
     if (known) {
       known.count++
@@ -44,11 +44,4 @@ export class Attempts {
     }
     this.#failures.set(key, { count: 1, since: this.#now() })
   }
-}
-
-/** The network, with IPv6: a host has 2^64 addresses of its own. */
-function keyOf(address: string): string {
-  const known = canonicalAddress(address) ?? address
-  const groups = parseIPv6(known)
-  return groups ? formatIPv6([...groups.slice(0, 4), 0, 0, 0, 0]) : known
 }

@@ -9,10 +9,15 @@ import { join } from 'node:path'
 import type { Paths } from '../assembly/paths.ts'
 import type { Changes, SetAnswer } from './api.ts'
 import { WebError } from './reply.ts'
+import { Turns } from './turns.ts'
 
 /** The daemon may be restarted meanwhile, and Postfix be told. */
 const ANSWER_MILLISECONDS = 60_000
 const MOST_ANSWER_LENGTH = 1024 * 1024
+/** Changes that wait for the one being made: each is a process, which locks the registry. */
+const MOST_WAITING = 20
+
+const turns = new Turns({ atOnce: 1, waiting: MOST_WAITING })
 
 export type ChangeRequest =
   | { readonly command: 'set'; readonly changes: Changes; readonly by: string }
@@ -21,7 +26,9 @@ export type ChangeRequest =
 /** Throws a WebError. */
 export async function askChange(paths: Paths, request: ChangeRequest): Promise<SetAnswer> {
   const text = `${JSON.stringify(request)}\n`
-  const line = (await throughSocket(paths.change, text)) ?? (await byProgram(paths.root, text))
+  const line = await turns.run(
+    async () => (await throughSocket(paths.change, text)) ?? (await byProgram(paths.root, text)),
+  )
   const answer = readAnswer(line)
   if (answer.ok) return { change: answer.change, notices: answer.notices }
   throw new WebError(answer.status, answer.error)

@@ -1,23 +1,31 @@
 /**
- * How many connections there are. Where there are too many, the one that has been silent for longest gives
- * its place to the new one, so that silent ones keep nobody out; one with a request under way keeps it.
+ * How many connections there are. Where there are too many, the one that has been waited for longest gives its place to
+ * the new one, so that those who send nothing, send a request bit by bit or do not read its answer keep nobody out. One
+ * whose request we are at keeps its place.
  */
 
 import type { Socket } from 'node:net'
 import { canonicalAddress } from '../net/address.ts'
 import { isLoopbackAddress } from '../net/loopback.ts'
+import { clientNetwork } from './client-network.ts'
+
+/** Requests of a connection that are not answered yet. Browsers and proxies send one. */
+const MOST_AT_ONCE = 8
 
 export interface ConnectionBounds {
   readonly most: number
-  /** From one address that is not this host's: what comes through a proxy comes from there. */
+  /** From one address, with IPv6 one network, that is not this host's: what comes through a proxy comes from there. */
   readonly mostPerAddress: number
 }
 
 export class Connections {
   readonly #bounds: ConnectionBounds
-  /** Without a request under way: the one silent for longest first. */
-  readonly #silent = new Set<Socket>()
-  readonly #busy = new Set<Socket>()
+  /** It is the other side's turn, to send or to read: the one waited for longest first. */
+  readonly #waiting = new Set<Socket>()
+  /** With how many requests that we are at. */
+  readonly #busy = new Map<Socket, number>()
+  /** Requests without an answer yet, of those that have any. */
+  readonly #requests = new Map<Socket, number>()
   readonly #perAddress = new Map<string, number>()
 
   constructor(bounds: ConnectionBounds) {
@@ -25,7 +33,7 @@ export class Connections {
   }
 
   get count(): number {
-    return this.#silent.size + this.#busy.size
+    return this.#waiting.size + this.#busy.size
   }
 
   /** False: it was closed at once. */
@@ -37,33 +45,57 @@ export class Connections {
       return false
     }
     if (this.count >= this.#bounds.most) {
-      const [oldest] = this.#silent
+      const [oldest] = this.#waiting
       if (!oldest) {
         socket.destroy()
         return false
       }
-      this.#silent.delete(oldest)
+      this.#waiting.delete(oldest)
       oldest.destroy()
     }
-    this.#silent.add(socket)
+    this.#waiting.add(socket)
     if (address !== '') this.#perAddress.set(address, own + 1)
     socket.once('close', () => this.#left(socket, address))
     return true
   }
 
-  /** A request has arrived on it. */
-  begun(socket: Socket): void {
-    if (this.#silent.delete(socket)) this.#busy.add(socket)
+  /** The headers of a request have arrived on it. False: there are too many already, and it was closed. */
+  begun(socket: Socket): boolean {
+    if (socket.destroyed) return false
+    const requests = (this.#requests.get(socket) ?? 0) + 1
+    if (requests > MOST_AT_ONCE) {
+      socket.destroy()
+      return false
+    }
+    this.#requests.set(socket, requests)
+    if (this.#waiting.delete(socket)) this.#waiting.add(socket)
+    return true
   }
 
-  /** It was answered. */
+  /** A request has arrived as a whole: its answer is our turn. */
+  arrived(socket: Socket): void {
+    if (!this.#waiting.delete(socket) && !this.#busy.has(socket)) return
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1)
+  }
+
+  /** Its answer is made: it remains to be read. */
+  answered(socket: Socket): void {
+    const others = (this.#busy.get(socket) ?? 0) - 1
+    if (others > 0) this.#busy.set(socket, others)
+    else if (this.#busy.delete(socket) && !socket.destroyed) this.#waiting.add(socket)
+  }
+
+  /** It has been read, or nobody reads it any more. */
   ended(socket: Socket): void {
-    if (this.#busy.delete(socket) && !socket.destroyed) this.#silent.add(socket)
+    const others = (this.#requests.get(socket) ?? 0) - 1
+    if (others > 0) this.#requests.set(socket, others)
+    else this.#requests.delete(socket)
   }
 
   #left(socket: Socket, address: string): void {
-    this.#silent.delete(socket)
+    this.#waiting.delete(socket)
     this.#busy.delete(socket)
+    this.#requests.delete(socket)
     if (address === '') return
     const left = (this.#perAddress.get(address) ?? 1) - 1
     if (left > 0) this.#perAddress.set(address, left)
@@ -74,5 +106,5 @@ export class Connections {
 /** Empty: this host, or a unix socket. */
 function addressOf({ remoteAddress }: Socket): string {
   const address = canonicalAddress(remoteAddress ?? '') ?? ''
-  return isLoopbackAddress(address) ? '' : address
+  return isLoopbackAddress(address) ? '' : clientNetwork(address)
 }

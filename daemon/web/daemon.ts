@@ -9,6 +9,7 @@ import type { DaemonStatus } from '../control/protocol.ts'
 import type { Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import { WebError } from './reply.ts'
+import { Turns } from './turns.ts'
 
 /** A status younger than this is shown to all consoles. */
 const STATUS_MILLISECONDS = 1000
@@ -35,7 +36,7 @@ export interface Daemon {
 }
 
 export function daemonAt(control: string, clock: Pick<Clock, 'elapsed'>): Daemon {
-  const turns = new Turns()
+  const turns = new Turns({ atOnce: MOST_CALLS, waiting: MOST_WAITING })
   let last: { readonly at: number; readonly status: Promise<DaemonStatus> } | undefined
 
   async function call<Name extends AnswerName>(
@@ -43,19 +44,14 @@ export function daemonAt(control: string, clock: Pick<Clock, 'elapsed'>): Daemon
     given: ArgumentsOf<Name>,
     milliseconds?: number,
   ): Promise<ResultOf<Name>> {
-    const release = await turns.take()
-    try {
-      const reply = await callDaemon(control, command, given, milliseconds).catch(
-        (error: unknown) => {
-          throw new WebError(503, describeError(error))
-        },
-      )
-      if (reply === undefined) throw new WebError(503, 'the daemon is not running')
-      if (!reply.ok) throw new WebError(400, reply.message)
-      return reply.result
-    } finally {
-      release()
-    }
+    const reply = await turns.run(() =>
+      callDaemon(control, command, given, milliseconds).catch((error: unknown) => {
+        throw new WebError(503, describeError(error))
+      }),
+    )
+    if (reply === undefined) throw new WebError(503, 'the daemon is not running')
+    if (!reply.ok) throw new WebError(400, reply.message)
+    return reply.result
   }
 
   return {
@@ -72,22 +68,5 @@ export function daemonAt(control: string, clock: Pick<Clock, 'elapsed'>): Daemon
       })
       return status
     },
-  }
-}
-
-/** As many at once as are allowed, the others in their order. */
-class Turns {
-  #taken = 0
-  readonly #waiting: (() => void)[] = []
-
-  async take(): Promise<() => void> {
-    if (this.#taken < MOST_CALLS) this.#taken++
-    else if (this.#waiting.length >= MOST_WAITING) throw new WebError(503, 'too much at once')
-    else await new Promise<void>(resolve => void this.#waiting.push(resolve))
-    return () => {
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#taken--
-    }
   }
 }

@@ -1,6 +1,6 @@
 /** A small list in a JSON file of the state folder: `{"version": 1, "items": […]}`. */
 
-import { readFileSync, renameSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { describeError } from '../system/errors.ts'
 import { replaceFile } from '../system/replace-file.ts'
 
@@ -53,6 +53,16 @@ export class KeptFile<T> {
       temporary: `${path}.new`,
       mountPoint: 'fail',
     })
+  }
+
+  /** Works on a disk that is full, too. */
+  remove(): void {
+    const { path, log } = this.#options
+    try {
+      rmSync(path, { force: true })
+    } catch (error) {
+      log(`cannot remove ${path}: ${describeError(error)}`)
+    }
   }
 
   #setAside(): void {

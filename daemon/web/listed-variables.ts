@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import type { Paths } from '../assembly/paths.ts'
-import { declarationOf, lockOf } from '../registry/console-variables.ts'
+import { declarationOf, lockOf, shownValue } from '../registry/console-variables.ts'
 import { type Registry, type Snapshot, scopeOf } from '../registry/registry.ts'
 import { isGenerated } from '../registry/template-files.ts'
 import { type Variable as Declared, isPattern } from '../registry/variables.ts'
@@ -23,6 +23,10 @@ export function listVariables(registry: Registry, paths: Paths, search: string):
     [name, description.en, description.de ?? ''].some(text => text.toLowerCase().includes(wanted))
   const shown = (name: string, declared: Declared): Variable => {
     const { type, choices, min, max, emptyMeans, default: usual, description } = declared
+    const shownOf = (from: ReadonlyMap<string, string>): string | undefined => {
+      const value = from.get(name)
+      return value === undefined ? undefined : shownValue(name, value)
+    }
     return {
       name,
       isPattern: isPattern(name),
@@ -34,9 +38,9 @@ export function listVariables(registry: Registry, paths: Paths, search: string):
       emptyMeans,
       default: usual,
       description: { en: description.en, de: description.de ?? description.en },
-      value: values.get(name),
+      value: shownOf(values),
       layer: environment.has(name) ? 'environment' : layerOf(snapshot, name, declared),
-      set: set.get(name),
+      set: shownOf(set),
       locked: lockOf(name),
     }
   }

@@ -6,11 +6,11 @@
 import { lstatSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type ListenOptions } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import { dirname } from 'node:path'
 import { formatEndpoint } from '../net/endpoint.ts'
 import { describeOwner, freePortAfter, listenersInTheWay, ownerOf } from '../net/listeners.ts'
 import { isLocalhost, listenAddresses, reachableAddress } from '../net/loopback.ts'
+import { ownInterfaces } from '../net/own-interfaces.ts'
 import type { WebSettings } from '../run/web-messages.ts'
 import { describeError } from '../system/errors.ts'
 
@@ -34,8 +34,7 @@ export function addressOf({ host, port, names }: WebSettings): string {
 function shownAddress(address: string): string {
   if (reachableAddress(address) === address) return address
   const family = address.includes(':') ? 'IPv6' : 'IPv4'
-  const own = Object.values(networkInterfaces()).flatMap(one => one ?? [])
-  const reached = own.find(one => one.family === family && !one.internal)
+  const reached = ownInterfaces().find(one => one.family === family && !one.internal)
   return reached?.address ?? reachableAddress(address)
 }
 

@@ -8,7 +8,7 @@ import { version } from '../version.ts'
 import type { LoginLinks } from './login-links.ts'
 import { json, WebError, type WholeReply } from './reply.ts'
 import type { Route, Session } from './router.ts'
-import { type Doors, mayTry } from './who.ts'
+import { type Doors, mayFail } from './who.ts'
 
 export interface LoginOptions extends Doors {
   readonly links: LoginLinks
@@ -31,7 +31,7 @@ export function loginRoutes({
     const token = tokens.find(secret)
     if (token?.role === 'metrics') throw new WebError(403, 'this token is for /metrics only')
     if (token) return { name: token.name, role: token.role, token: token.name }
-    attempts.failed(client)
+    mayFail(client, attempts)
     logFailure(`a login to the web console has failed, from ${client}`)
     throw new WebError(
       403,
@@ -45,7 +45,6 @@ export function loginRoutes({
       path: '/api/login',
       role: 'nobody',
       handle({ body }, { client, cookies, cookie }) {
-        mayTry(client, attempts)
         const login = begun(secretIn(body), client)
         for (const old of cookies) sessions.end(old)
         const { cookie: value, session } = sessions.begin(login)

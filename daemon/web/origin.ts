@@ -94,6 +94,10 @@ function forwardedHosts(headers: IncomingHttpHeaders): readonly string[] {
   return [given].flat().flatMap(text => text.split(',').map(one => one.trim()))
 }
 
+/** RFC 7239, RFC 9110 7.6.3, and what proxies send besides; one of them may be the only one. */
+const OF_PROXIES =
+  /^(?:forwarded|via|x-(?:original-)?forwarded-[\w-]+|x-real-ip|true-client-ip|cf-connecting-ip)$/
+
 /** As URL.host has it. */
 function withoutDefaultPort(host: string): string {
   return host.toLowerCase().replace(/:(?:80|443)$/, '')
@@ -101,9 +105,7 @@ function withoutDefaultPort(host: string): string {
 
 /** Does the request come through a proxy that says so? */
 export function isForwarded(headers: IncomingHttpHeaders): boolean {
-  return ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'].some(
-    name => headers[name] !== undefined,
-  )
+  return Object.keys(headers).some(name => OF_PROXIES.test(name))
 }
 
 /** Has the browser an encrypted connection to the proxy? */

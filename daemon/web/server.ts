@@ -7,6 +7,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Connections } from './connections.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -47,8 +48,12 @@ const TIMES: Times = {
 }
 
 export interface Listener {
-  /** `answering`: to be called when the answer begins; from then on, the reader has to read. */
-  handle(request: IncomingMessage, response: ServerResponse, answering: () => void): void
+  /** `answering`: to be called when the answer begins, whole or not; from then on, the reader has to read. */
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answering: (isWhole: boolean) => void,
+  ): void
 }
 
 /** What all servers of the console share, whatever they listen on. */
@@ -66,14 +71,24 @@ export function makeServer({ handle }: Listener, connections: Connections, times
       keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
       connectionsCheckingInterval: times.look,
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // Site refuses a request without a name, with our headers.
+      requireHostHeader: false,
     },
     (request, response) => {
       const { socket } = request
-      connections.begun(socket)
-      response.once('close', () => connections.ended(socket))
+      if (!connections.begun(socket)) return
+      const turn = turnAt(socket, connections)
+      if (hasBody(request)) request.once('end', turn.begin)
+      else turn.begin()
+      response.once('close', () => {
+        turn.end()
+        connections.ended(socket)
+      })
       socket.setTimeout(ANSWER_MILLISECONDS)
-      handle(request, response, () => socket.setTimeout(times.silence))
+      handle(request, response, isWhole => {
+        if (isWhole) turn.end()
+        socket.setTimeout(times.silence)
+      })
     },
   )
   server.maxHeadersCount = MOST_HEADERS
@@ -86,6 +101,27 @@ export function makeServer({ handle }: Listener, connections: Connections, times
     response.writeHead(417, securityHeaders).end()
   })
   return server
+}
+
+/** While it is on us that a request is not answered yet; each happens once, in this order or not at all. */
+function turnAt(socket: Socket, connections: Connections) {
+  let state: 'to come' | 'ours' | 'over' = 'to come'
+  return {
+    begin(): void {
+      if (state !== 'to come') return
+      state = 'ours'
+      connections.arrived(socket)
+    },
+    end(): void {
+      if (state === 'ours') connections.answered(socket)
+      state = 'over'
+    },
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const { 'transfer-encoding': coding, 'content-length': length = '0' } = headers
+  return coding !== undefined || Number(length) > 0
 }
 
 /** A request that is none, or comes too slowly. */

@@ -4,6 +4,8 @@
  * that a browser brings is never taken over (session fixation).
  */
 
+import { describeError } from '../system/errors.ts'
+import { Ends } from './ends.ts'
 import { KeptFile } from './kept-file.ts'
 import type { Role, Session } from './router.ts'
 import { hashOf, isHash, newSecret } from './secret.ts'
@@ -14,6 +16,8 @@ const IDLE_MILLISECONDS = 2 * 3_600_000
 const LONGEST_MILLISECONDS = 12 * 3_600_000
 /** Beyond that, the one unused for longest is ended. */
 const MOST_SESSIONS = 1000
+/** With the same token, or by links of the same person; beyond that likewise. */
+const MOST_OF_ONE = 100
 /** What is in the file may be older than what is in memory. */
 const NOTE_MILLISECONDS = 60_000
 /** A cookie of another version is not a session. */
@@ -45,7 +49,7 @@ export class Sessions {
   /** By hash; the one unused for longest is first. */
   readonly #sessions: Map<string, KeptSession>
   /** Those who want to know the end of a session. */
-  readonly #ends = new Map<string, Set<() => void>>()
+  readonly #ends = new Ends()
   #notedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SessionsOptions) {
@@ -69,10 +73,12 @@ export class Sessions {
     const hash = hashOf(secret)
     const session = { role, name, token, hash, used: now, until: now + LONGEST_MILLISECONDS }
     this.#endOld(now)
-    if (this.#sessions.size >= MOST_SESSIONS) {
-      const [unused = ''] = this.#sessions.keys()
-      this.#end(unused)
-    }
+    const own = [...this.#sessions.values()].filter(
+      one => one.token === token && (token !== undefined || one.name === name),
+    )
+    const [unused] = own.length >= MOST_OF_ONE ? own : this.#sessions.values()
+    const isFull = own.length >= MOST_OF_ONE || this.#sessions.size >= MOST_SESSIONS
+    if (isFull && unused) this.#end(unused.hash)
     this.#sessions.set(hash, session)
     this.#note()
     return { cookie: `1.${secret}`, session }
@@ -118,13 +124,7 @@ export class Sessions {
 
   /** Called once, when it ends before its time; what it returns takes that back. */
   onEnd({ hash }: KeptSession, ended: () => void): () => void {
-    const all = this.#ends.get(hash) ?? new Set()
-    all.add(ended)
-    this.#ends.set(hash, all)
-    return () => {
-      all.delete(ended)
-      if (all.size === 0) this.#ends.delete(hash)
-    }
+    return this.#ends.on(hash, ended)
   }
 
   /** At the thread's end. */
@@ -140,18 +140,17 @@ export class Sessions {
 
   #end(hash: string): void {
     this.#sessions.delete(hash)
-    const ends = [...(this.#ends.get(hash) ?? [])]
-    this.#ends.delete(hash)
-    for (const ended of ends) ended()
+    this.#ends.tell(hash)
   }
 
-  /** Without the file, a restart logs everybody out. */
+  /** Without the file, a restart logs everybody out; one that is too old would log in who has logged out. */
   #note(): void {
     this.#notedAt = this.#options.now()
     try {
       this.#file.write([...this.#sessions.values()])
     } catch (error) {
-      this.#options.log(`sessions are lost at the next restart: ${String(error)}`)
+      this.#options.log(`sessions are lost at the next restart: ${describeError(error)}`)
+      this.#file.remove()
     }
   }
 }

@@ -19,10 +19,8 @@ import { type EventReply, json, WebError, type WholeReply } from './reply.ts'
 import type { Context, Exchange, Route, Router } from './router.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Listener } from './server.ts'
-import { checkRole, type Doors, type Who, whoAsks } from './who.ts'
-
-/** Browsers that are shown what happens as it happens. */
-const MOST_STREAMS = 200
+import { Streams } from './streams.ts'
+import { checkRole, type Doors, onEndOf, type Who, whoAsks } from './who.ts'
 
 export interface SiteOptions extends Doors {
   readonly settings: WebSettings
@@ -51,7 +49,7 @@ type Answer =
 export class Site {
   readonly #options: SiteOptions
   readonly #place: CookiePlace
-  #streams = 0
+  readonly #streams = new Streams()
 
   constructor(options: SiteOptions) {
     this.#options = options
@@ -69,7 +67,7 @@ export class Site {
     this.#answer(request, gone.signal)
       .catch(error => this.#failure(error))
       .then(answer => {
-        answering()
+        answering(answer.kind === 'whole')
         this.#send(request, response, answer)
       })
       .catch(() => response.destroy())
@@ -195,22 +193,21 @@ export class Site {
     { start }: EventReply,
     who: Who,
   ): void {
-    if (this.#streams >= MOST_STREAMS) {
+    if (request.method === 'HEAD') {
+      response.writeHead(200, { ...securityHeaders, ...EVENT_HEADERS }).end()
+      return
+    }
+    const ended = this.#streams.begin(who)
+    if (!ended) {
       const busy = new WebError(503, 'too many consoles are open', { 'retry-after': '30' })
       this.#send(request, response, this.#failure(busy))
       return
     }
     response.writeHead(200, { ...securityHeaders, ...EVENT_HEADERS })
-    if (request.method === 'HEAD') {
-      response.end()
-      return
-    }
-    this.#streams++
     const { sessions, clock } = this.#options
-    const forget =
-      who.by === 'cookie' ? sessions.onEnd(who.session, () => response.end()) : () => undefined
+    const forget = onEndOf(who, this.#options, () => response.end())
     response.once('close', () => {
-      this.#streams--
+      ended()
       forget()
     })
     // A page that only looks on is not used, but must not outlast its session.

@@ -7,12 +7,13 @@ import { existsSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import type {
-  FromWebThread,
-  ToWebThread,
-  WebNews,
-  WebQuestion,
-  WebStart,
+import {
+  type FromWebThread,
+  SESSIONS_FILE,
+  type ToWebThread,
+  type WebNews,
+  type WebQuestion,
+  type WebStart,
 } from '../run/web-messages.ts'
 import { systemClock as clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
@@ -68,7 +69,7 @@ class WebThread {
       log: warn,
     })
     this.#sessions = new Sessions({
-      path: join(paths.state, 'web-sessions.json'),
+      path: join(paths.state, SESSIONS_FILE),
       now: clock.now,
       log: warn,
     })

@@ -4,6 +4,7 @@
  */
 
 import type { NewWebToken, WebToken } from '../control/protocol.ts'
+import { Ends } from './ends.ts'
 import { KeptFile } from './kept-file.ts'
 import { hashOf, isHash, newSecret } from './secret.ts'
 
@@ -29,6 +30,8 @@ export class Tokens {
   readonly #file: KeptFile<KeptToken>
   readonly #now: () => number
   #byHash: ReadonlyMap<string, KeptToken>
+  /** By name: those who want to know when it is removed. */
+  readonly #ends = new Ends()
 
   constructor({ path, now, log }: TokensOptions) {
     this.#now = now
@@ -52,6 +55,15 @@ export class Tokens {
     return [...this.#byHash.values()]
       .map(({ name, role, at }) => ({ name, role, at }))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  has(name: string): boolean {
+    return [...this.#byHash.values()].some(one => one.name === name)
+  }
+
+  /** Called once, when it is removed; what it returns takes that back. */
+  onEnd(name: string, ended: () => void): () => void {
+    return this.#ends.on(name, ended)
   }
 
   /** Throws a message for the caller. */
@@ -78,6 +90,7 @@ export class Tokens {
     const left = kept.filter(one => one.name !== name)
     if (left.length === kept.length) throw new Error(`there is no token ${name}`)
     this.#keep(left)
+    this.#ends.tell(name)
   }
 
   /** On the disk first: what was removed is not there again after a restart. */

@@ -35,24 +35,46 @@ export function whoAsks(
   }
   for (const cookie of cookies) {
     const session = doors.sessions.find(cookie)
-    if (session) return { by: 'cookie', session }
+    if (!session) continue
+    if (session.token === undefined || doors.tokens.has(session.token)) {
+      return { by: 'cookie', session }
+    }
+    // Its token is gone, such as with a file that was damaged.
+    doors.sessions.end(cookie)
   }
   return { by: 'nobody' }
 }
 
+/** For a stream: `ended` is called when who follows it may no longer; what it returns takes that back. */
+export function onEndOf(who: Who, { sessions, tokens }: Doors, ended: () => void): () => void {
+  switch (who.by) {
+    case 'cookie':
+      return sessions.onEnd(who.session, ended)
+    case 'token':
+      return tokens.onEnd(who.session.name, ended)
+    case 'nobody':
+      return () => undefined
+  }
+}
+
 /** Throws a WebError. */
 export function tokenOf(secret: string, client: string, { attempts, tokens }: Doors) {
-  mayTry(client, attempts)
   const token = tokens.find(secret)
   if (token) return token
-  attempts.failed(client)
+  mayFail(client, attempts)
   throw new WebError(401, 'this token is not valid', { 'www-authenticate': 'Bearer' })
 }
 
-/** Throws a WebError while there were too many failures. */
-export function mayTry(client: string, attempts: Attempts): void {
+/**
+ * A login has failed. Throws a WebError if too many have. A good secret is never made to wait: otherwise a client with
+ * the same address, as all have behind some proxies, could keep the others out.
+ */
+export function mayFail(client: string, attempts: Attempts): void {
   const wait = attempts.wait(client)
-  if (wait === 0) return
+  if (wait === 0) {
+    attempts.failed(client)
+    return
+  }
   const message = `too many logins have failed; try again in ${wait} s`
   throw new WebError(429, message, { 'retry-after': String(wait) })
 }

@@ -212,6 +212,37 @@ t.test('what a receiver answers decides whether the alert is sent again', async 
   t.notMatch(JSON.stringify(await deliver(404)), 'secret-path', 'the path may be a password')
 })
 
+t.test('an answer that repeats the request makes no secret known', async t => {
+  const there = await receiver(t)
+  const path = '/hooks/T0AB/secret-path?key=secret%20key&room=x'
+  const etc = t.testdir({ 'webhook.token': 'secret-token\n' })
+  const deliver = async (): Promise<string> =>
+    JSON.stringify(
+      await webhook(t, `${there.origin}${path}`, 'json', etc).deliver([alertOf()], signal),
+    )
+  const answers: RequestListener[] = [
+    // As many frameworks do.
+    ({ method, url }, response) => response.end(`Cannot ${method} ${url}`),
+    ({ url = '' }, response) => response.end(`Cannot POST ${url.replaceAll('&', '&amp;')}`),
+    ({ url = '' }, response) => response.end(`No route for ${decodeURIComponent(url)}`),
+    (_, response) => response.end('no hook "T0AB/secret-path", no key "secret key"'),
+    ({ url }, response) => response.end(`${'x'.repeat(190)} ${url}`),
+    ({ headers }, response) => response.end(`bad token ${headers.authorization}`),
+  ]
+  for (const answer of answers) {
+    for (const status of [404, 422]) {
+      there.answer = (request, response) => {
+        response.statusCode = status
+        answer(request, response)
+      }
+      const outcome = await deliver()
+      t.match(outcome, `it answers ${status} (`)
+      t.match(outcome, '***')
+      t.notMatch(outcome, /secret/)
+    }
+  }
+})
+
 t.test('a redirection is not followed', async t => {
   const [there, elsewhere] = [await receiver(t), await receiver(t)]
   for (const status of [301, 302, 303, 307, 308]) {

@@ -1,8 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
+  closeSync,
   existsSync,
+  ftruncateSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -179,6 +182,24 @@ t.test('a file truncated at any place is refused, and the previous one stays', a
   writeFileSync(path, whole)
   t.ok(database.reload())
   t.match(database.state, { status: 'current', problem: undefined })
+})
+
+t.test('what is no database is not read, however much there is of it', async t => {
+  const refused = (path: string): string | undefined => {
+    const database = openCountryDatabase({ path, log: () => undefined, pollMilliseconds: 0 })
+    database.close()
+    return database.state.problem
+  }
+  // Says that it is empty, and has 256 TB.
+  t.match(refused('/proc/self/pagemap'), /empty/)
+  t.match(refused('/dev/zero'), /not a regular file/)
+  const path = join(t.testdir({}), 'large')
+  const file = openSync(path, 'w')
+  ftruncateSync(file, 900 * 1024 ** 2)
+  closeSync(file)
+  const before = process.memoryUsage().rss
+  t.match(refused(path), /not a MaxMind DB/)
+  t.ok(process.memoryUsage().rss - before < 100 * 1024 ** 2)
 })
 
 t.test('polling refuses a bad file once, not every time', async t => {

@@ -1,6 +1,7 @@
 /** The console's thread, as the daemon starts, stops and loses it. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,10 +13,12 @@ import { WebConsole } from '../../daemon/run/web-console.ts'
 import type { WebSettings } from '../../daemon/run/web-messages.ts'
 import { systemClock } from '../../daemon/system/clock.ts'
 import { freePort } from '../support/free-port.ts'
+import { post, session } from '../support/web-calls.ts'
 import { exchange, parsed } from '../support/web-site.ts'
 
-function consoleIn(t: Test, program?: string) {
-  const root = mkdtempSync(join(tmpdir(), 'web-console-'))
+/** @param former its state is found. */
+function consoleIn(t: Test, program?: string, former?: string) {
+  const root = former ?? mkdtempSync(join(tmpdir(), 'web-console-'))
   t.teardown(() => rmSync(root, { recursive: true, force: true }))
   const paths = pathsBelow(root)
   mkdirSync(paths.state, { recursive: true })
@@ -128,4 +131,83 @@ t.test('a thread that ends is started again; the daemon goes on', async t => {
   writeFileSync(mark, '')
   await until(() => web.status().state === 'listening')
   t.strictSame(web.status(), { state: 'listening', address: 'here' })
+})
+
+t.test(
+  'a thread that cannot be started, as where no more are allowed: the daemon goes on',
+  async t => {
+    // Not a path: it fails where it is made, as it does with too many threads (EAGAIN).
+    const { web, lines } = consoleIn(t, 'no-path')
+    web.use(settingsAt(1))
+    await t.rejects(web.ask<'tokens'>({ what: 'tokens' }), /web console cannot be read now/)
+    t.match(web.status(), { state: 'failed', problem: /its thread has ended: / })
+    t.match(lines.join('\n'), /the web console has failed, and is started again: /)
+    // It is tried again by itself after a second, where nobody would catch what it throws.
+    await sleep(1500)
+    t.equal(web.status().state, 'failed')
+    await web.close()
+  },
+)
+
+t.test('switched off, it ends all logins; a restart of the daemon does not', async t => {
+  const { web, root } = consoleIn(t)
+  const port = await freePort()
+  const logIn = async (): Promise<string> => {
+    const { url } = await web.ask<'login'>({ what: 'login', role: 'change', by: 'root' })
+    const login = await post(url, '/api/login', { token: url.split('#login=')[1] })
+    return login.headers.get('set-cookie')?.split(';')[0] ?? ''
+  }
+  const statusOf = async (cookie: string): Promise<number> => {
+    await web.ask<'tokens'>({ what: 'tokens' })
+    await web.ask<'login'>({ what: 'login', role: 'read', by: 'root' })
+    return (await session(`http://localhost:${port}`, cookie)).status
+  }
+  web.use(settingsAt(port))
+  const cookie = await logIn()
+  const { secret } = await web.ask<'token add'>({ what: 'token add', name: 'bob', role: 'read' })
+  t.equal(await statusOf(cookie), 200)
+  web.use({ ...settingsAt(port), names: ['console.example.org'] })
+  t.equal(await statusOf(cookie), 200, 'other settings log nobody out')
+  web.use(undefined)
+  web.use(settingsAt(port))
+  t.equal(await statusOf(cookie), 401, 'off and on again')
+  t.equal((await post(`http://localhost:${port}`, '/api/login', { token: secret })).status, 200)
+
+  const later = await logIn()
+  await web.close()
+  const { web: next } = consoleIn(t, undefined, root)
+  next.use(settingsAt(port))
+  await next.ask<'login'>({ what: 'login', role: 'read', by: 'root' })
+  t.equal((await session(`http://localhost:${port}`, later)).status, 200, 'after a restart')
+  await next.close()
+  // Switched off while the daemon did not run.
+  const { web: off } = consoleIn(t, undefined, root)
+  off.use(undefined)
+  off.use(settingsAt(port))
+  await off.ask<'login'>({ what: 'login', role: 'read', by: 'root' })
+  t.equal((await session(`http://localhost:${port}`, later)).status, 401)
+})
+
+t.test('a thread that hangs in the system, as at a dead file server, holds up no end', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'web-hangs-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const program = join(folder, 'hangs.mjs')
+  writeFileSync(
+    program,
+    `import { readFileSync } from 'node:fs'
+     import { parentPort } from 'node:worker_threads'
+     parentPort.postMessage({ kind: 'state', address: 'here', problem: undefined })
+     setTimeout(() => readFileSync(${JSON.stringify(pipe)}), 100)`,
+  )
+  const { web } = consoleIn(t, program)
+  web.use(settingsAt(1))
+  await until(() => web.status().state === 'listening')
+  await sleep(300)
+  const before = Date.now()
+  await Promise.race([web.close(), sleep(15_000)])
+  t.ok(Date.now() - before < 10_000, `${Date.now() - before} ms`)
+  // So that this process can end.
+  closeSync(openSync(pipe, 'w'))
 })

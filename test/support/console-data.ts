@@ -258,6 +258,17 @@ export function variableList(): Variable[] {
       description: both('How much is logged.', 'Umfang des Protokolls.'),
     },
     {
+      name: 'mtpolicyd/alert/webhook',
+      isPattern: false,
+      type: 'webaddress',
+      default: '',
+      value: 'https://chat.example.org/…',
+      set: 'https://chat.example.org/…',
+      layer: 'normal',
+      locked: 'mtpolicyd/alert/webhook can be set on the host only',
+      description: both('URL that alerts are posted to.', 'URL, an die gemeldet wird.'),
+    },
+    {
       name: 'mtpolicyd/mode',
       isPattern: false,
       type: 'choice',

@@ -55,8 +55,10 @@ export function runProgram(program: string, ...argv: string[]): Promise<Finished
 
 const PATIENCE_MILLISECONDS = 60_000
 
+/** @param by a program that starts it, with its arguments. */
 export async function installDaemon(
   variables: Readonly<Record<string, string>> = {},
+  by: readonly string[] = [],
 ): Promise<InstalledDaemon> {
   const root = mkdtempSync(join(tmpdir(), 'mtpolicyd-'))
   const port = await freePort()
@@ -95,7 +97,8 @@ export async function installDaemon(
     },
     ctl,
     async start() {
-      const started = spawn(join(dist, 'mtpolicyd'), ['--root', root, '-f'], {
+      const [program = '', ...argv] = [...by, join(dist, 'mtpolicyd'), '--root', root, '-f']
+      const started = spawn(program, argv, {
         stdio: ['ignore', log, log],
         cwd: root,
       })

@@ -43,7 +43,13 @@ t.test('a page of another name that leads here gets nothing (DNS rebinding)', as
   t.notMatch(odd.body, '<script>', 'a name that is none is not repeated')
   const two = await site.ask('/', { headers: { Host: 'localhost' } })
   t.equal(two.status, 400, 'two names')
-  t.match(parsed(await exchange(site.port, 'GET / HTTP/1.0\r\n\r\n')), { status: 421 })
+  for (const version of ['1.0', '1.1']) {
+    const head = `GET / HTTP/${version}\r\nconnection: close\r\n\r\n`
+    t.match(parsed(await exchange(site.port, head)), {
+      status: 421,
+      headers: { 'content-security-policy': /./ },
+    })
+  }
 })
 
 t.test('a page of another origin changes nothing (CSRF)', async t => {

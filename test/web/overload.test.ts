@@ -1,10 +1,11 @@
 /** Too much, too slow, too many: the console stays usable, and small. */
 
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MOST_BODY_BYTES } from '../../daemon/web/body.ts'
+import { Connections } from '../../daemon/web/connections.ts'
 import { MOST_UNREAD_BYTES } from '../../daemon/web/event-sending.ts'
 import { exchange, parsed, webSite } from '../support/web-site.ts'
 
@@ -103,15 +104,15 @@ t.test('silent connections give their place to who comes; those in use keep it',
   for (const socket of [...silent, stream]) socket.destroy()
 })
 
-t.test('2,000 connections: who is logged in is answered', async t => {
+t.test('10,000 connections: who is logged in is answered', async t => {
   const site = await webSite(t)
   const cookie = await site.logIn()
   const sockets: Socket[] = []
   let most = 0
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 100; round++) {
     sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => open(site.port)))))
     most = Math.max(most, site.connections.count)
-    if (round % 5 !== 4) continue
+    if (round % 20 !== 19) continue
     const { status } = await site.ask('/api/echo/a', { headers: { cookie } })
     t.equal(status, 200, `with ${sockets.length} connections`)
   }
@@ -175,25 +176,126 @@ t.test('events end with the session they were begun with', async t => {
   t.equal((await site.ask('/api/events')).status, 401)
 })
 
-t.test('more than 200 open consoles are told to come later', async t => {
+t.test('more than 200 open consoles, or 100 of one login, are told to come later', async t => {
   const site = await webSite(t)
-  const cookie = await site.logIn()
-  const request = `GET /api/events HTTP/1.1\r\nhost: localhost\r\ncookie: ${cookie}\r\n\r\n`
-  const open200 = await Promise.all(
-    Array.from({ length: 200 }, async () => {
+  const [cookie, other, last] = [await site.logIn(), await site.logIn(), await site.logIn()]
+  const open200: Socket[] = []
+  const openMore = async (count: number, from: string): Promise<void> => {
+    for (let more = 0; more < count; more++) {
       const socket = await open(site.port)
-      socket.write(request)
+      socket.write(`GET /api/events HTTP/1.1\r\nhost: localhost\r\ncookie: ${from}\r\n\r\n`)
       await once(socket, 'data')
-      return socket
-    }),
-  )
-  t.match(await site.ask('/api/events', { headers: { cookie } }), {
+      open200.push(socket)
+    }
+  }
+  await openMore(100, cookie)
+  const refused = await site.ask('/api/events', { headers: { cookie } })
+  t.match(refused, { status: 503, headers: { 'retry-after': '30' } }, 'one login has them all')
+  await openMore(99, other)
+  open200.shift()?.destroy()
+  await until(() => site.connections.count === 198)
+  await openMore(1, cookie)
+  await openMore(1, last)
+  t.match(await site.ask('/api/events', { headers: { cookie: other } }), {
     status: 503,
     headers: { 'retry-after': '30' },
   })
   for (const socket of open200) socket.destroy()
   await until(() => !site.hub.isHeard)
   t.pass()
+})
+
+const slowPost = (port: number): string =>
+  [
+    'POST /api/login HTTP/1.1',
+    `host: localhost:${port}`,
+    `origin: http://localhost:${port}`,
+    'x-requested-with: mtpolicyd',
+    'content-type: application/json',
+    'content-length: 60000',
+    '',
+    '{',
+  ].join('\r\n')
+
+t.test('those who send a body slowly keep nobody out', async t => {
+  const site = await webSite(t, { most: 20 })
+  const cookie = await site.logIn()
+  const slow: Socket[] = []
+  for (let more = 0; more < 60; more++) {
+    const socket = await open(site.port)
+    socket.write(slowPost(site.port))
+    slow.push(socket)
+    // So that the server reads it before the next one comes.
+    await sleep(10)
+  }
+  for (let tries = 0; tries < 5; tries++) {
+    t.equal((await site.ask('/api/echo/a', { headers: { cookie } })).status, 200)
+  }
+  t.ok(site.connections.count <= 20, `${site.connections.count} connections`)
+  for (const socket of slow) socket.destroy()
+})
+
+t.test('nor do those who do not read what they have asked for', async t => {
+  const site = await webSite(t, { most: 20 })
+  const cookie = await site.logIn()
+  const request = `GET /api/echo/${'x'.repeat(8000)} HTTP/1.1\r\nhost: localhost\r\ncookie: ${cookie}\r\n\r\n`
+  const deaf: Socket[] = []
+  for (let more = 0; more < 20; more++) {
+    const socket = await open(site.port)
+    socket.pause()
+    deaf.push(socket)
+  }
+  // Until the kernel takes no more of the answers.
+  for (let round = 0; round < 600; round++) {
+    for (const socket of deaf) socket.write(request)
+    if (round % 5 === 0) await sleep(2)
+  }
+  await sleep(200)
+  for (let tries = 0; tries < 5; tries++) {
+    t.equal((await site.ask('/api/echo/a', { headers: { cookie } })).status, 200)
+  }
+  for (const socket of deaf) socket.destroy()
+})
+
+t.test('a connection that asks more and more without waiting for answers is closed', async t => {
+  const asked: (() => void)[] = []
+  const daemon = {
+    call: () => Promise.reject(new Error('not asked')),
+    follow: () => Promise.reject(new Error('not asked')),
+    // It hangs.
+    status: () => new Promise<never>((_, reject) => void asked.push(() => reject(new Error('')))),
+  }
+  const site = await webSite(t, { daemon })
+  const one = 'GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n'
+  const few = await open(site.port)
+  few.write(one.repeat(3))
+  await until(() => asked.length === 3)
+  t.notOk(few.destroyed, 'a few are in order')
+  const many = await open(site.port)
+  many.write(one.repeat(1000))
+  await Promise.race([once(many, 'close'), sleep(5000)])
+  t.ok(many.destroyed)
+  t.ok(asked.length < 20, `${asked.length} were under way`)
+  for (const end of asked) end()
+  few.destroy()
+  await until(() => site.connections.count === 0)
+  t.equal(site.connections.count, 0)
+})
+
+t.test('of IPv6, a whole network has the connections of one address', t => {
+  const connections = new Connections({ most: 100, mostPerAddress: 4 })
+  const from = (remoteAddress: string): boolean =>
+    connections.admit(
+      Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress }),
+    )
+  for (let host = 1; host <= 4; host++) t.ok(from(`2001:db8::${host}`))
+  t.notOk(from('2001:db8::5'), 'the fifth of this network')
+  t.ok(from('2001:db8:0:1::1'), 'another network')
+  for (let port = 1; port <= 4; port++) t.ok(from('192.0.2.1'))
+  t.notOk(from('::ffff:192.0.2.1'), 'an address by its other name')
+  t.ok(from('192.0.2.2'))
+  for (let own = 0; own < 20; own++) t.ok(from('::1'), 'a proxy on this host')
+  t.end()
 })
 
 async function open(port: number): Promise<Socket> {

@@ -28,6 +28,25 @@ t.test('names that are markup are shown as they are, and do nothing', there, asy
   t.equal(await page.evaluate('window.hacked'), undefined)
 })
 
+t.test('nor does an address that somebody was sent', there, async t => {
+  const { go, see, page } = await visit(t, { role: 'change' })
+  for (const [hash, shown] of [
+    [`#/${MARKUP}`, 'Mail over time'],
+    [`#/account/${MARKUP}`, MARKUP],
+    ['#/account/%E0%A4%A', '%E0%A4%A'],
+    [`#/why/${encodeURIComponent(MARKUP)}`, 'Refusals'],
+    [`#/refusals?account=${MARKUP}&code=${MARKUP}&since=x&until=1e400`, 'No refusal fits'],
+    [`#/variables?search=${MARKUP}`, 'mtpolicyd/mode'],
+    ['#/__proto__', 'Mail over time'],
+    [`#login=${MARKUP}`, 'Mail over time'],
+  ] as const) {
+    await go(hash)
+    await see(shown)
+    t.equal(await page.evaluate('document.querySelectorAll("img").length'), 0, hash)
+  }
+  t.equal(await page.evaluate('window.hacked'), undefined)
+})
+
 t.test('of ten thousand refusals only those in view are in the page', there, async t => {
   const { go, see, page } = await visit(t, { role: 'read' })
   await go('#/refusals')
@@ -97,6 +116,18 @@ t.test('a variable is searched, checked, previewed, set and undone', there, asyn
   await click('button', 'Undo')
   await see('The change is undone.')
   t.equal(stub.posts.at(-1)?.path, 'variables/undo')
+})
+
+t.test('what is set on the host alone says so, and has no field', there, async t => {
+  const { go, see, fill, page } = await visit(t, { role: 'change' })
+  await go('#/variables')
+  await see('mtpolicyd/mode')
+  await fill('Search by name, value or meaning', 'webhook')
+  await see('1 variable')
+  await (await page.waitForSelector('.variable summary'))?.click()
+  await see('It is set on the host only:')
+  await see('mtpolicyctl set mtpolicyd/alert/webhook=...')
+  t.equal(await page.$('.variable form'), null)
 })
 
 t.test('a German browser gets a German page; the switch stays', there, async t => {

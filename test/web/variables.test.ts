@@ -117,6 +117,8 @@ t.test('what a change would render is shown as a diff, and nothing is written', 
     { 'mtpolicyd/threshold': '1', hostname: null },
     { 'mtpolicyd/user/Bob/threshold': '1', 'mtpolicyd/user/bob/threshold': '2' },
     { 'mtpolicyd/alert/command': '/bin/sh' },
+    { 'mtpolicyd/alert/webhook': 'http://169.254.169.254/latest/' },
+    { 'mtpolicyd/alert/webhook': null },
   ]) {
     const answer = await console.post('variables/preview', { changes })
     t.equal(answer.status, 400, JSON.stringify(changes))
@@ -229,6 +231,69 @@ t.test('where a socket of root is, it is asked', async t => {
   t.match(ended.body.error, /could not be set/)
 })
 
+t.test('the path of a webhook is its password: the console does not tell it', async t => {
+  // Some of its characters are escaped in the configuration.
+  const webhook = 'https://hooks.example.org/services/T0/B0/x#y$z'
+  const console = await consoleApi(t, {
+    variables: {
+      'mtpolicyd/alert/webhook': webhook,
+      'mtpolicyd/alert/mail': 'none',
+    },
+  })
+  t.match(await variable(console, 'mtpolicyd/alert/webhook'), {
+    value: 'https://hooks.example.org/…',
+    set: 'https://hooks.example.org/…',
+    locked: /on the host only/,
+  })
+  // Lines beside a change are shown as well.
+  const changes = { 'mtpolicyd/alert/webhook/format': 'slack' }
+  const { body } = await console.post<PreviewAnswer>('variables/preview', { changes })
+  t.match(body.files[0]?.diff, /hooks\.example\.org\/…/)
+  t.match(body.files[0]?.diff, /\n\+.*slack/)
+  const answers = [
+    body,
+    (await console.get('variables')).body,
+    (await console.get('variables?search=webhook')).body,
+    (await console.get('findings')).body,
+    (await console.get('today')).body,
+  ]
+  // A change of a version that let the console set it.
+  const values = [{ name: 'mtpolicyd/alert/webhook', before: webhook, after: null }]
+  const file = `${console.paths.root}/etc/univention-mtpolicyd/registry/console-changes.json`
+  writeFileSync(file, JSON.stringify([{ id: 'a', at: 1, by: 'root', values, undone: false }]))
+  answers.push((await console.get('variables/undo')).body)
+  t.equal((await console.post('variables/undo', { id: 'a' })).status, 409)
+  for (const answer of answers) t.notMatch(JSON.stringify(answer), /services\/|T0/)
+})
+
+t.test('changes are made one after the other, and not very many wait for that', async t => {
+  const console = await consoleApi(t, { changes: 'by the program' })
+  let [atOnce, most, all] = [0, 0, 0]
+  const root = createServer({ allowHalfOpen: true }, socket => {
+    most = Math.max(most, ++atOnce)
+    all++
+    socket.resume()
+    socket.once('end', () => {
+      setTimeout(() => {
+        atOnce--
+        socket.end(`${JSON.stringify({ ok: false, status: 409, error: 'changed since' })}\n`)
+      }, 5)
+    })
+  })
+  await new Promise<void>(resolve => root.listen(console.paths.change, resolve))
+  t.teardown(() => root.close())
+  const changes = { 'mtpolicyd/threshold': '50' }
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, () => console.post('variables/set', { changes })),
+  )
+  t.equal(most, 1, 'each is a process of root')
+  const refused = answers.filter(({ status }) => status === 503)
+  t.ok(refused.length > 0)
+  t.match(refused[0]?.body, { error: /too much at once/ })
+  t.equal(all + refused.length, 60)
+  t.equal((await console.post('variables/set', { changes })).status, 409, 'it goes on')
+})
+
 t.test('serve-change refuses what is no request of the console', async t => {
   const console = await consoleApi(t)
   const command = commands.find(({ name }) => name === 'serve-change')
@@ -258,6 +323,11 @@ t.test('serve-change refuses what is no request of the console', async t => {
     JSON.stringify({ command: 'set', changes }),
     JSON.stringify({ command: 'set', changes: { hostname: 'x' }, by }),
     JSON.stringify({ command: 'set', changes: { 'mtpolicyd/alert/command': '/bin/sh' }, by }),
+    JSON.stringify({
+      command: 'set',
+      changes: { 'mtpolicyd/Alert//webhook': 'http://169.254.169.254/' },
+      by,
+    }),
     JSON.stringify({ command: 'reload', by }),
     JSON.stringify({ command: 'undo', by }),
     `{"by": "${'x'.repeat(1024 * 1024)}"}`,

@@ -3,7 +3,7 @@
  *
  * Certificates are checked. Redirections are not followed, so that alerts are sent only to that URL, and no
  * receiver can make the daemon call another one. The URL itself may name any host, also loopback and the own
- * network, where receivers often are: only root can set it.
+ * network, where receivers often are: root sets it, and the console cannot (registry/console-variables.ts).
  */
 
 import type { IncomingMessage, RequestOptions } from 'node:http'
@@ -20,6 +20,8 @@ const LONGEST_MILLISECONDS = 10_000
 /** What is read of a reply, for the message about it. */
 const MOST_REPLY_BYTES = 4096
 const LONGEST_REASON = 200
+/** Shorter parts of a URL are words, such as `hooks`. */
+const SHORTEST_SECRET = 6
 /** A receiver may ask for a pause of up to an hour. */
 const LONGEST_PAUSE_MILLISECONDS = 3_600_000
 /** The receiver cannot take this alert, now or later; all others would have to wait behind it. */
@@ -79,7 +81,7 @@ async function send(
       ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
     }
     const response = await requested(url, { method, headers, signal: limit }, body)
-    return await outcomeOf(response, url)
+    return await outcomeOf(response, url, [...tokens, ...secrets])
   } catch (error) {
     if (signal.aborted) return later('interrupted')
     if (limit.aborted) return later(`no answer within ${LONGEST_MILLISECONDS / 1000} s`)
@@ -105,13 +107,17 @@ async function requested(
   })
 }
 
-async function outcomeOf(response: IncomingMessage, url: URL): Promise<Outcome> {
+async function outcomeOf(
+  response: IncomingMessage,
+  url: URL,
+  secrets: readonly string[],
+): Promise<Outcome> {
   const status = response.statusCode ?? 0
   if (status >= 200 && status < 300) {
     response.destroy()
     return DONE
   }
-  const reason = await reasonOf(response)
+  const reason = await reasonOf(response, [...secretsOfUrl(url), ...secrets])
   const why = `${url.origin}: it answers ${status}${reason === '' ? '' : ` (${reason})`}`
   if (status >= 300 && status < 400) {
     return { is: 'later', why: `${why}; redirections are not followed, set the URL it leads to` }
@@ -122,7 +128,7 @@ async function outcomeOf(response: IncomingMessage, url: URL): Promise<Outcome> 
 }
 
 /** The beginning of its text, or where it redirects to. */
-async function reasonOf(response: IncomingMessage): Promise<string> {
+async function reasonOf(response: IncomingMessage, secrets: readonly string[]): Promise<string> {
   const { location } = response.headers
   if (location !== undefined) return excerptOf(URL.parse(location)?.origin ?? '')
   const chunks: Buffer[] = []
@@ -132,7 +138,31 @@ async function reasonOf(response: IncomingMessage): Promise<string> {
     length += chunk.length
     if (length >= MOST_REPLY_BYTES) break
   }
-  return excerptOf(Buffer.concat(chunks).toString('utf8', 0, MOST_REPLY_BYTES))
+  const text = Buffer.concat(chunks).toString('utf8', 0, MOST_REPLY_BYTES)
+  return excerptOf(withoutSecrets(text, secrets))
+}
+
+/** What may be its password, as it is written and as it is meant; the longest first. */
+function secretsOfUrl({ pathname, search, searchParams }: URL): readonly string[] {
+  const whole = [`${pathname}${search}`, pathname, search]
+  const parts = [...pathname.split('/'), ...search.slice(1).split(/[&=]/), ...searchParams.values()]
+  return [...whole, ...parts.filter(part => part.length >= SHORTEST_SECRET)]
+    .filter(text => text.length > 1)
+    .flatMap(text => [text, decoded(text)])
+    .toSorted((a, b) => b.length - a.length)
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** A receiver may repeat what it was sent, as many do for a path that they do not know. */
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => withoutSecret(shown, secret), text)
 }
 
 function excerptOf(text: string): string {

@@ -8,8 +8,8 @@ export const webOff = defineCommand({
   group: 'web',
   summary: 'stop the web console',
   more: `
-    Unsets mtpolicyd/web/port: nothing listens there any more, and /metrics ends as well. Tokens stay,
-    for the next time.
+    Unsets mtpolicyd/web/port: nothing listens there any more, and /metrics ends as well. All logins
+    end, so off and on again logs everybody out. Tokens stay, for the next time.
   `,
   async run(_, host) {
     const status = await setPort(host, undefined)

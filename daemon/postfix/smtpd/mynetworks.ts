@@ -5,7 +5,7 @@
  */
 
 import fs from 'node:fs'
-import os from 'node:os'
+import { ownInterfaces } from '../../net/own-interfaces.ts'
 import { lineAt, logicalLines } from './logical-lines.ts'
 import type { Parameters } from './parameters.ts'
 import { tokenise } from './restriction-list.ts'
@@ -67,8 +67,7 @@ function byStyle(parameters: Parameters): string[] {
     isAll ||
     (interfaces.includes('loopback-only') && internal) ||
     interfaces.some(one => one.replace(/^\[(.*)\]$/, '$1') === address)
-  return Object.values(os.networkInterfaces())
-    .flatMap(list => list ?? [])
+  return ownInterfaces()
     .filter(({ address, internal }) => isUsed(address, internal))
     .flatMap(({ address, cidr, family }) => {
       if (style !== 'class') return cidr ?? []

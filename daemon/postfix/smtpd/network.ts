@@ -9,9 +9,9 @@
 import { Resolver } from 'node:dns/promises'
 import fs from 'node:fs'
 import { isIP } from 'node:net'
-import os from 'node:os'
 import path from 'node:path'
 import { isLoopbackAddress } from '../../net/loopback.ts'
+import { ownInterfaces } from '../../net/own-interfaces.ts'
 import type { PostfixInstance, SmtpdService } from './instance.ts'
 import { policyItems } from './policy-item.ts'
 import { tokenise } from './restriction-list.ts'
@@ -120,7 +120,5 @@ function isThisHost(address: string): boolean {
 }
 
 function ownAddresses(): string[] {
-  return Object.values(os.networkInterfaces()).flatMap(
-    list => list?.map(({ address }) => address) ?? [],
-  )
+  return ownInterfaces().map(({ address }) => address)
 }

@@ -8,10 +8,13 @@ import {
   type Changes,
   checkAssignment,
   checkChanges,
+  hiddenValues,
+  shownValue,
   UnfitChange,
 } from '../../registry/console-variables.ts'
 import { previewOf } from '../../registry/preview.ts'
 import { openRegistry, type Registry } from '../../registry/registry.ts'
+import { quoteValue } from '../../registry/render.ts'
 import { withHeaderOf } from '../../registry/template-files.ts'
 import type { CheckAnswer, Notice, PreviewAnswer, SetAnswer, UndoList } from '../api.ts'
 import { askChange } from '../change-client.ts'
@@ -67,7 +70,7 @@ export const variableRoutes: MakeRoutes = services => {
       path: '/api/variables/undo',
       role: 'read',
       handle: () => {
-        const answer: UndoList = { changes: consoleChanges(open()) }
+        const answer: UndoList = { changes: consoleChanges(open()).map(shown) }
         return json(answer)
       },
     },
@@ -110,22 +113,46 @@ async function preview(
   const check = async (target: string, text: string) =>
     target === paths.config ? await checkTextAsDaemon(paths, target, text) : []
   const { files, notices } = await previewOf({ registry, templates: paths.templates, check }, plan)
-  const shown = notices.map(plain)
+  const plainly = notices.map(plain)
+  const hidden = hiddenValues(registry)
   return {
     files: files.map(({ file, before, after }) => ({
       file,
       // Its sums are different, of course.
-      diff: unifiedDiff(file, before && withHeaderOf(after, before), after),
+      diff: unifiedDiff(
+        file,
+        before && without(hidden, withHeaderOf(after, before)),
+        without(hidden, after),
+      ),
     })),
-    notices: shown,
-    canBeSet: !shown.some(({ severity }) => severity === 'error'),
+    notices: plainly,
+    canBeSet: !plainly.some(({ severity }) => severity === 'error'),
   }
 }
 
+/** Also where it is written as text in quotes. */
+function without(hidden: ReadonlyMap<string, string>, text: string): string {
+  let shown = text
+  for (const [value, instead] of hidden) {
+    shown = shown.replaceAll(quoteValue(value), quoteValue(instead)).replaceAll(value, instead)
+  }
+  return shown
+}
+
 const told = ({ change, notices }: SetAnswer): SetAnswer => ({
-  change,
+  change: shown(change),
   notices: notices.map(plain),
 })
+
+/** Changes of earlier versions may have any variable. */
+function shown(change: SetAnswer['change']): SetAnswer['change'] {
+  const values = change.values.map(({ name, before, after }) => ({
+    name,
+    before: before && shownValue(name, before),
+    after: after && shownValue(name, after),
+  }))
+  return { ...change, values }
+}
 
 function plain(notice: PlacedNotice): Notice {
   const severity = notice.severity === 'warning' ? 'warning' : 'error'

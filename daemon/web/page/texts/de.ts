@@ -420,6 +420,7 @@ export const de: Texts = {
     declared: 'Deklariert als',
     overlaid: layer => `Ein hier gesetzter Wert wirkt nicht: Die Ebene „${layer}“ hat Vorrang.`,
     readOnly: 'Diese Anmeldung darf Variablen ansehen, aber nicht ändern.',
+    locked: 'Sie wird nur auf dem Host gesetzt:',
     domain: 'Domain',
     noSubject: 'Bitte einen Namen angeben.',
     value: 'Wert',

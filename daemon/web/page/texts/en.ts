@@ -416,6 +416,7 @@ export const en = {
     overlaid: (layer: string) =>
       `A value set here has no effect: the layer “${layer}” comes first.`,
     readOnly: 'Your login may look at variables, not change them.',
+    locked: 'It is set on the host only:',
     domain: 'Domain',
     noSubject: 'Enter a name.',
     value: 'Value',

@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks'
 import type { Changes, Variable } from '../../../api.ts'
 import { Badge, Name } from '../../parts/basics.tsx'
+import { CommandLine } from '../../parts/command.tsx'
 import { Field } from '../../parts/field.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { useConsole } from '../../state/console.ts'
@@ -53,7 +54,8 @@ export function VariableEntry(props: {
 function Body(props: { variable: Variable; isFixed: boolean; change: (changes: Changes) => void }) {
   const { t, language, mayChange } = useConsole()
   const { variable } = props
-  const mayEdit = mayChange && !props.isFixed
+  const isLocked = variable.locked !== undefined
+  const mayEdit = mayChange && !props.isFixed && !isLocked
   return (
     <div class="variable-body">
       <p>{variable.description[language] || variable.description.en}</p>
@@ -81,6 +83,12 @@ function Body(props: { variable: Variable; isFixed: boolean; change: (changes: C
         </p>
       )}
       {mayEdit && <Edit {...props} />}
+      {mayChange && isLocked && (
+        <>
+          <p class="muted small">{t.variables.locked}</p>
+          <CommandLine text={`mtpolicyctl set ${variable.name}=...`} />
+        </>
+      )}
       {!mayChange && <p class="muted small">{t.variables.readOnly}</p>}
     </div>
   )
