@@ -30,6 +30,11 @@ export interface Delivery {
    * `later`. After DELIVERY_MILLISECONDS it is `later`, whatever it does.
    */
   deliver(batch: readonly Alert[], signal: AbortSignal): Promise<Outcome>
+  /**
+   * For a test, whether what it has just taken has really left this host or was handed to its mail server.
+   * Without it, `done` of `deliver` says so.
+   */
+  hasLeft?(batch: readonly Alert[], signal: AbortSignal): Promise<Outcome>
   /** For status, what is wrong although it has taken everything, such as mails that nobody fetches. */
   problem?(): string | undefined
 }

@@ -30,6 +30,7 @@ function toUsers(
         letters.push(letter)
         return { is: 'done' }
       },
+      hasLeft: async () => ({ is: 'done' }),
       problem: () => undefined,
     },
   })

@@ -22,6 +22,11 @@ export function mailDelivery(options: MailOptions): Delivery {
     batches: 'all',
     wants: () => true,
     problem: () => options.post.problem(),
+    async hasLeft(batch, signal) {
+      const id = batchId(batch)
+      const { recipients, post } = options
+      return together(await Promise.all(recipients.map(to => post.hasLeft({ id, to }, signal))))
+    },
     async deliver(batch, signal) {
       const id = batchId(batch)
       if (tried.id !== id) tried = { id, over: new Set() }

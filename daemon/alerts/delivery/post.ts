@@ -1,15 +1,17 @@
 /** Sends one mail to one recipient: by sendmail(1), or as a file for the unit that may start it. */
 
 import { resolve } from 'node:path'
-import type { AlertSettings, DeliverySurroundings, Outcome } from '../delivery.ts'
+import { type AlertSettings, type DeliverySurroundings, DONE, type Outcome } from '../delivery.ts'
 import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
-import { outgoingProblem, putOutgoing } from './outgoing.ts'
+import { outgoingOutcome, outgoingProblem, putOutgoing } from './outgoing.ts'
 import { mayGainPrivileges, sendMail } from './sendmail.ts'
 
 export type Letter = Omit<MailMessage, 'from' | 'hostName'>
 
 export interface Post {
   send(letter: Letter, signal: AbortSignal): Promise<Outcome>
+  /** Has the mail that it has taken left this process's hands for good? Waits for it a few seconds. */
+  hasLeft(letter: Pick<Letter, 'id' | 'to'>, signal: AbortSignal): Promise<Outcome>
   /** Mail that it has taken does not leave. */
   problem(): string | undefined
 }
@@ -26,10 +28,17 @@ export function postOf(
       const message = formatMail({ ...letter, from, hostName })
       const mail = { from: envelopeSender(from.address, to), to, message }
       if (mayStart) return sendMail(sendmailOf(etc), mail, { signal })
-      return putOutgoing(state, `${letter.id}-${to}`, mail)
+      return putOutgoing(state, nameOf(letter), mail)
+    },
+    async hasLeft(letter, signal) {
+      return mayStart ? DONE : outgoingOutcome(state, nameOf(letter), signal)
     },
     problem: () => outgoingProblem(state, Date.now()),
   }
+}
+
+function nameOf({ id, to }: Pick<Letter, 'id' | 'to'>): string {
+  return `${id}-${to}`
 }
 
 /** Below another root there is another mail server, or none: this host's own must not get test mail. */

@@ -33,6 +33,7 @@ export function userDelivery(options: UserMailOptions): Delivery {
   return {
     name: 'user',
     batches: 'account',
+    problem: () => options.post.problem(),
     wants(alert) {
       // Called for each alert at once, so a mail that is waiting for its turn is not sent any more.
       suspects.note(alert)

@@ -139,8 +139,8 @@ function excerptOf(text: string): string {
   return printable(text.replaceAll(/\s+/g, ' ').trim()).slice(0, LONGEST_REASON)
 }
 
-/** RFC 9110, 10.2.3: in seconds; a date is not worth the trouble. */
+/** RFC 9110, 10.2.3: in seconds, of which Discord sends fractions; a date is not worth the trouble. */
 function pauseOf(retryAfter: string | undefined): number | undefined {
-  const seconds = /^\d{1,9}$/.test(retryAfter ?? '') ? Number(retryAfter) : 0
-  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_PAUSE_MILLISECONDS) : undefined
+  const seconds = /^\d{1,9}(?:\.\d{1,9})?$/.test(retryAfter ?? '') ? Number(retryAfter) : 0
+  return seconds > 0 ? Math.min(Math.ceil(seconds * 1000), LONGEST_PAUSE_MILLISECONDS) : undefined
 }
