@@ -73,9 +73,10 @@ export interface DeliverySurroundings {
   readonly hostName: string
   /**
    * The envelope sender of our mail to this one recipient (so one envelope for each): `from` with a note
-   * that cannot be forged, by which the daemon knows our own mail when it comes back as a request.
+   * that cannot be forged, by which the daemon knows our own mail when it comes back as a request. `delimiter`:
+   * what the mail server takes for the beginning of such an addition; without one there is no note.
    */
-  envelopeSender(from: string, recipient: string): string
+  envelopeSender(from: string, recipient: string, delimiter: string): string
   /**
    * Is the account blocked, or was mail of it refused for its country lately? Then only a thief may read
    * mail to it.

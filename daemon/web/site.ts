@@ -115,7 +115,6 @@ export class Site {
   /** Throws unless the request is for us. */
   #read(request: IncomingMessage): Incoming {
     const { headers, socket, method = '' } = request
-    const { settings } = this.#options
     const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name))
     if (hosts.length > 1) throw new WebError(400, 'the request has two names')
     this.#checkName(request)

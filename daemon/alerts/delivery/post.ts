@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { type AlertSettings, type DeliverySurroundings, DONE, type Outcome } from '../delivery.ts'
 import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
 import { outgoingOutcome, outgoingProblem, putOutgoing } from './outgoing.ts'
+import { recipientDelimiter } from './recipient-delimiter.ts'
 import { mayGainPrivileges, sendMail } from './sendmail.ts'
 
 export type Letter = Omit<MailMessage, 'from' | 'hostName'>
@@ -23,10 +24,11 @@ export function postOf(
 ): Post {
   const from = senderOf(sender, hostName)
   return {
-    send(letter, signal) {
+    async send(letter, signal) {
       const { to } = letter
       const message = formatMail({ ...letter, from, hostName })
-      const mail = { from: envelopeSender(from.address, to), to, message }
+      const delimiter = await recipientDelimiter(etc)
+      const mail = { from: envelopeSender(from.address, to, delimiter), to, message }
       if (mayStart) return sendMail(sendmailOf(etc), mail, { signal })
       return putOutgoing(state, nameOf(letter), mail)
     },
