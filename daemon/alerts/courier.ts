@@ -51,6 +51,10 @@ export class Courier {
     return this.#options.delivery.name
   }
 
+  get to(): string {
+    return this.#options.delivery.to ?? ''
+  }
+
   get batches(): Delivery['batches'] {
     return this.#options.delivery.batches
   }

@@ -17,6 +17,8 @@ export const DONE: Outcome = { is: 'done' }
 export interface Delivery {
   /** mail, user, webhook, command: stable, because what waits for it is kept under this name. */
   readonly name: string
+  /** Whom it tells, for the result of a test: addresses, the host of a webhook, a program. No secret. */
+  readonly to?: string
   /**
    * one: each alert by itself, in their order. all: what is due at once (more than one is a digest).
    * account: what is due about one account. `all` and `account` are paced like mail: 1 in 10 minutes for

@@ -170,7 +170,7 @@ export class AlertDesk {
       couriers.map(async (courier): Promise<AlertTested> => {
         const outcome = await courier.test(alert)
         const why = outcome.is === 'done' ? '' : outcome.why
-        return { name: courier.name, outcome: outcome.is, why }
+        return { name: courier.name, to: courier.to, outcome: outcome.is, why }
       }),
     )
   }

@@ -19,6 +19,7 @@ export function mailDelivery(options: MailOptions): Delivery {
   let tried: { readonly id: string; readonly over: Set<string> } = { id: '', over: new Set() }
   return {
     name: 'mail',
+    to: options.recipients.join(', '),
     batches: 'all',
     wants: () => true,
     problem: () => options.post.problem(),

@@ -38,6 +38,8 @@ export interface WebhookOptions {
 export function webhookDelivery(options: WebhookOptions): Delivery {
   return {
     name: 'webhook',
+    // The path of many webhooks is their password.
+    to: httpUrl(options.url)?.origin ?? '',
     batches: 'one',
     wants: () => true,
     async deliver([alert], signal) {
