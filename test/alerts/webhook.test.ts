@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { webhookDelivery } from '../../daemon/alerts/delivery/webhook.ts'
@@ -367,4 +367,73 @@ t.test('over TLS only a receiver that proves its name gets alerts', async t => {
   const [stranger] = makeCertificates('IP:127.0.0.1').servers
   t.match(await outcome(stranger), { is: 'later', why: /self-signed|unable to verify/ })
   t.equal(got, 1)
+})
+
+/** A forward proxy; what it was asked for is in `asked`. With `status`, it refuses. */
+async function forwardProxy(t: Test, status = 0) {
+  const asked: string[] = []
+  const proxy = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    response.writeHead(status || 200).end()
+  })
+  proxy.on('connect', (request: IncomingMessage, socket: Socket) => {
+    asked.push(`CONNECT ${request.url}`)
+    if (status > 0) {
+      socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
+      return
+    }
+    const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.pipe(socket).pipe(upstream)
+    })
+    upstream.on('error', () => socket.destroy())
+    socket.on('error', () => upstream.destroy())
+  })
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  // Listening on a port.
+  return { asked, address: `127.0.0.1:${(proxy.address() as AddressInfo).port}` }
+}
+
+t.test('through a proxy, if the environment names one', async t => {
+  const there = await receiver(t)
+  const { asked, address } = await forwardProxy(t)
+  t.teardown(() => {
+    for (const name of ['http_proxy', 'HTTPS_PROXY', 'no_proxy']) delete process.env[name]
+  })
+  process.env.http_proxy = `http://${address}`
+  t.strictSame(await webhook(t, `${there.origin}/a`).deliver([alertOf()], signal), { is: 'done' })
+  t.strictSame(asked, [`POST ${there.origin}/a`])
+  process.env.no_proxy = '127.0.0.1,localhost'
+  t.strictSame(await webhook(t, `${there.origin}/b`).deliver([alertOf()], signal), { is: 'done' })
+  t.equal(there.last.url, '/b', 'not for this host')
+  delete process.env.no_proxy
+
+  // Of an authority that nobody trusts: the proxy does not vouch for it.
+  const { servers } = makeCertificates('IP:127.0.0.1')
+  process.env.HTTPS_PROXY = `http://${address}`
+  const outcome = async (pem = ''): Promise<Outcome> => {
+    const server = createSecureServer({ key: pem, cert: pem }, (_request, response) => {
+      response.end()
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    // Listening on a port.
+    const { port } = server.address() as AddressInfo
+    return webhook(t, `https://127.0.0.1:${port}/`).deliver([alertOf()], signal)
+  }
+  t.match(await outcome(servers[0]), { is: 'later', why: /self-signed|unable to verify/ })
+  t.match(asked.at(-1), /^CONNECT 127\.0\.0\.1:\d+$/)
+
+  const refusing = await forwardProxy(t, 407)
+  process.env.HTTPS_PROXY = `http://user:geheim@${refusing.address}`
+  const refused = await outcome(servers[0])
+  t.match(refused, { is: 'later', why: /407/ })
+  t.notMatch(JSON.stringify(refused), 'geheim')
 })

@@ -89,6 +89,14 @@ async function send(
   }
 }
 
+/** As curl(1) and others take them from the environment of the daemon's unit, in either case. */
+const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'no_proxy']
+
+function proxyVariables(): NodeJS.Dict<string> {
+  const names = PROXY_VARIABLES.flatMap(name => [name, name.toUpperCase()])
+  return Object.fromEntries(names.map(name => [name, process.env[name]]))
+}
+
 /** Each request has a connection of its own: one that was kept may have been closed meanwhile. */
 async function requested(
   url: URL,
@@ -96,12 +104,12 @@ async function requested(
   body: string,
 ): Promise<IncomingMessage> {
   const isSecure = url.protocol === 'https:'
-  const { request } = isSecure ? await import('node:https') : await import('node:http')
+  const { Agent, request } = isSecure ? await import('node:https') : await import('node:http')
   const secured = isSecure
     ? { ...options, secureContext: trustedAuthorities(), rejectUnauthorized: true }
     : options
   return new Promise((resolve, reject) => {
-    request(url, { ...secured, agent: false }, resolve)
+    request(url, { ...secured, agent: new Agent({ proxyEnv: proxyVariables() }) }, resolve)
       .on('error', reject)
       .end(body)
   })
