@@ -34,11 +34,11 @@ export function nearWords(
   rule: RuleWords | undefined,
 ): Words {
   const { en, de, fr } = amounts(used, limit, rule)
-  const who = names(whom)
+  const who = names(whom, rule)
   return {
     what: {
       en: `${who.en} has used ${en}`,
-      de: `${who.de} hat ${de} verbraucht`,
+      de: `${who.nominative} hat ${de} verbraucht`,
       fr: `${who.fr} a utilisé ${fr}`,
     },
     why: {
@@ -58,7 +58,7 @@ export function limitWords(
   rule: RuleWords | undefined,
   how: { readonly isHeld: boolean; readonly isObserved: boolean },
 ): Words {
-  const who = names(whom)
+  const who = names(whom, rule)
   const told =
     used === undefined || limit === undefined
       ? { en: '', de: '', fr: '' }
@@ -98,7 +98,7 @@ export function countryWords(
       de: 'entweder ist der Benutzer auf Reisen, oder jemand anders kennt das Passwort',
       fr: 'soit l’utilisateur voyage, soit quelqu’un d’autre connaît le mot de passe',
     },
-    remedy: stop(account),
+    remedy: stop(account, country),
   }
 }
 
@@ -116,14 +116,18 @@ export function blockWords(account: string, by: string, why: string): Words {
       de: 'von dem Konto wird keine Mail angenommen, bis es freigegeben wird',
       fr: 'aucun courrier de ce compte n’est accepté avant sa libération',
     },
-    remedy: all(`mtpolicyctl release ${quoted(account)}`),
+    remedy: {
+      en: `once nobody else knows its password: mtpolicyctl release ${quoted(account)}`,
+      de: `wenn niemand anders mehr das Passwort kennt: mtpolicyctl release ${quoted(account)}`,
+      fr: `quand personne d’autre ne connaît plus son mot de passe : mtpolicyctl release ${quoted(account)}`,
+    },
   }
 }
 
 const REFUSED = { en: 'was refused', de: 'wurde abgelehnt', fr: 'a été refusé' }
 const HELD = {
   en: 'is held in the queue',
-  de: 'wartet angehalten in der Warteschlange',
+  de: 'wird in der Warteschlange zurückgehalten',
   fr: 'est retenu dans la file d’attente',
 }
 const OBSERVED = {
@@ -153,13 +157,15 @@ function rounded(amount: number): string {
   return String(Math.round(amount * 10) / 10)
 }
 
-/** Empty: all that share a limit. */
-function names(whom: string): { en: string; de: string; fr: string } {
-  if (whom !== '') return { en: whom, de: whom, fr: whom }
+/** Empty: all that share a limit. `de` stands after “von”, `nominative` is German at the beginning. */
+function names(whom: string, rule: RuleWords | undefined) {
+  if (whom !== '') return { en: whom, nominative: whom, de: whom, fr: whom }
+  const limit = rule === undefined ? '' : ` "${rule.name}"`
   return {
-    en: 'a group of accounts that share a limit',
-    de: 'einer Gruppe von Konten mit gemeinsamem Limit',
-    fr: 'un groupe de comptes qui partagent une limite',
+    en: `a group of accounts that share the limit${limit}`,
+    nominative: `eine Gruppe von Konten mit dem gemeinsamen Limit${limit}`,
+    de: `einer Gruppe von Konten mit dem gemeinsamen Limit${limit}`,
+    fr: `un groupe de comptes qui partagent la limite${limit}`,
   }
 }
 
@@ -167,13 +173,18 @@ function look(whom: string): AlertWords {
   return all(whom === '' ? 'mtpolicyctl top' : `mtpolicyctl user ${quoted(whom)}`)
 }
 
-function stop(account: string): AlertWords {
-  const see = `mtpolicyctl user ${quoted(account)}`
-  const block = `mtpolicyctl block ${quoted(account)}`
+/** `country`: from where the user may be allowed to send. */
+function stop(account: string, country = ''): AlertWords {
+  const name = quoted(account)
+  const see = `mtpolicyctl user ${name}`
+  const block = `mtpolicyctl block ${name}`
+  const allow = /^[A-Z]{2}$/.test(country)
+    ? `mtpolicyctl allow ${name} --countries ${country} --until +3d; `
+    : ''
   return {
-    en: `${see}; if it is not the user: ${block}`,
-    de: `${see}; wenn es nicht der Benutzer ist: ${block}`,
-    fr: `${see} ; si ce n’est pas l’utilisateur : ${block}`,
+    en: `${see}; ${allow && `if the user travels: ${allow}`}if it is not the user: ${block}`,
+    de: `${see}; ${allow && `wenn der Benutzer auf Reisen ist: ${allow}`}wenn es nicht der Benutzer ist: ${block}`,
+    fr: `${see} ; ${allow && `si l’utilisateur voyage : ${allow}`}si ce n’est pas l’utilisateur : ${block}`,
   }
 }
 
