@@ -1,6 +1,7 @@
 /** What alerts about an account say, in the three languages of users. */
 
 import type { AlertWords, Condition } from './alert.ts'
+import { type Whom, whomWords } from './whom.ts'
 
 /** A limit, as its configuration describes it. */
 export interface RuleWords {
@@ -28,17 +29,17 @@ const PERIODS: Readonly<Record<string, { en: string; de: string; fr: string }>> 
 }
 
 export function nearWords(
-  whom: string,
+  whom: Whom,
   used: number,
   limit: number,
   rule: RuleWords | undefined,
 ): Words {
   const { en, de, fr } = amounts(used, limit, rule)
-  const who = names(whom, rule)
+  const who = whomWords(whom, rule)
   return {
     what: {
       en: `${who.en} has used ${en}`,
-      de: `${who.nominative} hat ${de} verbraucht`,
+      de: `${who.de} hat ${de} verbraucht`,
       fr: `${who.fr} a utilisé ${fr}`,
     },
     why: {
@@ -52,13 +53,13 @@ export function nearWords(
 
 /** `isHeld`: it was accepted, and waits for the administrator. `isObserved`: it passed (observe mode). */
 export function limitWords(
-  whom: string,
+  whom: Whom,
   used: number | undefined,
   limit: number | undefined,
   rule: RuleWords | undefined,
   how: { readonly isHeld: boolean; readonly isObserved: boolean },
 ): Words {
-  const who = names(whom, rule)
+  const who = whomWords(whom, rule)
   const told =
     used === undefined || limit === undefined
       ? { en: '', de: '', fr: '' }
@@ -67,15 +68,15 @@ export function limitWords(
   return {
     what: {
       en: `mail of ${who.en} beyond its limit ${word.en}${told.en}`,
-      de: `Mail von ${who.de} über das Limit hinaus ${word.de}${told.de}`,
-      fr: `du courrier de ${who.fr} au-delà de sa limite ${word.fr}${told.fr}`,
+      de: `Mail ${who.of.de} über das Limit hinaus ${word.de}${told.de}`,
+      fr: `du courrier ${who.of.fr} au-delà de sa limite ${word.fr}${told.fr}`,
     },
     why: {
       en: 'either somebody sends more than usual, or the password was stolen',
       de: 'entweder sendet jemand mehr als sonst, oder das Passwort wurde gestohlen',
       fr: 'soit quelqu’un envoie plus que d’habitude, soit le mot de passe a été volé',
     },
-    remedy: whom === '' ? look(whom) : stop(whom),
+    remedy: whom.per === 'user' ? stop(whom.name) : look(whom),
   }
 }
 
@@ -157,20 +158,8 @@ function rounded(amount: number): string {
   return String(Math.round(amount * 10) / 10)
 }
 
-/** Empty: all that share a limit. `de` stands after “von”, `nominative` is German at the beginning. */
-function names(whom: string, rule: RuleWords | undefined) {
-  if (whom !== '') return { en: whom, nominative: whom, de: whom, fr: whom }
-  const limit = rule === undefined ? '' : ` "${rule.name}"`
-  return {
-    en: `a group of accounts that share the limit${limit}`,
-    nominative: `eine Gruppe von Konten mit dem gemeinsamen Limit${limit}`,
-    de: `einer Gruppe von Konten mit dem gemeinsamen Limit${limit}`,
-    fr: `un groupe de comptes qui partagent la limite${limit}`,
-  }
-}
-
-function look(whom: string): AlertWords {
-  return all(whom === '' ? 'mtpolicyctl top' : `mtpolicyctl user ${quoted(whom)}`)
+function look({ per, name }: Whom): AlertWords {
+  return all(per === 'user' ? `mtpolicyctl user ${quoted(name)}` : 'mtpolicyctl top')
 }
 
 /** `country`: from where the user may be allowed to send. */

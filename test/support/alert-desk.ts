@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import type { Rules } from '../../daemon/alerts/account-conditions.ts'
 import type { Alert } from '../../daemon/alerts/alert.ts'
 import {
   type AlertSettings,
@@ -84,7 +85,7 @@ export const ON: AlertSettings = { ...NO_ALERTS, mail: 'root' }
 export async function deskWorld(
   t: Test,
   deliveries: readonly Delivery[],
-  options: { readonly path?: string; readonly policy?: string } = {},
+  options: { readonly path?: string; readonly policy?: string; readonly rules?: Rules } = {},
 ): Promise<DeskWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'alerts-'))
   const clock = virtualClock()
@@ -112,7 +113,7 @@ export async function deskWorld(
         log: message => void logged.push(message),
         deliveries: () => given,
       },
-      RULES,
+      options.rules ?? RULES,
       ON,
     )
     opened.push(desk)
