@@ -137,7 +137,7 @@ export class Site {
   }
 
   /**
-   * No page of another name has a token, so whoever has one may use any name of this host, as Prometheus does. A
+   * No page of another name has a token, so with one any name of this host will do, as Prometheus uses it. A
    * wrong one is not counted as a failed login under such a name: any page may send that.
    */
   #checkName({ headers, socket }: IncomingMessage): void {

@@ -10,7 +10,7 @@ import { replaceFile } from '../../system/replace-file.ts'
 
 /** Reasons that are kept, those of the first mails of a run. */
 const MOST_NOTES = 50
-/** Of each. */
+/** Characters of a reason. */
 const LONGEST_NOTE = 300
 /** What was given up before is told no more. */
 const LONGEST_MILLISECONDS = 86_400_000
@@ -62,7 +62,7 @@ export class OutgoingNotebook {
   }
 }
 
-/** Of the last run that had any. */
+/** Those of the last run that had any. */
 export function outgoingNotes(folder: string, now: number): OutgoingNotes {
   try {
     const read: unknown = JSON.parse(readFileSync(pathIn(folder), 'utf8'))

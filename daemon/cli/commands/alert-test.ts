@@ -14,8 +14,8 @@ export const alertTest = defineCommand({
   more: `
     Sends one alert at once to everybody who is told, except users, and shows what became of it. A
     mail was taken by Postfix if it is ok here; whether it arrives, your mailbox shows. Mail to root
-    stays in /var/mail/root unless /etc/aliases names somebody who reads it. The exit status is 1 if
-    one of them has failed.
+    stays in /var/mail/root unless /etc/aliases has an address for it. The exit status is 1 if one of
+    them has failed.
   `,
   json: '{tests}: each has name, to, outcome (done, later, refused) and why.',
   options: { json: jsonOption },
