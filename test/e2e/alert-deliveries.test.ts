@@ -172,6 +172,9 @@ t.test(
     const failing = daemon.ctl('alert', 'test')
     await until(() => waiting().length > 0)
     t.equal((await daemon.ctl('alert', 'deliver')).status, 75)
-    t.match(await failing, { status: 1, stdout: /^BAD mail to wache@example\.org: .*ENOENT\n$/s })
+    t.match(await failing, {
+      status: 1,
+      stdout: /^BAD mail to wache@example\.org: .*there\s+is\s+no\s+such\s+program/s,
+    })
   },
 )
