@@ -31,7 +31,7 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['path', String.raw`^\s*(/.*)?$`],
   ['addresses', String.raw`^[^"'()<>;:/*\\]*$`],
   ['mailaddress', String.raw`^[^"'()<>,;:/*\\]*$`],
-  ['webaddress', String.raw`^\s*([Hh][Tt][Tt][Pp][Ss]?://[^\s"'<>*\\]+)?\s*$`],
+  ['webaddress', String.raw`^\s*([Hh][Tt][Tt][Pp][Ss]?://[^\s"'#<>*\\]+)?\s*$`],
   // May be empty, which UCR's own type may not.
   ['portnumber', String.raw`^\s*\+?[0-9]+\s*$`],
   ['hostorpath', String.raw`^\s*(\[?[A-Za-z0-9_.:-]+\]?\s*|/.*)$`],

@@ -25,7 +25,10 @@ export const alertTest = defineCommand({
     else {
       for (const { name, to, outcome, why } of tests) {
         const whom = `${name}${to === '' ? '' : ` to ${to}`}`
-        out(lineOf(`${outcome === 'done' ? 'ok ' : 'BAD'} ${whom}${why === '' ? '' : `: ${why}`}`))
+        // Reasons of webhooks and commands begin with the same.
+        const reason = why.startsWith(`${to}: `) ? why.slice(to.length + 2) : why
+        const tail = reason === '' ? '' : `: ${reason}`
+        out(lineOf(`${outcome === 'done' ? 'ok ' : 'BAD'} ${whom}${tail}`))
       }
       if (tests.length === 0) out('Nobody but users is told anything.\n')
     }
