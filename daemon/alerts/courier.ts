@@ -82,11 +82,13 @@ export class Courier {
   status(lost: number): DeliveryStatus {
     const { delivery, outbox } = this.#options
     const waiting = outbox.waiting(delivery.name)
-    const [oldest] = waiting.values()
+    const [first] = waiting.values()
+    const held = delivery.held?.() ?? { count: 0, oldest: undefined }
+    const times = [first?.at, held.oldest].filter(at => at !== undefined)
     return {
       name: delivery.name,
-      waiting: waiting.size,
-      oldest: oldest?.at,
+      waiting: waiting.size + held.count,
+      oldest: times.length === 0 ? undefined : Math.min(...times),
       done: this.#done,
       lost,
       problem: this.#problem ?? delivery.problem?.(),

@@ -12,6 +12,12 @@ export type Outcome =
   /** Never: it is given up, and the log and status say why. */
   | { readonly is: 'refused'; readonly why: string }
 
+export interface Held {
+  readonly count: number
+  /** Milliseconds since 1970; undefined: there is nothing. */
+  readonly oldest: number | undefined
+}
+
 export const DONE: Outcome = { is: 'done' }
 
 export interface Delivery {
@@ -37,6 +43,8 @@ export interface Delivery {
    * Without it, `done` of `deliver` says so.
    */
   hasLeft?(batch: readonly Alert[], signal: AbortSignal): Promise<Outcome>
+  /** For status and metrics, what it has taken and what has not left this host yet: how many, since when. */
+  held?(): Held
   /** For status, what is wrong although it has taken everything, such as mails that nobody fetches. */
   problem?(): string | undefined
 }

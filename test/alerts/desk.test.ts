@@ -267,6 +267,16 @@ t.test('never more than 30 mails an hour, nor 2 in 10 minutes about one account'
   t.ok(times.length >= 20, `${times.length} mails`)
 })
 
+t.test('what another process has to send is not delivered, whatever has been taken', async t => {
+  const mail = new NotedDelivery('mail', 'all')
+  const desk = await deskWorld(t, [mail])
+  const at = desk.clock.now() - HOUR
+  mail.held = () => ({ count: 3, oldest: at })
+  t.match(desk.desk.status().deliveries, [{ waiting: 3, oldest: at }])
+  mail.held = () => ({ count: 0, oldest: undefined })
+  t.match(desk.desk.status().deliveries, [{ waiting: 0, oldest: undefined }])
+})
+
 /** Alerts that wait, or were taken, of all deliveries. */
 function known({ desk }: DeskWorld): number {
   return desk.status().deliveries.reduce((sum, { waiting, done }) => sum + waiting + done, 0)

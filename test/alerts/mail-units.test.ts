@@ -20,8 +20,10 @@ import {
   putOutgoing,
   sendOutgoing,
 } from '../../daemon/alerts/delivery/outgoing.ts'
+import { postOf } from '../../daemon/alerts/delivery/post.ts'
 import { mayGainPrivileges } from '../../daemon/alerts/delivery/sendmail.ts'
 import { signature } from '../../daemon/alerts/delivery/signature.ts'
+import { surroundingsOf } from '../support/alerts.ts'
 import { runCommand } from '../support/command.ts'
 
 const debian = join(import.meta.dirname, '../../debian')
@@ -202,6 +204,19 @@ t.test('a test of the alerts is ok only when its mail has left', async t => {
   t.equal(outgoingProblem(state, Date.now()), undefined, 'a minute is not long')
   t.match(outgoingProblem(state, Date.now() + 120_000), /waiting for 2 min; .*queue full$/)
   t.match(await ask('root', false, 200), { is: 'later', why: /queue full$/ }, 'the last reason')
+})
+
+t.test('what waits there is not delivered yet, for status and metrics as well', async t => {
+  const root = rootWith(t, 'exit 75')
+  const surroundings = surroundingsOf(root)
+  const { state } = surroundings
+  const post = postOf({ sender: '' }, surroundings, false)
+  t.strictSame(post.held(false), { count: 0, oldest: undefined })
+  const old = new Date(Date.now() - 3_600_000)
+  for (const name of ['1-1-root', '1-2.user-root', '1-3-root']) await putOutgoing(state, name, MAIL)
+  utimesSync(join(outgoingFolder(state), '1-3-root.mail'), old, old)
+  t.strictSame(post.held(false), { count: 2, oldest: old.getTime() })
+  t.match(post.held(true), { count: 1 })
 })
 
 t.test('what was given up is told until mail leaves again, or for a day', async t => {

@@ -11,6 +11,7 @@ import {
   type AlertSettings,
   type Delivery,
   DONE,
+  type Held,
   type Outcome,
 } from '../../daemon/alerts/delivery.ts'
 import { AlertDesk } from '../../daemon/alerts/desk.ts'
@@ -27,6 +28,8 @@ export class NotedDelivery implements Delivery {
   /** What it answers from now on. */
   answer: () => Promise<Outcome> = async () => DONE
   tries = 0
+  /** What has not left yet. */
+  held: () => Held = () => ({ count: 0, oldest: undefined })
 
   constructor(name: string, batches: Delivery['batches']) {
     this.name = name

@@ -23,6 +23,7 @@ export function mailDelivery(options: MailOptions): Delivery {
     batches: 'all',
     wants: () => true,
     problem: () => options.post.problem(),
+    held: () => options.post.held(false),
     async hasLeft(batch, signal) {
       const id = batchId(batch)
       const { recipients, post } = options

@@ -11,7 +11,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../../system/errors.ts'
-import { DONE, type Outcome } from '../delivery.ts'
+import { DONE, type Held, type Outcome } from '../delivery.ts'
 import { OutgoingNotebook, outgoingNotes } from './outgoing-notes.ts'
 import type { OutgoingMail } from './sendmail.ts'
 
@@ -25,6 +25,8 @@ const LONGEST_WAIT_MILLISECONDS = 86_400_000
 const LEAVES_WITHIN_MILLISECONDS = 10_000
 const LOOK_MILLISECONDS = 100
 const END = '.mail'
+/** In the name of a mail to a user, behind the id of its alert. */
+export const USER = '.user'
 const UNIT = 'univention-mtpolicyd-mail'
 
 export function outgoingFolder(state: string): string {
@@ -79,6 +81,19 @@ export async function outgoingOutcome(
       return { is: 'later', why: `it waits in ${folder}; see systemctl status ${UNIT}.path` }
     }
     await sleep(LOOK_MILLISECONDS, undefined, { signal })
+  }
+}
+
+/** Mails that wait: to users, or to the administrator. */
+export function outgoingHeld(state: string, isForUser: boolean): Held {
+  const folder = outgoingFolder(state)
+  try {
+    const own = mailsIn(readdirSync(folder)).filter(name => name.includes(USER) === isForUser)
+    const times = own.map(name => statSync(join(folder, name)).mtimeMs)
+    return { count: times.length, oldest: times.length === 0 ? undefined : Math.min(...times) }
+  } catch {
+    // There is no such folder yet, or one was sent just now.
+    return { count: 0, oldest: undefined }
   }
 }
 

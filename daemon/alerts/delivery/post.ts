@@ -1,9 +1,15 @@
 /** Sends one mail to one recipient: by sendmail(1), or as a file for the unit that may start it. */
 
 import { resolve } from 'node:path'
-import { type AlertSettings, type DeliverySurroundings, DONE, type Outcome } from '../delivery.ts'
+import {
+  type AlertSettings,
+  type DeliverySurroundings,
+  DONE,
+  type Held,
+  type Outcome,
+} from '../delivery.ts'
 import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
-import { outgoingOutcome, outgoingProblem, putOutgoing } from './outgoing.ts'
+import { outgoingHeld, outgoingOutcome, outgoingProblem, putOutgoing } from './outgoing.ts'
 import { recipientDelimiter } from './recipient-delimiter.ts'
 import { mayGainPrivileges, sendMail } from './sendmail.ts'
 
@@ -13,6 +19,8 @@ export interface Post {
   send(letter: Letter, signal: AbortSignal): Promise<Outcome>
   /** Has the mail that it has taken left this process's hands for good? Waits for it a few seconds. */
   hasLeft(letter: Pick<Letter, 'id' | 'to'>, signal: AbortSignal): Promise<Outcome>
+  /** Mail that it has taken, and that waits for another process. */
+  held(isForUser: boolean): Held
   /** Mail that it has taken does not leave. */
   problem(): string | undefined
 }
@@ -35,6 +43,7 @@ export function postOf(
     async hasLeft(letter, signal) {
       return mayStart ? DONE : outgoingOutcome(state, nameOf(letter), signal)
     },
+    held: isForUser => outgoingHeld(state, isForUser),
     problem: () => outgoingProblem(state, Date.now()),
   }
 }
