@@ -31,11 +31,11 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['path', String.raw`^\s*(/.*)?$`],
   ['addresses', String.raw`^[^"'()<>;:/*\\]*$`],
   ['mailaddress', String.raw`^[^"'()<>,;:/*\\]*$`],
-  ['webaddress', String.raw`^\s*([Hh][Tt][Tt][Pp][Ss]?://[^\s"'<>*\\]+)?\s*$`],
+  ['webaddress', String.raw`^\s*([Hh][Tt][Tt][Pp][Ss]?://[^\s"'#<>*\\]+)?\s*$`],
   // May be empty, which UCR's own type may not.
   ['portnumber', String.raw`^\s*\+?[0-9]+\s*$`],
   ['hostorpath', String.raw`^\s*(\[?[A-Za-z0-9_.:-]+\]?\s*|/.*)$`],
-  ['webpath', String.raw`^\s*(/[A-Za-z0-9_.~-]+)*/?\s*$`],
+  ['webpath', String.raw`^\s*(/[A-Za-z0-9_.~-]+)*/*\s*$`],
   ['hostnames', String.raw`^[A-Za-z0-9_.,\s-]*$`],
   ['maillog', String.raw`^\s*((${['auto', 'none', 'journal'].map(anyCase).join('|')})\s*|/.*)?$`],
 ])

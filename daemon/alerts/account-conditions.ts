@@ -9,6 +9,7 @@ import type { VerdictRecord } from '../policy/verdict-record.ts'
 import { countryWords, limitWords, nearWords, type RuleWords } from './account-words.ts'
 import type { Alert, Condition } from './alert.ts'
 import type { Edges } from './edges.ts'
+import { type Whom, whomOf } from './whom.ts'
 
 /** What the plugins of a configuration do, by the name that decides. */
 export interface Rules {
@@ -88,16 +89,17 @@ export class AccountConditions {
     if (typeof used !== 'number' || typeof limit !== 'number') return
     for (const name of near.split(',')) {
       const rule = this.#rules.limits.get(name)
-      const isOwn = (rule?.per ?? 'user') === 'user'
-      const account = isOwn ? own(record.account) : ''
+      const whom = this.#whom(record, rule?.per ?? 'user')
+      const isOwn = whom.per === 'user'
+      const account = isOwn ? whom.name : ''
       if (isOwn && account === '') continue
       const condition: Condition = {
         kind: isOwn ? 'account-near' : 'limit-near',
-        key: ownText(`${account}\n${name}`),
+        key: ownText(`${whom.name}\n${name}`),
         severity: 'note',
         account,
-        ...nearWords(account, used, limit, rule),
-        facts: { ...this.#who(record, isOwn), limits: own(name), used, limit },
+        ...nearWords(whom, used, limit, rule),
+        facts: { ...this.#who(record, whom), limits: own(name), used, limit },
       }
       const before = this.#edges.of(condition)
       if (before && Math.abs(at - before.at) < AGAIN_MILLISECONDS) continue
@@ -121,7 +123,7 @@ export class AccountConditions {
         account: own(account),
         ...countryWords(own(account), own(country), own(record.client), isObserved),
         facts: {
-          ...this.#who(record, true),
+          ...this.#who(record, this.#whom(record, 'user')),
           country: own(country),
           rule: own(by),
           action: own(action),
@@ -136,21 +138,21 @@ export class AccountConditions {
     rule: RuleWords & { readonly per: string },
     isObserved: boolean,
   ): void {
-    const isOwn = rule.per === 'user'
-    const account = isOwn ? record.account : ''
+    const whom = this.#whom(record, rule.per)
+    const isOwn = whom.per === 'user'
     this.#see(record, {
       kind: isOwn ? 'account-at-limit' : 'limit-reached',
-      key: `${account}\n${rule.name}`,
+      key: `${whom.name}\n${rule.name}`,
       severity: 'warning',
       make: () => {
         const used = numberOf(record.facts.used)
         const limit = numberOf(record.facts.limit)
         const how = { isHeld: /^\s*hold\b/i.test(action), isObserved }
         return {
-          account: own(account),
-          ...limitWords(own(account), used, limit, rule, how),
+          account: isOwn ? whom.name : '',
+          ...limitWords(whom, used, limit, rule, how),
           facts: {
-            ...this.#who(record, isOwn),
+            ...this.#who(record, whom),
             rule: rule.name,
             ...(used === undefined ? {} : { used }),
             ...(limit === undefined ? {} : { limit }),
@@ -190,9 +192,13 @@ export class AccountConditions {
     }
   }
 
-  #who(record: VerdictRecord, isOwn: boolean): Record<string, string> {
-    const { user, client } = record
-    return isOwn ? { user: own(user), client: own(client) } : {}
+  #whom(record: VerdictRecord, per: string): Whom {
+    return { per, name: own(whomOf(record, per).name) }
+  }
+
+  #who({ user, client }: VerdictRecord, { per, name }: Whom): Record<string, string> {
+    if (per === 'user') return { user: own(user), client: own(client) }
+    return name === '' ? { per } : { per, [per]: name }
   }
 }
 

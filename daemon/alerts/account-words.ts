@@ -1,6 +1,7 @@
 /** What alerts about an account say, in the three languages of users. */
 
 import type { AlertWords, Condition } from './alert.ts'
+import { type Whom, whomWords } from './whom.ts'
 
 /** A limit, as its configuration describes it. */
 export interface RuleWords {
@@ -28,13 +29,13 @@ const PERIODS: Readonly<Record<string, { en: string; de: string; fr: string }>> 
 }
 
 export function nearWords(
-  whom: string,
+  whom: Whom,
   used: number,
   limit: number,
   rule: RuleWords | undefined,
 ): Words {
   const { en, de, fr } = amounts(used, limit, rule)
-  const who = names(whom)
+  const who = whomWords(whom, rule)
   return {
     what: {
       en: `${who.en} has used ${en}`,
@@ -52,13 +53,13 @@ export function nearWords(
 
 /** `isHeld`: it was accepted, and waits for the administrator. `isObserved`: it passed (observe mode). */
 export function limitWords(
-  whom: string,
+  whom: Whom,
   used: number | undefined,
   limit: number | undefined,
   rule: RuleWords | undefined,
   how: { readonly isHeld: boolean; readonly isObserved: boolean },
 ): Words {
-  const who = names(whom)
+  const who = whomWords(whom, rule)
   const told =
     used === undefined || limit === undefined
       ? { en: '', de: '', fr: '' }
@@ -67,15 +68,15 @@ export function limitWords(
   return {
     what: {
       en: `mail of ${who.en} beyond its limit ${word.en}${told.en}`,
-      de: `Mail von ${who.de} über das Limit hinaus ${word.de}${told.de}`,
-      fr: `du courrier de ${who.fr} au-delà de sa limite ${word.fr}${told.fr}`,
+      de: `Mail ${who.of.de} über das Limit hinaus ${word.de}${told.de}`,
+      fr: `du courrier ${who.of.fr} au-delà de sa limite ${word.fr}${told.fr}`,
     },
     why: {
       en: 'either somebody sends more than usual, or the password was stolen',
       de: 'entweder sendet jemand mehr als sonst, oder das Passwort wurde gestohlen',
       fr: 'soit quelqu’un envoie plus que d’habitude, soit le mot de passe a été volé',
     },
-    remedy: whom === '' ? look(whom) : stop(whom),
+    remedy: whom.per === 'user' ? stop(whom.name) : look(whom),
   }
 }
 
@@ -98,7 +99,7 @@ export function countryWords(
       de: 'entweder ist der Benutzer auf Reisen, oder jemand anders kennt das Passwort',
       fr: 'soit l’utilisateur voyage, soit quelqu’un d’autre connaît le mot de passe',
     },
-    remedy: stop(account),
+    remedy: stop(account, country),
   }
 }
 
@@ -116,14 +117,18 @@ export function blockWords(account: string, by: string, why: string): Words {
       de: 'von dem Konto wird keine Mail angenommen, bis es freigegeben wird',
       fr: 'aucun courrier de ce compte n’est accepté avant sa libération',
     },
-    remedy: all(`mtpolicyctl release ${quoted(account)}`),
+    remedy: {
+      en: `once nobody else knows its password: mtpolicyctl release ${quoted(account)}`,
+      de: `wenn niemand anders mehr das Passwort kennt: mtpolicyctl release ${quoted(account)}`,
+      fr: `quand personne d’autre ne connaît plus son mot de passe : mtpolicyctl release ${quoted(account)}`,
+    },
   }
 }
 
 const REFUSED = { en: 'was refused', de: 'wurde abgelehnt', fr: 'a été refusé' }
 const HELD = {
   en: 'is held in the queue',
-  de: 'wartet angehalten in der Warteschlange',
+  de: 'wird in der Warteschlange zurückgehalten',
   fr: 'est retenu dans la file d’attente',
 }
 const OBSERVED = {
@@ -153,27 +158,22 @@ function rounded(amount: number): string {
   return String(Math.round(amount * 10) / 10)
 }
 
-/** Empty: all that share a limit. */
-function names(whom: string): { en: string; de: string; fr: string } {
-  if (whom !== '') return { en: whom, de: whom, fr: whom }
-  return {
-    en: 'a group of accounts that share a limit',
-    de: 'einer Gruppe von Konten mit gemeinsamem Limit',
-    fr: 'un groupe de comptes qui partagent une limite',
-  }
+function look({ per, name }: Whom): AlertWords {
+  return all(per === 'user' ? `mtpolicyctl user ${quoted(name)}` : 'mtpolicyctl top')
 }
 
-function look(whom: string): AlertWords {
-  return all(whom === '' ? 'mtpolicyctl top' : `mtpolicyctl user ${quoted(whom)}`)
-}
-
-function stop(account: string): AlertWords {
-  const see = `mtpolicyctl user ${quoted(account)}`
-  const block = `mtpolicyctl block ${quoted(account)}`
+/** `country`: from where the user may be allowed to send. */
+function stop(account: string, country = ''): AlertWords {
+  const name = quoted(account)
+  const see = `mtpolicyctl user ${name}`
+  const block = `mtpolicyctl block ${name}`
+  const allow = /^[A-Z]{2}$/.test(country)
+    ? `mtpolicyctl allow ${name} --countries ${country} --until +3d; `
+    : ''
   return {
-    en: `${see}; if it is not the user: ${block}`,
-    de: `${see}; wenn es nicht der Benutzer ist: ${block}`,
-    fr: `${see} ; si ce n’est pas l’utilisateur : ${block}`,
+    en: `${see}; ${allow && `if the user travels: ${allow}`}if it is not the user: ${block}`,
+    de: `${see}; ${allow && `wenn der Benutzer auf Reisen ist: ${allow}`}wenn es nicht der Benutzer ist: ${block}`,
+    fr: `${see} ; ${allow && `si l’utilisateur voyage : ${allow}`}si ce n’est pas l’utilisateur : ${block}`,
   }
 }
 

@@ -27,7 +27,7 @@ export const ACCOUNT_KINDS = [
 
 export type AccountKind = (typeof ACCOUNT_KINDS)[number]
 
-/** The same about a limit that several accounts share; `account` is empty. facts: rule, per, used, limit. */
+/** The same about a limit that several accounts share; `account` is empty. facts: rule or limits, per, domain or client, used, limit. */
 export const LIMIT_KINDS = ['limit-near', 'limit-reached'] as const
 
 /** `mtpolicyctl alert test`; facts: by. Never paced, never cleared. */

@@ -7,7 +7,7 @@ import type { Cancel, Clock } from '../system/clock.ts'
 import { describeError } from '../system/errors.ts'
 import type { Alert } from './alert.ts'
 import { TEST_KIND } from './alert.ts'
-import { DELIVERY_MILLISECONDS, type Delivery, type Outcome } from './delivery.ts'
+import { DELIVERY_MILLISECONDS, type Delivery, DONE, type Outcome } from './delivery.ts'
 import type { Outbox } from './outbox.ts'
 import { GATHER_MILLISECONDS, type Pace, type SentMail } from './pace.ts'
 
@@ -51,6 +51,10 @@ export class Courier {
     return this.#options.delivery.name
   }
 
+  get to(): string {
+    return this.#options.delivery.to ?? ''
+  }
+
   get batches(): Delivery['batches'] {
     return this.#options.delivery.batches
   }
@@ -78,11 +82,13 @@ export class Courier {
   status(lost: number): DeliveryStatus {
     const { delivery, outbox } = this.#options
     const waiting = outbox.waiting(delivery.name)
-    const [oldest] = waiting.values()
+    const [first] = waiting.values()
+    const held = delivery.held?.() ?? { count: 0, oldest: undefined }
+    const times = [first?.at, held.oldest].filter(at => at !== undefined)
     return {
       name: delivery.name,
-      waiting: waiting.size,
-      oldest: oldest?.at,
+      waiting: waiting.size + held.count,
+      oldest: times.length === 0 ? undefined : Math.min(...times),
       done: this.#done,
       lost,
       problem: this.#problem ?? delivery.problem?.(),
@@ -95,7 +101,10 @@ export class Courier {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#busy = promise
     try {
-      return await this.#try([alert])
+      const { delivery } = this.#options
+      const outcome = await this.#try(signal => delivery.deliver([alert], signal))
+      if (outcome.is !== 'done') return outcome
+      return await this.#try(async signal => (await delivery.hasLeft?.([alert], signal)) ?? DONE)
     } finally {
       this.#busy = undefined
       resolve()
@@ -109,7 +118,7 @@ export class Courier {
       this.#giveUpOld()
       const batch = this.#next()
       if (batch.length === 0) return
-      const outcome = await this.#try(batch)
+      const outcome = await this.#try(signal => delivery.deliver(batch, signal))
       if (this.#ended.signal.aborted && outcome.is !== 'done') return
       if (outcome.is === 'later') {
         this.#failed(outcome)
@@ -146,8 +155,8 @@ export class Courier {
     this.#notBefore = this.#options.clock.elapsed() + Math.max(pause, most)
   }
 
-  async #try(batch: readonly Alert[]): Promise<Outcome> {
-    const { clock, delivery } = this.#options
+  async #try(work: (signal: AbortSignal) => Promise<Outcome>): Promise<Outcome> {
+    const { clock } = this.#options
     const tooLong = new AbortController()
     const signal = AbortSignal.any([this.#ended.signal, tooLong.signal])
     const { promise: late, resolve } = Promise.withResolvers<Outcome>()
@@ -156,7 +165,7 @@ export class Courier {
       resolve({ is: 'later', why: `it took longer than ${DELIVERY_MILLISECONDS / 1000} s` })
     })
     try {
-      return await Promise.race([delivery.deliver(batch, signal), late])
+      return await Promise.race([work(signal), late])
     } catch (error) {
       return { is: 'later', why: describeError(error) }
     } finally {

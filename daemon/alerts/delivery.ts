@@ -12,11 +12,19 @@ export type Outcome =
   /** Never: it is given up, and the log and status say why. */
   | { readonly is: 'refused'; readonly why: string }
 
+export interface Held {
+  readonly count: number
+  /** Milliseconds since 1970; undefined: there is nothing. */
+  readonly oldest: number | undefined
+}
+
 export const DONE: Outcome = { is: 'done' }
 
 export interface Delivery {
   /** mail, user, webhook, command: stable, because what waits for it is kept under this name. */
   readonly name: string
+  /** Whom it tells, for the result of a test: addresses, the host of a webhook, a program. No secret. */
+  readonly to?: string
   /**
    * one: each alert by itself, in their order. all: what is due at once (more than one is a digest).
    * account: what is due about one account. `all` and `account` are paced like mail: 1 in 10 minutes for
@@ -30,6 +38,13 @@ export interface Delivery {
    * `later`. After DELIVERY_MILLISECONDS it is `later`, whatever it does.
    */
   deliver(batch: readonly Alert[], signal: AbortSignal): Promise<Outcome>
+  /**
+   * For a test, whether what it has just taken has really left this host or was handed to its mail server.
+   * Without it, `done` of `deliver` says so.
+   */
+  hasLeft?(batch: readonly Alert[], signal: AbortSignal): Promise<Outcome>
+  /** For status and metrics, what it has taken and what has not left this host yet: how many, since when. */
+  held?(): Held
   /** For status, what is wrong although it has taken everything, such as mails that nobody fetches. */
   problem?(): string | undefined
 }
@@ -68,9 +83,10 @@ export interface DeliverySurroundings {
   readonly hostName: string
   /**
    * The envelope sender of our mail to this one recipient (so one envelope for each): `from` with a note
-   * that cannot be forged, by which the daemon knows our own mail when it comes back as a request.
+   * that cannot be forged, by which the daemon knows our own mail when it comes back as a request. `delimiter`:
+   * what the mail server takes for the beginning of such an addition; without one there is no note.
    */
-  envelopeSender(from: string, recipient: string): string
+  envelopeSender(from: string, recipient: string, delimiter: string): string
   /**
    * Is the account blocked, or was mail of it refused for its country lately? Then only a thief may read
    * mail to it.

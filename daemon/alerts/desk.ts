@@ -106,8 +106,8 @@ export class AlertDesk {
   }
 
   /** The envelope sender of our mail to that one recipient. */
-  readonly envelopeSender = (from: string, recipient: string): string =>
-    this.#ownMail.envelopeSender(from, recipient)
+  readonly envelopeSender = (from: string, recipient: string, delimiter: string): string =>
+    this.#ownMail.envelopeSender(from, recipient, delimiter)
 
   /** From now on. Those whose settings are the same carry on. */
   async use(rules: Rules, settings: AlertSettings): Promise<void> {
@@ -170,7 +170,7 @@ export class AlertDesk {
       couriers.map(async (courier): Promise<AlertTested> => {
         const outcome = await courier.test(alert)
         const why = outcome.is === 'done' ? '' : outcome.why
-        return { name: courier.name, outcome: outcome.is, why }
+        return { name: courier.name, to: courier.to, outcome: outcome.is, why }
       }),
     )
   }

@@ -12,7 +12,7 @@
 
 import type { PolicyRequest } from '../policy/request.ts'
 
-const MARK = '+mtpolicyd-'
+const MARK = 'mtpolicyd-'
 /** 80 bits. */
 const NOTE_CHARACTERS = 16
 /** Mail may wait in a queue. */
@@ -30,19 +30,24 @@ export class OwnMail {
     this.#now = now
   }
 
-  /** The envelope sender of mail from `from` to that one recipient. */
-  envelopeSender(from: string, recipient: string): string {
-    const note = this.#note(recipient, Math.floor(this.#now() / DAY))
+  /**
+   * The envelope sender of mail from `from` to that one recipient. Without a delimiter, or with one that is in the
+   * name already, the mail server would take it for another address: then it is `from`.
+   */
+  envelopeSender(from: string, recipient: string, delimiter: string): string {
     const at = from.lastIndexOf('@')
     const [local, domain] = at < 0 ? [from, ''] : [from.slice(0, at), from.slice(at)]
-    return `${local}${MARK}${note}${domain}`
+    if (delimiter === '' || local.includes(delimiter)) return from
+    const note = this.#note(recipient, Math.floor(this.#now() / DAY))
+    return `${local}${delimiter}${MARK}${note}${domain}`
   }
 
   /** Did we send it? */
   readonly isOwn = (request: PolicyRequest): boolean => {
     const sender = request.text('sender')
     const at = sender.indexOf(MARK)
-    if (at < 0) return false
+    // Behind a name and a delimiter.
+    if (at < 2) return false
     const recipient = request.text('recipient')
     // At the end of a message, a recipient is named only if it is the only one (SMTPD_POLICY_README).
     if (recipient === '' || request.count('recipient_count') > 1) return false

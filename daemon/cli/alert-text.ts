@@ -1,7 +1,9 @@
 /** Alerts as people and programs read them. */
 
+import { isCommand, remedySteps } from '../alerts/delivery/remedy-steps.ts'
 import type { Words } from '../policy/finding.ts'
 import type { ListedAlert } from '../policy/ports/alerts.ts'
+import { printable } from '../text/columns.ts'
 import { momentText } from '../text/when.ts'
 import { lineOf } from './measure-text.ts'
 
@@ -21,9 +23,15 @@ export function alertText(alert: ListedAlert, language: keyof Words): string {
   const moment = `${momentText(at)}  `
   const indent = moment.length
   const lines = [`${moment}${lineOf(`${head}${what[language]}`, indent).slice(indent)}`]
-  if (state === 'raised') lines.push(lineOf(remedy[language], indent))
+  if (state === 'raised')
+    lines.push(...remedySteps(remedy[language]).map(step => stepText(step, indent)))
   if (waitsFor.length > 0) {
     lines.push(lineOf(`(${WAITS[language]} ${waitsFor.join(', ')})`, indent))
   }
   return lines.join('')
+}
+
+/** A command is copied, so it is one line. */
+function stepText(step: string, indent: number): string {
+  return isCommand(step) ? `${' '.repeat(indent)}${printable(step)}\n` : lineOf(step, indent)
 }

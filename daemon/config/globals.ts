@@ -82,7 +82,7 @@ export const globalSettings = {
     doc: 'Who gets alerts by mail, such as root; none: nobody.',
     fallback: '',
   }),
-  alert_webhook: custom('a URL that begins with https:// or http://', readWebAddress, {
+  alert_webhook: custom('a URL that begins with https:// or http://, without #', readWebAddress, {
     doc: 'URL that alerts are posted to.',
     fallback: '',
   }),

@@ -24,15 +24,16 @@ function ofDelivery({ name, waiting, oldest, problem, lost }: DeliveryStatus): F
   const found: Finding[] = []
   const isLate = oldest === undefined || Date.now() - oldest >= LATE_MILLISECONDS
   if (problem !== undefined && isLate) {
-    const wait = waiting === 1 ? 'one alert waits' : `${waiting} alerts wait`
-    const wartet = waiting === 1 ? 'eine Meldung wartet' : `${waiting} Meldungen warten`
+    const wait = waiting === 1 ? '; one alert waits' : waiting > 1 ? `; ${waiting} alerts wait` : ''
+    const wartet =
+      waiting === 1 ? '; eine Meldung wartet' : waiting > 1 ? `; ${waiting} Meldungen warten` : ''
     found.push({
       ...common,
       id: 'alerts-failing',
       severity: 'warning',
       what: {
-        en: `alerts by ${name} do not arrive (${problem}); ${wait}`,
-        de: `Benachrichtigungen über ${name} kommen nicht an (${problem}); ${wartet}`,
+        en: `alerts by ${name} do not arrive (${problem})${wait}`,
+        de: `Benachrichtigungen über ${name} kommen nicht an (${problem})${wartet}`,
       },
       why: {
         en: 'nobody learns in time that an account sends spam; what waits is tried for a day',

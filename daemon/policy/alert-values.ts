@@ -18,10 +18,10 @@ export function readAddresses(text: string): string | undefined {
   return all.length <= MOST_ADDRESSES && all.every(isMailAddress) ? all.join(',') : undefined
 }
 
-/** Empty is none. Undefined: it cannot be posted to. */
+/** Empty is none. Undefined: it cannot be posted to; what follows a # would never be sent. */
 export function readWebAddress(text: string): string | undefined {
   const address = text.trim()
   if (address === '') return ''
-  const isOne = /^https?:\/\/[^\s"'\\<>*]+$/i.test(address) && URL.canParse(address)
+  const isOne = /^https?:\/\/[^\s"'#\\<>*]+$/i.test(address) && URL.canParse(address)
   return isOne ? address : undefined
 }

@@ -322,7 +322,7 @@ function checkMailAddress(value: string): Check {
 function checkWebAddress(value: string): Check {
   const address = readWebAddress(value)
   return address === undefined
-    ? bad('expected a URL such as https://example.org/hook')
+    ? bad('expected a URL such as https://example.org/hook, without #, of which nothing is sent')
     : good(address)
 }
 

@@ -287,8 +287,8 @@ export const declarations: readonly Variable[] = [
     emptyMeans: 'json',
     default: '',
     description: {
-      en: 'What is posted there: JSON for a program, or what Slack, Mattermost, Matrix or ntfy understand.',
-      de: 'Was dorthin geschickt wird: JSON für ein Programm, oder was Slack, Mattermost, Matrix oder ntfy verstehen.',
+      en: 'What is posted there: JSON for a program, or what Slack, Mattermost, Matrix or ntfy understand (Discord: slack).',
+      de: 'Was dorthin geschickt wird: JSON für ein Programm, oder was Slack, Mattermost, Matrix oder ntfy verstehen (Discord: slack).',
     },
   },
   {
@@ -318,8 +318,8 @@ export const declarations: readonly Variable[] = [
     type: 'mailaddress',
     default: '',
     description: {
-      en: 'Address from which alerts are sent by mail; empty: mtpolicyd at this host.',
-      de: 'Adresse, von der Benachrichtigungen per Mail kommen; leer: mtpolicyd auf diesem Rechner.',
+      en: 'Address from which alerts are sent by mail; empty: root at this host.',
+      de: 'Adresse, von der Benachrichtigungen per Mail kommen; leer: root auf diesem Rechner.',
     },
   },
   {

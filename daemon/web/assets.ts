@@ -60,11 +60,25 @@ export class Assets {
     const asset = this.#byPath.get(path === '/' ? '/index.html' : path)
     if (!asset) return undefined
     const { headers, plain, gzip } = asset
-    if (known !== '' && known === headers.etag) return { status: 304, headers, body: NOTHING }
+    if (isKnown(known, headers.etag ?? '')) return { status: 304, headers, body: NOTHING }
     if (!gzip || !/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accepted))
       return { status: 200, headers, body: plain }
     return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: gzip }
   }
+}
+
+/**
+ * RFC 9110, 13.1.2: a list, compared weakly. A proxy that compresses what it passes on makes the tag weak (nginx)
+ * or adds how to it (Apache, Caddy), and does not take that away again.
+ */
+function isKnown(list: string, own: string): boolean {
+  const bare = (tag: string): string =>
+    tag
+      .trim()
+      .replace(/^W\//, '')
+      .replace(/[-;/](?:gzip|deflate|br|zstd)"$/, '"')
+  const tags = list.split(',').map(bare)
+  return tags.includes(bare(own)) || tags.includes('*')
 }
 
 function filesOf(folder: string): readonly string[] {
@@ -87,7 +101,8 @@ function assetOf(folder: string, name: string): Asset {
       'content-type': TYPES[extname(name)] ?? 'application/octet-stream',
       'cache-control': HASHED.test(name) ? A_YEAR : 'no-cache',
       vary: 'accept-encoding',
-      etag: `"${hashOf(plain.toString('latin1')).slice(0, 16)}"`,
+      // The same plain and compressed, so a weak one.
+      etag: `W/"${hashOf(plain.toString('latin1')).slice(0, 16)}"`,
     },
   }
 }

@@ -9,9 +9,9 @@ import type { WebSettings } from '../run/web-messages.ts'
 import type { Daemon } from './daemon.ts'
 import { isPath } from './listening.ts'
 import { METRICS_TYPES, metricsFormatOf, renderMetrics } from './metrics.ts'
-import { isForwarded } from './origin.ts'
+import { bearerIn, isForwarded } from './origin.ts'
 import { WebError, type WholeReply } from './reply.ts'
-import { bearerIn, type Doors, tokenOf } from './who.ts'
+import { type Doors, tokenOf } from './who.ts'
 
 export interface MetricsRequest {
   readonly request: IncomingMessage

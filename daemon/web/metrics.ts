@@ -84,7 +84,8 @@ export function metricsFormatOf(accept: string | undefined): MetricsFormat {
     if (type === 'text/plain') plain = Math.max(plain, quality)
     if (type !== 'application/openmetrics-text') continue
     const version = parameters.find(one => one.startsWith('version='))
-    if (version === undefined || version === 'version=1.0.0') open = Math.max(open, quality)
+    if (version === undefined || /^version="?1\.0\.0"?$/.test(version))
+      open = Math.max(open, quality)
   }
   return open > 0 && open >= plain ? 'openmetrics' : 'prometheus'
 }

@@ -122,6 +122,18 @@ export function isEncrypted(headers: IncomingHttpHeaders): boolean {
  */
 export function clientOf(headers: IncomingHttpHeaders, remote: string | undefined): string {
   if (remote !== undefined && !isLoopbackHost(remote)) return canonicalAddress(remote) ?? remote
-  const given = [headers['x-forwarded-for'] ?? ''].flat().join(',').split(',').at(-1)?.trim()
-  return canonicalAddress(given ?? '') ?? canonicalAddress(remote ?? '') ?? 'local'
+  const given = [headers['x-forwarded-for'] ?? ''].flat().join(',').split(',').at(-1) ?? ''
+  return forwardedAddress(given.trim()) ?? canonicalAddress(remote ?? '') ?? 'local'
+}
+
+/** Some proxies add its port: `192.0.2.7:61598`, `[2001:db8::7]:61598`, also in quotes. */
+function forwardedAddress(text: string): string | undefined {
+  const plain = text.replace(/^"(.*)"$/, '$1')
+  const [, six, four] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(plain) ?? []
+  return canonicalAddress(six ?? four ?? plain)
+}
+
+/** RFC 6750. */
+export function bearerIn({ authorization }: IncomingHttpHeaders): string | undefined {
+  return /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? '')?.[1]
 }

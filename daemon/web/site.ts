@@ -14,13 +14,13 @@ import type { Daemon } from './daemon.ts'
 import { EVENT_HEADERS, sendEvents } from './event-sending.ts'
 import { isPath } from './listening.ts'
 import { metricsReply } from './metrics-route.ts'
-import { checkHost, checkOrigin, clientOf, isEncrypted } from './origin.ts'
+import { bearerIn, checkHost, checkOrigin, clientOf, isEncrypted } from './origin.ts'
 import { type EventReply, json, WebError, type WholeReply } from './reply.ts'
 import type { Context, Exchange, Route, Router } from './router.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Listener } from './server.ts'
 import { Streams } from './streams.ts'
-import { checkRole, type Doors, onEndOf, type Who, whoAsks } from './who.ts'
+import { checkRole, type Doors, invalidToken, onEndOf, type Who, whoAsks } from './who.ts'
 
 export interface SiteOptions extends Doors {
   readonly settings: WebSettings
@@ -113,10 +113,9 @@ export class Site {
   /** Throws unless the request is for us. */
   #read(request: IncomingMessage): Incoming {
     const { headers, socket, method = '' } = request
-    const { settings } = this.#options
     const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name))
     if (hosts.length > 1) throw new WebError(400, 'the request has two names')
-    checkHost(headers, socket.localAddress, settings)
+    this.#checkName(request)
     const target = request.url ?? ''
     if (!target.startsWith('/')) throw new WebError(400, 'the request has no path')
     const [whole = '', ...query] = target.split('?')
@@ -132,6 +131,21 @@ export class Site {
         cookies: cookiesIn(headers.cookie ?? '', place, isSecure),
         cookie: value => setCookie(value, place, isSecure),
       },
+    }
+  }
+
+  /**
+   * No page of another name has a token, so with one any name of this host will do, as Prometheus uses it. A
+   * wrong one is not counted as a failed login under such a name: any page may send that.
+   */
+  #checkName({ headers, socket }: IncomingMessage): void {
+    const { settings, tokens } = this.#options
+    const secret = bearerIn(headers)
+    if (secret !== undefined && tokens.find(secret)) return
+    try {
+      checkHost(headers, socket.localAddress, settings)
+    } catch (error) {
+      throw secret === undefined ? error : invalidToken()
     }
   }
 

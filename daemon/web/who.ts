@@ -2,6 +2,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Attempts } from './attempts.ts'
+import { bearerIn } from './origin.ts'
 import { WebError } from './reply.ts'
 import type { Needed, Session } from './router.ts'
 import type { KeptSession, Sessions } from './sessions.ts'
@@ -62,7 +63,11 @@ export function tokenOf(secret: string, client: string, { attempts, tokens }: Do
   const token = tokens.find(secret)
   if (token) return token
   mayFail(client, attempts)
-  throw new WebError(401, 'this token is not valid', { 'www-authenticate': 'Bearer' })
+  throw invalidToken()
+}
+
+export function invalidToken(): WebError {
+  return new WebError(401, 'this token is not valid', { 'www-authenticate': 'Bearer' })
 }
 
 /**
@@ -86,8 +91,4 @@ export function checkRole(needed: Needed, who: Who): void {
   if (needed === 'change' && who.session.role !== 'change') {
     throw new WebError(403, 'this login may look, and change nothing')
   }
-}
-
-export function bearerIn({ authorization }: IncomingHttpHeaders): string | undefined {
-  return /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? '')?.[1]
 }

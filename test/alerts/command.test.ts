@@ -134,3 +134,27 @@ t.test('one that takes too long is killed, with all that it has started', async 
   t.ok(await isGone(Number(readFileSync(child, 'utf8'))))
   t.match(await delivery.deliver([alertOf()], stop.signal), { is: 'later' }, 'nor is it begun')
 })
+
+t.test('why a program cannot be started is told so that it can be mended', async t => {
+  const folder = t.testdir({
+    'windows.sh': '#!/bin/sh\r\necho\r\n',
+    'plain.sh': '#!/bin/sh\n',
+    folder: {},
+  })
+  chmodSync(join(folder, 'windows.sh'), 0o755)
+  for (const [name, why] of [
+    [
+      'windows.sh',
+      /: its first line names a program that is not there, or ends in CR LF \(ENOENT\)$/,
+    ],
+    ['plain.sh', /: the user of the daemon may not run it \(EACCES\); chmod 755/],
+    ['folder', /: it is not a file \(EACCES\)$/],
+    ['missing', /: there is no such program \(ENOENT\)$/],
+    ['plain.sh/below', /ENOTDIR/],
+  ] as const) {
+    const program = join(folder, name)
+    const log = (): void => undefined
+    const delivery = commandDelivery({ program, language: 'en', hostName: 'mail', log })
+    t.match(await delivery.deliver([alertOf()], signal), { why }, name)
+  }
+})

@@ -12,6 +12,7 @@ import {
   send,
   until,
 } from '../support/alert-desk.ts'
+import { chain, plugin } from '../support/world.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -37,6 +38,47 @@ t.test('an account is told once when it is near its limit, and once at it', asyn
   await until(() => hook.alerts.length === 3)
   t.equal(hook.lines[2], 'raised account-near bob', 'another account has alerts of its own')
 })
+
+t.test(
+  'a limit that several share is told for each domain, address or server, by its name',
+  async t => {
+    const hook = new NotedDelivery('webhook', 'one')
+    const policy = chain(
+      plugin('SendingLimit', 'threshold = 3\nper = domain', 'domain') +
+        plugin('SendingLimit', 'threshold = 7\nper = server', 'server') +
+        plugin('SendingLimit', 'threshold = 1000\nper = sender', 'sender'),
+    )
+    const shared = (name: string, per: string) =>
+      [name, { name, unit: 'recipients', window: 'day', per }] as const
+    const limits = new Map([shared('domain', 'domain'), shared('server', 'server')])
+    const rules = { limits, countries: new Set<string>() }
+    const desk = await deskWorld(t, [hook], { policy, rules })
+    t.match(await send(desk, 'a@example.org', 4), /^reject/)
+    t.match(await send(desk, 'b@example.org', 4), /^reject/, 'not told again')
+    t.match(await send(desk, 'c@example.net', 4), /^reject/)
+    for (const name of ['a', 'b']) await send(desk, `x@${name}.example`, 3)
+    t.match(await send(desk, 'y@c.example', 2), /^reject/)
+    await until(() => hook.alerts.filter(({ kind }) => kind === 'limit-reached').length === 3)
+    const reached = hook.alerts.filter(({ kind }) => kind === 'limit-reached')
+    t.match(reached, [
+      {
+        account: '',
+        what: {
+          en: /^mail of the domain example\.org beyond its limit was refused/,
+          de: /^Mail von der Domain example\.org über das Limit hinaus wurde abgelehnt/,
+          fr: /^du courrier du domaine example\.org au-delà de sa limite a été refusé/,
+        },
+        remedy: { en: 'mtpolicyctl top' },
+        facts: { rule: 'domain', per: 'domain', domain: 'example.org' },
+      },
+      { what: { en: /^mail of the domain example\.net/ }, facts: { domain: 'example.net' } },
+      {
+        what: { en: /^mail of this server/, de: /^Mail von diesem Server/ },
+        facts: { per: 'server' },
+      },
+    ])
+  },
+)
 
 t.test('the next day the limit holds nobody back any more, and may be told again', async t => {
   const hook = new NotedDelivery('webhook', 'one')
@@ -223,6 +265,16 @@ t.test('never more than 30 mails an hour, nor 2 in 10 minutes about one account'
     if (within.length > 30) t.fail(`${within.length} mails within an hour`)
   }
   t.ok(times.length >= 20, `${times.length} mails`)
+})
+
+t.test('what another process has to send is not delivered, whatever has been taken', async t => {
+  const mail = new NotedDelivery('mail', 'all')
+  const desk = await deskWorld(t, [mail])
+  const at = desk.clock.now() - HOUR
+  mail.held = () => ({ count: 3, oldest: at })
+  t.match(desk.desk.status().deliveries, [{ waiting: 3, oldest: at }])
+  mail.held = () => ({ count: 0, oldest: undefined })
+  t.match(desk.desk.status().deliveries, [{ waiting: 0, oldest: undefined }])
 })
 
 /** Alerts that wait, or were taken, of all deliveries. */

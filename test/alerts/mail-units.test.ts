@@ -13,9 +13,17 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { outgoingFolder, putOutgoing, sendOutgoing } from '../../daemon/alerts/delivery/outgoing.ts'
+import {
+  outgoingFolder,
+  outgoingOutcome,
+  outgoingProblem,
+  putOutgoing,
+  sendOutgoing,
+} from '../../daemon/alerts/delivery/outgoing.ts'
+import { postOf } from '../../daemon/alerts/delivery/post.ts'
 import { mayGainPrivileges } from '../../daemon/alerts/delivery/sendmail.ts'
 import { signature } from '../../daemon/alerts/delivery/signature.ts'
+import { surroundingsOf } from '../support/alerts.ts'
 import { runCommand } from '../support/command.ts'
 
 const debian = join(import.meta.dirname, '../../debian')
@@ -163,12 +171,75 @@ t.test('what cannot be sent stays, and the unit tries again', async t => {
   t.match(err, /^mtpolicyctl: given up: 3\.mail: \S+sendmail: exit status 67$/m)
   t.equal(err.match(/\.mail: it is not one of our mails$/gm)?.length, 3)
   t.match(err, /^mtpolicyctl: 1 not sent yet: 1\.mail: \S+sendmail: exit status 75: queue full$/m)
-  t.strictSame(readdirSync(folder), ['1.mail'])
+  t.strictSame(readdirSync(folder), ['.notes', '1.mail'])
   const old = new Date(Date.now() - 86_500_000)
   utimesSync(join(folder, '1.mail'), old, old)
   const late = await run(root, 'alert', 'deliver')
   t.match(late, { status: 0, err: /given up: 1\.mail: .*queue full/ }, 'a day old')
-  t.strictSame(readdirSync(folder), [])
+  t.strictSame(readdirSync(folder), ['.notes'])
+})
+
+t.test('a test of the alerts is ok only when its mail has left', async t => {
+  const { signal } = new AbortController()
+  const root = rootWith(
+    t,
+    'case "$*" in *later*) echo "queue full" >&2; exit 75;; *never*) exit 67;; esac; cat >> mails',
+  )
+  const state = stateOf(root)
+  const ask = async (to: string, isSent = true, patience = 5000) => {
+    const name = `1796123973441-1-${to}`
+    await putOutgoing(state, name, { ...MAIL, to })
+    const asked = outgoingOutcome(state, name, signal, patience)
+    if (isSent) await run(root, 'alert', 'deliver')
+    return await asked
+  }
+  t.strictSame(await ask('root'), { is: 'done' })
+  t.match(await ask('never@example.org'), { is: 'refused', why: /exit status 67$/ })
+  t.match(outgoingProblem(state, Date.now()), /^a mail was given up: .*exit status 67$/)
+  t.match(await ask('root', false, 200), {
+    is: 'later',
+    why: /it waits in \S+outgoing; see systemctl status univention-mtpolicyd-mail\.path$/,
+  })
+  t.match(await ask('later@example.org'), { is: 'later', why: /outgoing: .*queue full$/ })
+  t.equal(outgoingProblem(state, Date.now()), undefined, 'a minute is not long')
+  t.match(outgoingProblem(state, Date.now() + 120_000), /waiting for 2 min; .*queue full$/)
+  t.match(await ask('root', false, 200), { is: 'later', why: /queue full$/ }, 'the last reason')
+})
+
+t.test('what waits there is not delivered yet, for status and metrics as well', async t => {
+  const root = rootWith(t, 'exit 75')
+  const surroundings = surroundingsOf(root)
+  const { state } = surroundings
+  const post = postOf({ sender: '' }, surroundings, false)
+  t.strictSame(post.held(false), { count: 0, oldest: undefined })
+  const old = new Date(Date.now() - 3_600_000)
+  for (const name of ['1-1-root', '1-2.user-root', '1-3-root']) await putOutgoing(state, name, MAIL)
+  utimesSync(join(outgoingFolder(state), '1-3-root.mail'), old, old)
+  t.strictSame(post.held(false), { count: 2, oldest: old.getTime() })
+  t.match(post.held(true), { count: 1 })
+})
+
+t.test('what was given up is told until mail leaves again, or for a day', async t => {
+  const state = stateOf(t.testdir({}))
+  const send = async (outcome: 'done' | 'refused') => {
+    await putOutgoing(state, '1', MAIL)
+    const answer =
+      outcome === 'done' ? { is: outcome } : ({ is: outcome, why: 'no such user' } as const)
+    await sendOutgoing(state, Date.now, async () => answer)
+    return outgoingProblem(state, Date.now())
+  }
+  t.equal(await send('refused'), 'a mail was given up: no such user')
+  t.equal(outgoingProblem(state, Date.now() + 86_500_000), undefined)
+  await sendOutgoing(state, Date.now, async () => ({ is: 'done' }))
+  t.equal(
+    outgoingProblem(state, Date.now()),
+    'a mail was given up: no such user',
+    'nothing was sent',
+  )
+  t.equal(await send('done'), undefined)
+  t.strictSame(readdirSync(outgoingFolder(state)), [])
+  writeFileSync(join(outgoingFolder(state), '.notes'), '{"at":"x","waiting":[1,["a"]],"givenUp":7}')
+  t.equal(outgoingProblem(state, Date.now()), undefined, 'not ours')
 })
 
 t.test('mails that come while others are sent are sent as well', async t => {

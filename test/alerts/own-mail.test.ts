@@ -27,11 +27,14 @@ t.test('mail of ours is neither counted nor refused, and alerts nobody', async t
       size: '1000',
       ...more,
     })
-  const sender = own.envelopeSender('mtpolicyd@mail.example.org', 'root@example.org')
+  const sender = own.envelopeSender('mtpolicyd@mail.example.org', 'root@example.org', '+')
   t.match(sender, /^mtpolicyd\+mtpolicyd-[a-z2-7]{16}@mail\.example\.org$/)
   for (let i = 0; i < 30; i++) t.equal(await mail(sender, 'root@example.org'), 'dunno')
   t.equal(await mail(sender.toUpperCase().replace('+MTPOLICYD-', '+mtpolicyd-'), 'ROOT@example.org'), 'dunno') // biome-ignore format: one line
-  t.equal(await mail(own.envelopeSender('root', 'root'), 'root'), 'dunno', 'local names')
+  t.equal(await mail(own.envelopeSender('root', 'root', '+'), 'root'), 'dunno', 'local names')
+  const other = own.envelopeSender('root@example.org', 'root', '-')
+  t.match(other, /^root-mtpolicyd-[a-z2-7]{16}@example\.org$/)
+  t.equal(await mail(other, 'root'), 'dunno', 'with another delimiter')
 
   // All of these are mail of an account abroad.
   t.match(
@@ -47,13 +50,20 @@ t.test('mail of ours is neither counted nor refused, and alerts nobody', async t
   )
   t.match(await mail(sender, ''), /^reject/, 'recipients that are not told')
   t.match(await mail(sender.replace('@', 'a@'), 'root@example.org'), /^reject/, 'a longer note')
-  const other = new OwnMail(randomBytes(32), clock.now)
-  const forged = other.envelopeSender('mtpolicyd@mail.example.org', 'root@example.org')
+  const stranger = new OwnMail(randomBytes(32), clock.now)
+  const forged = stranger.envelopeSender('mtpolicyd@mail.example.org', 'root@example.org', '+')
   t.match(await mail(forged, 'root@example.org'), /^reject/, 'the note of another host')
   clock.jump(2 * DAY)
   t.equal(await mail(sender, 'root@example.org'), 'dunno', 'it waited in a queue for two days')
   clock.jump(2 * DAY)
   t.match(await mail(sender, 'root@example.org'), /^reject/, 'a note that was collected')
+})
+
+t.test('nothing is added to a name that the mail server would not know then', async t => {
+  const own = new OwnMail(randomBytes(32), Date.now)
+  t.equal(own.envelopeSender('root@example.org', 'root', ''), 'root@example.org')
+  t.equal(own.envelopeSender('mail-admin@example.org', 'root', '-'), 'mail-admin@example.org')
+  t.match(own.envelopeSender('mail-admin@example.org', 'root', '+'), /^mail-admin\+mtpolicyd-/)
 })
 
 t.test('alerts about alerts cannot be made', async t => {
@@ -65,7 +75,7 @@ t.test('alerts about alerts cannot be made', async t => {
   let sent = 0
   mail.answer = async () => {
     sent++
-    const sender = desk.desk.envelopeSender('mtpolicyd@mail.example.org', 'root@example.org')
+    const sender = desk.desk.envelopeSender('mtpolicyd@mail.example.org', 'root@example.org', '+')
     await send(desk, 'relay', 1, { sender, recipient: 'root@example.org' })
     return { is: 'done' }
   }

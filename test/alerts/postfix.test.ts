@@ -43,6 +43,9 @@ function rootWithMail(t: Test): string {
   const program = join(root, 'usr/sbin/sendmail')
   writeFileSync(program, `#!/bin/sh\nexec /usr/sbin/sendmail -C '${rig.configDirectory}' "$@"\n`)
   chmodSync(program, 0o755)
+  const postconf = join(root, 'usr/sbin/postconf')
+  writeFileSync(postconf, `#!/bin/sh\nexec /usr/sbin/postconf -c '${rig.configDirectory}' "$@"\n`)
+  chmodSync(postconf, 0o755)
   return root
 }
 
@@ -83,6 +86,7 @@ t.before(async () => {
   writeFileSync(map, USERS.map(name => `/^${name}[+@]/ ${name}/\n`).join(''))
   rig.set(
     'myorigin = example.org',
+    'recipient_delimiter = +',
     'local_transport = virtual',
     `virtual_mailbox_base = ${boxes}`,
     `virtual_mailbox_maps = regexp:${map}`,
@@ -249,7 +253,10 @@ t.test(
       why: /exit status 75: .*\/nonexistent/,
     })
     rmSync(program)
-    t.match(await mail.deliver(batch, signal), { is: 'later', why: /sendmail: spawn .* ENOENT/ })
+    t.match(await mail.deliver(batch, signal), {
+      is: 'later',
+      why: /sendmail: there is no such program \(ENOENT\)/,
+    })
     writeFileSync(program, working, { mode: 0o755 })
     chmodSync(program, 0o755)
     await delivered(() => mail.deliver(batch, signal))
@@ -258,3 +265,20 @@ t.test(
     t.equal(mailbox('second').length, 1)
   },
 )
+
+t.test('a sender that Postfix rewrites for a relay host is rewritten', { skip }, async t => {
+  rig.set('sender_canonical_maps = inline:{ second@example.org=account@isp.example }')
+  const settings = { mail: 'second@example.org', sender: 'second@example.org' }
+  rmSync(join(boxes, 'second'), { recursive: true, force: true })
+  for (const delimiter of ['', '+', '-', '+-']) {
+    rig.set(`recipient_delimiter = ${delimiter}`)
+    await rig.reload()
+    const mail = deliveryOf(rootWithMail(t), 'mail', settings)
+    await delivered(() => mail.deliver([alertOf()], signal))
+    const arrived = mailbox('second').at(-1)
+    const sender = arrived && headerOf(arrived, 'Return-Path')
+    t.match(sender, /^<account\S*@isp\.example>$/, `delimiter "${delimiter}"`)
+    rmSync(join(boxes, 'second'), { recursive: true })
+  }
+  rig.unset('sender_canonical_maps')
+})

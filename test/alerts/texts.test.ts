@@ -82,6 +82,50 @@ t.test('a mail about one alert says what, why, and what to do', async t => {
   t.notMatch(over.text, 'What to do')
 })
 
+t.test('a command is on a line of its own, as a whole', async t => {
+  const { texts } = own(t)
+  const long = `${'x'.repeat(60)}@${'y'.repeat(30)}.example.org`
+  for (const [remedy, lines] of [
+    [
+      `mtpolicyctl user ${long}; if it is not the user: mtpolicyctl block ${long}`,
+      [`mtpolicyctl user ${long}`, 'if it is not the user:', `mtpolicyctl block ${long}`],
+    ],
+    [
+      String.raw`mtpolicyctl user 'a; rm -rf /'; wenn nicht: mtpolicyctl block 'b'\''; x: mtpolicyctl y'`,
+      [
+        "mtpolicyctl user 'a; rm -rf /'",
+        'wenn nicht:',
+        String.raw`mtpolicyctl block 'b'\''; x: mtpolicyctl y'`,
+      ],
+    ],
+    [
+      'choose another port: mtpolicyctl set mtpolicyd/web/port=PORT; or switch it off: mtpolicyctl web off',
+      [
+        'choose another port:',
+        'mtpolicyctl set mtpolicyd/web/port=PORT',
+        'or switch it off:',
+        'mtpolicyctl web off',
+      ],
+    ],
+    ["make room on the host's disk", ["make room on the host's disk"]],
+    [
+      'voyez : mtpolicyctl top ; sinon : systemctl status x',
+      ['voyez :', 'mtpolicyctl top', 'sinon :', 'systemctl status x'],
+    ],
+  ] as const) {
+    const { text } = await texts.render(
+      'alert',
+      'en',
+      valuesOf.alert('en', { remedy: { en: remedy, de: '' } }),
+    )
+    const [, steps = ''] = /\nWhat to do:\n\n([\s\S]*?)\n\n/.exec(text) ?? []
+    t.strictSame(
+      steps.split('\n'),
+      lines.map(line => `    ${line}`),
+    )
+  }
+})
+
 t.test('a digest lists twenty of each kind, and tells how many there are', async t => {
   const { texts } = own(t)
   const many = Array.from({ length: 1000 }, (_, at) =>

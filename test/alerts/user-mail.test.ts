@@ -30,6 +30,8 @@ function toUsers(
         letters.push(letter)
         return { is: 'done' }
       },
+      held: () => ({ count: 0, oldest: undefined }),
+      hasLeft: async () => ({ is: 'done' }),
       problem: () => undefined,
     },
   })

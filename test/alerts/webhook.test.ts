@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { webhookDelivery } from '../../daemon/alerts/delivery/webhook.ts'
@@ -147,18 +147,21 @@ t.test('each format is what its receiver expects, and no user’s text is markup
     url: '/services/T/B/X',
     body: {
       text:
-        '[mail.example.org] warning: mail of &lt;!channel&gt; @all &amp; *b*@example.org ' +
+        '[mail.example.org] warning: mail of &lt;!channel&gt; @\u200ball &amp; *b*@\u200bexample.org ' +
         '[x](http://evil) was refused.\nwhy &lt;b&gt;.\nmtpolicyctl block x',
+      mrkdwn: false,
+      unfurl_links: false,
+      unfurl_media: false,
     },
   })
   const { body } = await sent('mattermost', '/hooks/x')
   t.equal(
     body.text.split('\n')[0],
-    String.raw`\[mail.example.org\] warning\: mail of \<\!channel\> @` +
-      '\u200ball & ' +
+    String.raw`\[mail.example.org\] warning: mail of &lt;\!channel\> @` +
+      '\u200ball &amp; ' +
       String.raw`\*b\*@` +
       '\u200bexample.org ' +
-      String.raw`\[x\]\(http\://evil\) was refused.`,
+      String.raw`\[x\]\(http://evil\) was refused.`,
   )
   const room = await sent('matrix', '/_matrix/client/v3/rooms/!r:example.org/')
   t.match(room, {
@@ -190,6 +193,56 @@ t.test('each format is what its receiver expects, and no user’s text is markup
   t.equal(WEBHOOK_FORMATS.length, 5, 'all of them were tried')
 })
 
+/** As Mattermost's page shows a text without markup: these backslashes and references are read, no other ones. */
+function shownByMattermost(text: string): string {
+  const references = { '&lt;': '<', '&amp;': '&', '&#36;': '$' } as const
+  return text
+    .replaceAll(/\\([`*{}[\]()#+\-.!_>|~]|\\(?!\w))/g, '$1')
+    .replaceAll(/&(?:lt|amp|#36);/g, one => references[one as keyof typeof references])
+    .replaceAll('\u200b', '')
+}
+
+t.test('Mattermost shows an alert without a backslash that is not in it', async t => {
+  const there = await receiver(t)
+  const texts = [
+    String.raw`mail of C:\dir\*x\\ from DE (2001:db8:a:b::1): 5 $ ~ ~~no~~`,
+    '<http://a|b> <@abc> <!here> _i_ `code` {x} # 1. + - &lt; $x$ :100: a:b:c',
+  ]
+  for (const what of texts) {
+    const alert = alertOf({ what: { en: what, de: what }, why: { en: '', de: '' } })
+    await webhook(t, there.origin, 'mattermost').deliver([alert], signal)
+    const { text } = JSON.parse(there.last.body)
+    const [line = ''] = text.split('\n')
+    t.equal(shownByMattermost(line), `[mail.example.org] note: ${what}.`)
+    t.notMatch(line, /<|(?<!\\)[`*_~]|\$/, 'no markup')
+    t.notMatch(line, /:[\w+-]+:/, 'no picture')
+  }
+})
+
+t.test('no text is longer than its receiver takes', async t => {
+  const there = await receiver(t)
+  const name = `${'&'.repeat(120)}${'漢'.repeat(120)}@example.org`
+  const words = (text: string) => ({ en: text, de: text })
+  const long = alertOf({
+    what: words(`mail of ${name} was refused`),
+    why: words('x'.repeat(1000)),
+    remedy: words(`mtpolicyctl user '${name}'; if not: mtpolicyctl block '${name}'`.repeat(4)),
+  })
+  for (const format of ['slack', 'mattermost', 'matrix'] as const) {
+    await webhook(t, `${there.origin}/_matrix/client/v3/rooms/!r`, format).deliver([long], signal)
+    const { text, body = text } = JSON.parse(there.last.body)
+    t.ok(body.length <= 2000 && body.length > 1900, `${format}: ${body.length}`)
+    t.match(body, /note: mail of /)
+    t.match(body, /\.\.\.$/)
+  }
+  await webhook(t, `${there.origin}/topic`, 'ntfy').deliver([long], signal)
+  const { message } = JSON.parse(there.last.body)
+  const bytes = Buffer.byteLength(message)
+  t.ok(bytes <= 4096 && bytes > 4000, `${bytes}`)
+  await webhook(t, `${there.origin}/x`, 'json').deliver([long], signal)
+  t.equal(JSON.parse(there.last.body).what, long.what.de, 'a program gets all of it')
+})
+
 t.test('what a receiver answers decides whether the alert is sent again', async t => {
   const there = await receiver(t)
   const deliver = (status: number, headers = {}, text = ''): Promise<Outcome> => {
@@ -208,6 +261,7 @@ t.test('what a receiver answers decides whether the alert is sent again', async 
     why: `${there.origin}: it answers 503 (<h1>Wartung\\x07 </h1>)`,
     milliseconds: 120_000,
   })
+  t.match(await deliver(429, { 'retry-after': '30.376' }), { milliseconds: 30_376 }, 'as Discord')
   t.match(await deliver(503, { 'retry-after': '999999999' }), { milliseconds: 3_600_000 })
   t.notMatch(JSON.stringify(await deliver(404)), 'secret-path', 'the path may be a password')
 })
@@ -344,4 +398,73 @@ t.test('over TLS only a receiver that proves its name gets alerts', async t => {
   const [stranger] = makeCertificates('IP:127.0.0.1').servers
   t.match(await outcome(stranger), { is: 'later', why: /self-signed|unable to verify/ })
   t.equal(got, 1)
+})
+
+/** A forward proxy; what it was asked for is in `asked`. With `status`, it refuses. */
+async function forwardProxy(t: Test, status = 0) {
+  const asked: string[] = []
+  const proxy = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    response.writeHead(status || 200).end()
+  })
+  proxy.on('connect', (request: IncomingMessage, socket: Socket) => {
+    asked.push(`CONNECT ${request.url}`)
+    if (status > 0) {
+      socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
+      return
+    }
+    const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.pipe(socket).pipe(upstream)
+    })
+    upstream.on('error', () => socket.destroy())
+    socket.on('error', () => upstream.destroy())
+  })
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  // Listening on a port.
+  return { asked, address: `127.0.0.1:${(proxy.address() as AddressInfo).port}` }
+}
+
+t.test('through a proxy, if the environment names one', async t => {
+  const there = await receiver(t)
+  const { asked, address } = await forwardProxy(t)
+  t.teardown(() => {
+    for (const name of ['http_proxy', 'HTTPS_PROXY', 'no_proxy']) delete process.env[name]
+  })
+  process.env.http_proxy = `http://${address}`
+  t.strictSame(await webhook(t, `${there.origin}/a`).deliver([alertOf()], signal), { is: 'done' })
+  t.strictSame(asked, [`POST ${there.origin}/a`])
+  process.env.no_proxy = '127.0.0.1,localhost'
+  t.strictSame(await webhook(t, `${there.origin}/b`).deliver([alertOf()], signal), { is: 'done' })
+  t.equal(there.last.url, '/b', 'not for this host')
+  delete process.env.no_proxy
+
+  // Of an authority that nobody trusts: the proxy does not vouch for it.
+  const { servers } = makeCertificates('IP:127.0.0.1')
+  process.env.HTTPS_PROXY = `http://${address}`
+  const outcome = async (pem = ''): Promise<Outcome> => {
+    const server = createSecureServer({ key: pem, cert: pem }, (_request, response) => {
+      response.end()
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    // Listening on a port.
+    const { port } = server.address() as AddressInfo
+    return webhook(t, `https://127.0.0.1:${port}/`).deliver([alertOf()], signal)
+  }
+  t.match(await outcome(servers[0]), { is: 'later', why: /self-signed|unable to verify/ })
+  t.match(asked.at(-1), /^CONNECT 127\.0\.0\.1:\d+$/)
+
+  const refusing = await forwardProxy(t, 407)
+  process.env.HTTPS_PROXY = `http://user:geheim@${refusing.address}`
+  const refused = await outcome(servers[0])
+  t.match(refused, { is: 'later', why: /407/ })
+  t.notMatch(JSON.stringify(refused), 'geheim')
 })

@@ -3,7 +3,15 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -121,7 +129,7 @@ t.test('a test alert is a mail in German', { skip: parserMissing }, async t => {
   const mails = installSendmail(daemon)
   await daemon.start()
   const { stdout, status } = await daemon.ctl('alert', 'test')
-  t.strictSame([status, stdout], [0, 'ok  mail\n'])
+  t.strictSame([status, stdout], [0, 'ok  mail to wache@example.org\n'])
   const [mail = '', ...others] = mails()
   t.strictSame(others, [])
   const parsed = parseMail(mail)
@@ -150,14 +158,23 @@ t.test(
       await daemon.remove()
     })
     await until(() => existsSync(join(daemon.root, 'run/univention-mtpolicyd/control.sock')))
-    const { stdout, stderr } = await daemon.ctl('alert', 'test')
-    t.equal(stdout, 'ok  mail\n', stderr)
-    t.strictSame(mails(), [], 'not yet')
     const outgoing = join(daemon.root, 'var/lib/univention-mtpolicyd/outgoing')
-    t.match(readdirSync(outgoing), [/^\d+-\d+-wache-example\.org\.mail$/])
-    const { status } = await daemon.ctl('alert', 'deliver')
-    t.equal(status, 0)
+    const waiting = (): string[] => (existsSync(outgoing) ? readdirSync(outgoing) : [])
+    const test = daemon.ctl('alert', 'test')
+    await until(() => waiting().some(name => /^\d+-\d+-wache-example\.org\.mail$/.test(name)))
+    t.strictSame(mails(), [], 'not yet')
+    t.equal((await daemon.ctl('alert', 'deliver')).status, 0)
+    t.match(await test, { status: 0, stdout: 'ok  mail to wache@example.org\n' })
     t.match(mails(), [/^Subject: \[.*\] this is a test of the alerts of/m])
-    t.strictSame(readdirSync(outgoing), [])
+    t.strictSame(waiting(), [])
+
+    rmSync(join(daemon.root, 'usr/sbin/sendmail'))
+    const failing = daemon.ctl('alert', 'test')
+    await until(() => waiting().length > 0)
+    t.equal((await daemon.ctl('alert', 'deliver')).status, 75)
+    t.match(await failing, {
+      status: 1,
+      stdout: /^BAD mail to wache@example\.org: .*there\s+is\s+no\s+such\s+program/s,
+    })
   },
 )

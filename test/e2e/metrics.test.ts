@@ -3,7 +3,7 @@
  * a reload; and none names a user.
  */
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -237,11 +237,19 @@ t.test('the line of the README writes a file for node_exporter, and never half o
   const here = line
     .replace('/var/lib/prometheus/node-exporter', folder)
     .replace('mtpolicyctl', `${join(dist, 'mtpolicyctl')} --root ${daemon.root}`)
-  t.match(await runProgram('sh', '-c', here), { status: 0, stdout: '', stderr: '' })
+  const cron = () => runProgram('sh', '-c', `umask 077; ${here}`)
+  t.strictSame(await cron(), { status: 0, stdout: '', stderr: '' })
+  const { mode } = statSync(join(folder, 'mtpolicyd.prom'))
+  t.equal(mode & 0o777, 0o644, 'node_exporter is another user')
   const before = readFileSync(join(folder, 'mtpolicyd.prom'), 'utf8')
   t.match(before, /^mtpolicyd_requests_total 0$/m)
   await daemon.stop()
-  t.match(await runProgram('sh', '-c', here), { status: 1, stderr: /not running/ })
+  t.strictSame(
+    await cron(),
+    { status: 1, stdout: '', stderr: '' },
+    'cron would mail it every minute',
+  )
+  t.strictSame(readdirSync(folder), ['mtpolicyd.prom'])
   t.equal(readFileSync(join(folder, 'mtpolicyd.prom'), 'utf8'), before, 'the last one is kept')
 })
 

@@ -93,7 +93,7 @@ const good: ReadonlyArray<readonly [name: string, given: string, stored: string]
   ['mtpolicyd/maillog', '', ''],
   ['mtpolicyd/alert/mail', ' root , b@example.org', 'root,b@example.org'],
   ['mtpolicyd/alert/mail', 'None', 'none'],
-  ['mtpolicyd/alert/webhook', ' https://example.org/a?b=c#d ', 'https://example.org/a?b=c#d'],
+  ['mtpolicyd/alert/webhook', ' https://example.org/a?b=c ', 'https://example.org/a?b=c'],
   ['mtpolicyd/alert/sender', 'mtpolicyd@example.org', 'mtpolicyd@example.org'],
   ['mtpolicyd/alert/near', '80', '80'],
 ]
@@ -149,6 +149,7 @@ const bad: ReadonlyArray<readonly [name: string, given: string, why: RegExp]> = 
   ['mtpolicyd/alert/mail', 'a b@example.org', /^expected mail addresses/],
   ['mtpolicyd/alert/webhook', 'file:///etc/passwd', /^expected a URL/],
   ['mtpolicyd/alert/webhook', 'https://a/"b', /^expected a URL/],
+  ['mtpolicyd/alert/webhook', 'https://a/rooms/#alias:example.org', /without #/],
   ['mtpolicyd/alert/sender', 'a,b', /^expected a mail address/],
   ['mtpolicyd/alert/near', '0', /from 1 to 100/],
   ['mtpolicyd/maillog', 'syslog', /^expected auto, none, journal, or an absolute path/],

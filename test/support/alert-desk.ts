@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import type { Rules } from '../../daemon/alerts/account-conditions.ts'
 import type { Alert } from '../../daemon/alerts/alert.ts'
 import {
   type AlertSettings,
   type Delivery,
   DONE,
+  type Held,
   type Outcome,
 } from '../../daemon/alerts/delivery.ts'
 import { AlertDesk } from '../../daemon/alerts/desk.ts'
@@ -26,6 +28,8 @@ export class NotedDelivery implements Delivery {
   /** What it answers from now on. */
   answer: () => Promise<Outcome> = async () => DONE
   tries = 0
+  /** What has not left yet. */
+  held: () => Held = () => ({ count: 0, oldest: undefined })
 
   constructor(name: string, batches: Delivery['batches']) {
     this.name = name
@@ -84,7 +88,7 @@ export const ON: AlertSettings = { ...NO_ALERTS, mail: 'root' }
 export async function deskWorld(
   t: Test,
   deliveries: readonly Delivery[],
-  options: { readonly path?: string; readonly policy?: string } = {},
+  options: { readonly path?: string; readonly policy?: string; readonly rules?: Rules } = {},
 ): Promise<DeskWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'alerts-'))
   const clock = virtualClock()
@@ -112,7 +116,7 @@ export async function deskWorld(
         log: message => void logged.push(message),
         deliveries: () => given,
       },
-      RULES,
+      options.rules ?? RULES,
       ON,
     )
     opened.push(desk)

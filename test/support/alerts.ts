@@ -51,7 +51,8 @@ export function surroundingsOf(root: string, logged: string[] = []): DeliverySur
     state: join(root, 'var/lib/univention-mtpolicyd'),
     etc: join(root, 'etc/univention-mtpolicyd'),
     hostName: 'mail.example.org',
-    envelopeSender: (from, recipient) => `${from.replace('@', `+mtpolicyd-${recipient.length}@`)}`,
+    envelopeSender: (from, recipient, delimiter) =>
+      delimiter === '' ? from : from.replace('@', `${delimiter}mtpolicyd-${recipient.length}@`),
     log: line => void logged.push(line),
   }
 }

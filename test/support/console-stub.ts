@@ -48,6 +48,10 @@ export interface ConsoleStub {
   readonly posts: { readonly path: string; readonly body: Record<string, unknown> }[]
   /** Answers all calls from now on with this status; undefined: as usual. */
   fail: number | undefined
+  /** Requests for events that have failed. */
+  readonly refusedEvents: number
+  /** Ends all streams of events. */
+  dropEvents(): void
   close(): Promise<void>
 }
 
@@ -71,6 +75,8 @@ export async function consoleStub(
   const changes: Api.ConsoleChange[] = []
   const posts: ConsoleStub['posts'] = []
   let loggedIn = role
+  let refusedEvents = 0
+  const streams = new Set<ServerResponse>()
   let isLinkSpent = false
 
   const session = (): Api.Session => ({
@@ -426,7 +432,11 @@ export async function consoleStub(
     const status = () => send('status', { at: Date.now(), status: statusAt(now), left: 0 })
     status()
     const timers = [setInterval(status, 2000), setInterval(verdict, 1500)]
-    response.on('close', () => timers.forEach(clearInterval))
+    streams.add(response)
+    response.on('close', () => {
+      streams.delete(response)
+      for (const timer of timers) clearInterval(timer)
+    })
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -463,6 +473,7 @@ export async function consoleStub(
       }
     }
     if (call === 'events' && loggedIn && stub.fail === undefined) return events(response)
+    if (call === 'events') refusedEvents++
     const { status = 200, body: content } =
       stub.fail !== undefined
         ? failure(stub.fail, 'the daemon does not run')
@@ -486,6 +497,12 @@ export async function consoleStub(
     address: `http://127.0.0.1:${taken}${prefix}/`,
     posts,
     fail: undefined,
+    get refusedEvents() {
+      return refusedEvents
+    },
+    dropEvents() {
+      for (const response of streams) response.end()
+    },
     close: () =>
       new Promise(done => {
         server.close(() => done())

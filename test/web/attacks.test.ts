@@ -206,6 +206,19 @@ t.test('files are sent compressed where the browser takes that, and once', async
   t.equal(none.headers['content-encoding'], undefined)
   const etag = gzip.headers.etag ?? ''
   t.match(await site.ask(path, { headers: { 'if-none-match': etag } }), { status: 304, body: '' })
+  t.match(etag, /^W\//, 'the same for both, so a weak one')
+  for (const known of [
+    etag.slice(2),
+    etag.replace(/"$/, '-gzip"'),
+    etag.replace(/"$/, ';br"'),
+    `"x", ${etag}`,
+    '*',
+  ]) {
+    t.match(await site.ask(path, { headers: { 'if-none-match': known } }), { status: 304 }, known)
+  }
+  for (const known of ['"x"', `${etag}x`, etag.replace(/"$/, '-other"'), '']) {
+    t.match(await site.ask(path, { headers: { 'if-none-match': known } }), { status: 200 }, known)
+  }
   const head = await site.ask(path, { method: 'HEAD' })
   t.match(head, { status: 200, body: '' })
   t.ok(Number(head.headers['content-length']) > 100)

@@ -380,3 +380,38 @@ t.test(
 
 /** The cookie of a console at another port. */
 const renamed = (cookie: string, port: number): string => cookie.replace(/-\d+=/, `-${port}=`)
+
+t.test('a program with a token may use any name of this host', async t => {
+  const site = await webSite(t)
+  const metrics = site.tokens.add('prometheus', 'metrics').secret
+  const reader = site.tokens.add('script', 'read').secret
+  const status = async (path: string, secret: string, more = {}): Promise<number> => {
+    const headers = { authorization: `Bearer ${secret}`, host: `mail.example.org:${site.port}` }
+    return (await site.ask(path, { headers: { ...headers, ...more } })).status
+  }
+  t.equal(await status('/metrics', metrics), 503, 'the daemon does not run, and was asked')
+  t.equal(await status('/api/echo/a', reader), 200)
+  for (let tries = 0; tries < 20; tries++) t.equal(await status('/metrics', 'wrong'), 401)
+  t.equal((await site.ask('/metrics')).status, 503, 'a page that sends wrong ones locks nobody out')
+  const cookie = await site.logIn()
+  t.equal(await status('/api/echo/a', 'wrong', { cookie }), 401, 'also with a cookie')
+  const page = await site.ask('/metrics', { headers: { host: 'mail.example.org' } })
+  t.equal(page.status, 421, 'a browser has none')
+})
+
+t.test('a proxy may tell the port of its client as well', async t => {
+  const site = await webSite(t)
+  for (const [given, client] of [
+    ['192.0.2.7:61598', '192.0.2.7'],
+    ['203.0.113.9, 192.0.2.8:1', '192.0.2.8'],
+    ['[2001:db8::7]:61598', '2001:db8::7'],
+    ['"[2001:db8::8]"', '2001:db8::8'],
+    ['2001:db8::9', '2001:db8::9'],
+    ['unknown', '127.0.0.1'],
+    ['192.0.2.7:61598:1', '127.0.0.1'],
+  ]) {
+    const headers = { 'x-forwarded-for': given }
+    await site.ask('/api/login', { method: 'POST', body: { token: 'wrong' }, headers })
+    t.match(site.lines.at(-1), new RegExp(`has failed, from ${client}$`), `${given}`)
+  }
+})

@@ -140,6 +140,7 @@ for (const [accept, format] of [
   [PROMETHEUS_3, 'openmetrics'],
   ['application/openmetrics-text', 'openmetrics'],
   ['Application/OpenMetrics-Text; Version=1.0.0', 'openmetrics'],
+  ['application/openmetrics-text; version="1.0.0"', 'openmetrics'],
   ['application/openmetrics-text;version=0.0.1', 'prometheus'],
   ['application/openmetrics-text;version=2.0.0', 'prometheus'],
   ['application/openmetrics-text;q=0', 'prometheus'],

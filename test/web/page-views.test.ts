@@ -1,5 +1,6 @@
 /** What the console shows: names as texts, ten thousand refusals, trials, variables, two languages, errors. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { closeBrowser, noChromium, visit } from '../support/console-browser.ts'
 import { HACKED, MARKUP, MARKUP_ACCOUNT } from '../support/console-data.ts'
@@ -153,6 +154,32 @@ t.test('the colours follow the system until they are chosen', there, async t => 
   t.ok(await becomes('rgb(13, 17, 23)'))
   await (await page.waitForSelector('button[aria-label^="Colours"]'))?.click()
   t.ok(await becomes('rgb(244, 246, 249)'))
+})
+
+t.test(
+  'after a restart behind a proxy, which answers 502 meanwhile, the page is live again',
+  there,
+  async t => {
+    const { go, see, stub } = await visit(t, { role: 'read' })
+    await go('#/today')
+    await see('Daemon running')
+    stub.fail = 502
+    stub.dropEvents()
+    await see('No connection')
+    for (let waited = 0; waited < 150 && stub.refusedEvents === 0; waited++) await sleep(100)
+    t.ok(stub.refusedEvents > 0, 'the browser does not try by itself any more')
+    stub.fail = undefined
+    await see('Daemon running')
+  },
+)
+
+t.test('a session that ends while only events come leads to the login', there, async t => {
+  const { go, see, stub } = await visit(t, { role: 'read' })
+  await go('#/today')
+  await see('Daemon running')
+  stub.fail = 401
+  stub.dropEvents()
+  await see('mtpolicyctl web login')
 })
 
 t.test('a session that has ended leads to the login', there, async t => {

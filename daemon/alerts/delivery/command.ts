@@ -25,6 +25,7 @@ export interface CommandOptions {
 export function commandDelivery({ program, language, hostName, log }: CommandOptions): Delivery {
   return {
     name: 'command',
+    to: program,
     batches: 'one',
     wants: () => true,
     async deliver([alert], signal) {

@@ -19,9 +19,16 @@ export function mailDelivery(options: MailOptions): Delivery {
   let tried: { readonly id: string; readonly over: Set<string> } = { id: '', over: new Set() }
   return {
     name: 'mail',
+    to: options.recipients.join(', '),
     batches: 'all',
     wants: () => true,
     problem: () => options.post.problem(),
+    held: () => options.post.held(false),
+    async hasLeft(batch, signal) {
+      const id = batchId(batch)
+      const { recipients, post } = options
+      return together(await Promise.all(recipients.map(to => post.hasLeft({ id, to }, signal))))
+    },
     async deliver(batch, signal) {
       const id = batchId(batch)
       if (tried.id !== id) tried = { id, over: new Set() }

@@ -9,8 +9,10 @@
 import { readdirSync, statSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../../system/errors.ts'
-import { DONE, type Outcome } from '../delivery.ts'
+import { DONE, type Held, type Outcome } from '../delivery.ts'
+import { OutgoingNotebook, outgoingNotes } from './outgoing-notes.ts'
 import type { OutgoingMail } from './sendmail.ts'
 
 /** Mails that wait; while the other unit does not work, further ones wait in the outbox. */
@@ -19,7 +21,12 @@ const MOST_MAILS = 1000
 const LARGEST_MAIL_BYTES = 1 << 20
 /** An alert of yesterday helps nobody. */
 const LONGEST_WAIT_MILLISECONDS = 86_400_000
+/** The other unit starts at once, and a mail server that is busy takes a second or two. */
+const LEAVES_WITHIN_MILLISECONDS = 10_000
+const LOOK_MILLISECONDS = 100
 const END = '.mail'
+/** In the name of a mail to a user, behind the id of its alert. */
+export const USER = '.user'
 const UNIT = 'univention-mtpolicyd-mail'
 
 export function outgoingFolder(state: string): string {
@@ -39,32 +46,73 @@ export async function putOutgoing(
     return { is: 'later', why: `${length} mails wait in ${folder}; see systemctl status ${UNIT}` }
   }
   const { from, to, message } = mail
-  const base = name.replaceAll(/[^\w.-]/g, '-').replace(/^\.+/, '')
-  const hidden = join(folder, `.${base}`)
-  const file = await open(hidden, 'w', 0o600)
+  const file = fileOf(name)
+  const hidden = join(folder, `.${file.slice(0, -END.length)}`)
+  const handle = await open(hidden, 'w', 0o600)
   try {
-    await file.writeFile(`${JSON.stringify({ from, to })}\n${message}`)
-    await file.datasync()
+    await handle.writeFile(`${JSON.stringify({ from, to })}\n${message}`)
+    await handle.datasync()
   } finally {
-    await file.close()
+    await handle.close()
   }
-  await rename(hidden, join(folder, `${base}${END}`))
+  await rename(hidden, join(folder, file))
   await syncFolder(folder)
   return DONE
+}
+
+/** Has that mail left the folder, and was it taken? Waits for it a few seconds. */
+export async function outgoingOutcome(
+  state: string,
+  name: string,
+  signal: AbortSignal,
+  patience = LEAVES_WITHIN_MILLISECONDS,
+): Promise<Outcome> {
+  const folder = outgoingFolder(state)
+  const file = fileOf(name)
+  for (let waited = 0; ; waited += LOOK_MILLISECONDS) {
+    const isThere = (await namesIn(folder)).includes(file)
+    const { waiting, givenUp } = outgoingNotes(folder, Date.now())
+    const why = givenUp.get(file)
+    if (!isThere) return why === undefined ? DONE : { is: 'refused', why }
+    const [other] = waiting.values()
+    const reason = waiting.get(file) ?? (waited < patience ? undefined : other)
+    if (reason !== undefined) return { is: 'later', why: `it waits in ${folder}: ${reason}` }
+    if (waited >= patience) {
+      return { is: 'later', why: `it waits in ${folder}; see systemctl status ${UNIT}.path` }
+    }
+    await sleep(LOOK_MILLISECONDS, undefined, { signal })
+  }
+}
+
+/** Mails that wait: to users, or to the administrator. */
+export function outgoingHeld(state: string, isForUser: boolean): Held {
+  const folder = outgoingFolder(state)
+  try {
+    const own = mailsIn(readdirSync(folder)).filter(name => name.includes(USER) === isForUser)
+    const times = own.map(name => statSync(join(folder, name)).mtimeMs)
+    return { count: times.length, oldest: times.length === 0 ? undefined : Math.min(...times) }
+  } catch {
+    // There is no such folder yet, or one was sent just now.
+    return { count: 0, oldest: undefined }
+  }
 }
 
 /** For status: mail that has been waiting for more than a minute means that the other unit does not work. */
 export function outgoingProblem(state: string, now: number): string | undefined {
   const folder = outgoingFolder(state)
+  const { waiting, givenUp } = outgoingNotes(folder, now)
+  const [reason = `see systemctl status ${UNIT}`] = waiting.values()
+  const [dropped] = givenUp.values()
   try {
     const times = mailsIn(readdirSync(folder)).map(name => statSync(join(folder, name)).mtimeMs)
     const minutes = Math.floor((now - Math.min(...times)) / 60_000)
-    if (times.length === 0 || minutes < 1) return undefined
-    return `mails in ${folder} have been waiting for ${minutes} min; see systemctl status ${UNIT}`
+    if (times.length > 0 && minutes >= 1) {
+      return `mails in ${folder} have been waiting for ${minutes} min; ${reason}`
+    }
   } catch {
     // There is no such folder yet, or one was sent just now.
-    return undefined
   }
+  return dropped === undefined ? undefined : `a mail was given up: ${dropped}`
 }
 
 export interface Sent {
@@ -82,21 +130,28 @@ export async function sendOutgoing(
   send: (mail: OutgoingMail) => Promise<Outcome>,
 ): Promise<Sent> {
   const folder = outgoingFolder(state)
+  const notebook = new OutgoingNotebook(folder, now)
   const left = new Map<string, string>()
   const dropped: string[] = []
   let sent = 0
   for (;;) {
     const name = (await namesIn(folder)).find(one => !left.has(one))
-    if (name === undefined) return { sent, dropped, left: [...left.values()] }
+    if (name === undefined) break
     const path = join(folder, name)
     const outcome = await sendOne(path, now(), send)
-    if (outcome.is === 'later') left.set(name, `${name}: ${outcome.why}`)
-    else {
-      await rm(path, { force: true })
-      if (outcome.is === 'done') sent++
-      else dropped.push(`${name}: ${outcome.why}`)
+    if (outcome.is === 'later') {
+      notebook.note(name, 'waiting', outcome.why)
+      left.set(name, `${name}: ${outcome.why}`)
+      continue
     }
+    if (outcome.is === 'refused') {
+      notebook.note(name, 'given up', outcome.why)
+      dropped.push(`${name}: ${outcome.why}`)
+    } else sent++
+    await rm(path, { force: true })
   }
+  await notebook.end(sent)
+  return { sent, dropped, left: [...left.values()] }
 }
 
 async function sendOne(
@@ -128,6 +183,10 @@ function mailIn(text: string): OutgoingMail | undefined {
   } catch {
     return undefined
   }
+}
+
+function fileOf(name: string): string {
+  return `${name.replaceAll(/[^\w.-]/g, '-').replace(/^\.+/, '')}${END}`
 }
 
 /** Their names begin with the time of their alert. */

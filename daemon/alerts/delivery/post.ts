@@ -1,15 +1,26 @@
 /** Sends one mail to one recipient: by sendmail(1), or as a file for the unit that may start it. */
 
 import { resolve } from 'node:path'
-import type { AlertSettings, DeliverySurroundings, Outcome } from '../delivery.ts'
+import {
+  type AlertSettings,
+  type DeliverySurroundings,
+  DONE,
+  type Held,
+  type Outcome,
+} from '../delivery.ts'
 import { formatMail, type Mailbox, type MailMessage } from './mail-message.ts'
-import { outgoingProblem, putOutgoing } from './outgoing.ts'
+import { outgoingHeld, outgoingOutcome, outgoingProblem, putOutgoing } from './outgoing.ts'
+import { recipientDelimiter } from './recipient-delimiter.ts'
 import { mayGainPrivileges, sendMail } from './sendmail.ts'
 
 export type Letter = Omit<MailMessage, 'from' | 'hostName'>
 
 export interface Post {
   send(letter: Letter, signal: AbortSignal): Promise<Outcome>
+  /** Has the mail that it has taken left this process's hands for good? Waits for it a few seconds. */
+  hasLeft(letter: Pick<Letter, 'id' | 'to'>, signal: AbortSignal): Promise<Outcome>
+  /** Mail that it has taken, and that waits for another process. */
+  held(isForUser: boolean): Held
   /** Mail that it has taken does not leave. */
   problem(): string | undefined
 }
@@ -21,15 +32,24 @@ export function postOf(
 ): Post {
   const from = senderOf(sender, hostName)
   return {
-    send(letter, signal) {
+    async send(letter, signal) {
       const { to } = letter
       const message = formatMail({ ...letter, from, hostName })
-      const mail = { from: envelopeSender(from.address, to), to, message }
+      const delimiter = await recipientDelimiter(etc)
+      const mail = { from: envelopeSender(from.address, to, delimiter), to, message }
       if (mayStart) return sendMail(sendmailOf(etc), mail, { signal })
-      return putOutgoing(state, `${letter.id}-${to}`, mail)
+      return putOutgoing(state, nameOf(letter), mail)
     },
+    async hasLeft(letter, signal) {
+      return mayStart ? DONE : outgoingOutcome(state, nameOf(letter), signal)
+    },
+    held: isForUser => outgoingHeld(state, isForUser),
     problem: () => outgoingProblem(state, Date.now()),
   }
+}
+
+function nameOf({ id, to }: Pick<Letter, 'id' | 'to'>): string {
+  return `${id}-${to}`
 }
 
 /** Below another root there is another mail server, or none: this host's own must not get test mail. */

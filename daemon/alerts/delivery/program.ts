@@ -3,6 +3,7 @@
  * all that it has started.
  */
 
+import { statSync } from 'node:fs'
 import { describeError } from '../../system/errors.ts'
 
 /** What is kept of its output, from the beginning. */
@@ -35,6 +36,13 @@ export const PLAIN_ENVIRONMENT = {
 
 /** Never rejects. */
 export function runOn(program: string, options: ProgramOptions): Promise<ProgramEnd> {
+  return started(program, options).catch((error: Error) => {
+    // What cannot even be tried is thrown: a path through a file, an environment that is too large.
+    return { status: undefined, why: startProblem(program, error), output: '' }
+  })
+}
+
+function started(program: string, options: ProgramOptions): Promise<ProgramEnd> {
   const { argv, input, env, milliseconds, signal } = options
   // Loaded with the first alert, not at every start.
   const { spawn } = process.getBuiltinModule('node:child_process')
@@ -64,7 +72,7 @@ export function runOn(program: string, options: ProgramOptions): Promise<Program
     }
     child.stdout.on('data', take)
     child.stderr.on('data', take)
-    child.once('error', error => ended(undefined, describeError(error)))
+    child.once('error', error => ended(undefined, startProblem(program, error)))
     child.once('exit', (status, by) => {
       const end = (): void => {
         if (killed !== undefined) ended(undefined, killed)
@@ -80,6 +88,22 @@ export function runOn(program: string, options: ProgramOptions): Promise<Program
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted) onAbort()
   })
+}
+
+/** What the system says of a script does not tell the file from the program that its first line names. */
+function startProblem(program: string, error: Error): string {
+  const code = 'code' in error ? error.code : ''
+  if (code !== 'ENOENT' && code !== 'EACCES') return describeError(error)
+  try {
+    if (!statSync(program).isFile()) return `it is not a file (${code})`
+  } catch (reason) {
+    return /\bENOENT\b/.test(describeError(reason))
+      ? `there is no such program (${code})`
+      : describeError(reason)
+  }
+  return code === 'EACCES'
+    ? `the user of the daemon may not run it (${code}); chmod 755 makes it a program for everybody`
+    : `its first line names a program that is not there, or ends in CR LF (${code})`
 }
 
 function endGroup(pid: number | undefined): void {

@@ -2,6 +2,7 @@
 
 import type { Severity } from '../../policy/finding.ts'
 import type { Alert, AlertLanguage, AlertWords } from '../alert.ts'
+import { remedySteps } from './remedy-steps.ts'
 import type { TextValues } from './texts.ts'
 
 /** Alerts of one kind that a digest lists; the number of the others is told. */
@@ -21,6 +22,7 @@ export function alertValues(alert: Alert, language: AlertLanguage, host: string)
     host,
     why: capitalized(wordsIn(alert.why, language), alert),
     remedy: wordsIn(alert.remedy, language),
+    steps: remedySteps(wordsIn(alert.remedy, language)).map(line => ({ line })),
     severity: alert.severity,
     account: alert.account,
     facts: Object.entries(alert.facts).map(([name, value]) => ({ name, value })),

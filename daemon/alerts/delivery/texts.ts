@@ -20,6 +20,7 @@ import { plainText } from '../../text/plain-text.ts'
 import { wrap } from '../../text/wrap.ts'
 import type { AlertLanguage } from '../alert.ts'
 import { oneLine } from './encoded-word.ts'
+import { isCommand } from './remedy-steps.ts'
 
 export const TEXT_NAMES = ['alert', 'digest', 'user'] as const
 export type TextName = (typeof TEXT_NAMES)[number]
@@ -112,9 +113,9 @@ async function rendered(source: string, values: TextValues): Promise<RenderedTex
   return { subject: line, text: `${text.split('\n').flatMap(wrapped).join('\n')}\n` }
 }
 
-/** A line continues below its first word; in a table, which has several spaces after that, below its second one. */
+/** A line continues below its first word, but a command is one line; in a table, which has several spaces after that, below its second one. */
 function wrapped(line: string): string[] {
-  if (columnsOf(line) <= COLUMNS) return [line.trimEnd()]
+  if (columnsOf(line) <= COLUMNS || isCommand(line)) return [line.trimEnd()]
   const [start = ''] = /^ *(?:\S+ {2,})?/.exec(line) ?? []
   const indent = ' '.repeat(start.length)
   const [first = '', ...rest] = wrap(line.slice(start.length).trim(), COLUMNS - start.length)

@@ -8,6 +8,7 @@
 import type { Alert, AlertLanguage } from '../alert.ts'
 import { type Delivery, DONE, type UserAlerts } from '../delivery.ts'
 import { addressOfAccount } from './mailboxes.ts'
+import { USER } from './outgoing.ts'
 import type { Post } from './post.ts'
 import { userValues } from './text-values.ts'
 import type { MailTexts } from './texts.ts'
@@ -33,6 +34,8 @@ export function userDelivery(options: UserMailOptions): Delivery {
   return {
     name: 'user',
     batches: 'account',
+    problem: () => options.post.problem(),
+    held: () => options.post.held(true),
     wants(alert) {
       // Called for each alert at once, so a mail that is waiting for its turn is not sent any more.
       suspects.note(alert)
@@ -52,7 +55,7 @@ export function userDelivery(options: UserMailOptions): Delivery {
       // Once more, because the text may have taken a while to read.
       if (suspects.has(account, alert.at)) return DONE
       const { id, at: date, kind, state } = alert
-      const letter = { ...rendered, to, language, date, id: `${id}.user`, thread: '' }
+      const letter = { ...rendered, to, language, date, id: `${id}${USER}`, thread: '' }
       return post.send({ ...letter, alert: `${kind} ${state} ${id}` }, signal)
     },
   }

@@ -2,6 +2,13 @@
 
 import type { WebhookFormat } from '../delivery.ts'
 import type { AlertJson } from './alert-json.ts'
+import {
+  fitted,
+  MOST_CHAT_CHARACTERS,
+  MOST_NTFY_BYTES,
+  markdownText,
+  slackText,
+} from './chat-text.ts'
 
 export interface WebhookRequest {
   readonly method: 'POST' | 'PUT'
@@ -15,11 +22,14 @@ export function webhookRequest(format: WebhookFormat, url: URL, alert: AlertJson
 
 const FORMATS: Readonly<Record<WebhookFormat, (url: URL, alert: AlertJson) => WebhookRequest>> = {
   json: (url, alert) => post(url, alert),
-  slack: (url, alert) => post(url, { text: textOf(alert, slackText) }),
+  slack: (url, alert) => post(url, { text: textOf(alert, slackText), ...NO_MARKUP }),
   mattermost: (url, alert) => post(url, { text: textOf(alert, markdownText) }),
   matrix,
   ntfy,
 }
+
+/** Slack's: *b* and _i_ stay as they are, and an address in a text is not fetched for a preview. */
+const NO_MARKUP = { mrkdwn: false, unfurl_links: false, unfurl_media: false }
 
 function post(url: URL, body: unknown): WebhookRequest {
   return { method: 'POST', url, body: JSON.stringify(body) }
@@ -49,7 +59,7 @@ function ntfy(url: URL, alert: AlertJson): WebhookRequest {
   return post(target, {
     topic: decodeURIComponent(path.slice(end + 1)),
     title: `${alert.host}: ${stateText(alert)}`,
-    message: [sentence(alert.what), sentence(alert.why), alert.remedy].filter(Boolean).join('\n'),
+    message: fitted(linesOf(alert.what, alert), MOST_NTFY_BYTES, plain, Buffer.byteLength),
     priority: alert.state === 'cleared' ? 2 : (PRIORITIES[alert.severity] ?? 3),
     tags: [alert.state === 'cleared' ? 'white_check_mark' : 'warning'],
   })
@@ -59,9 +69,12 @@ function ntfy(url: URL, alert: AlertJson): WebhookRequest {
 const PRIORITIES: Readonly<Record<string, number>> = { error: 5, warning: 4, note: 3 }
 
 function textOf(alert: AlertJson, escaped: (text: string) => string): string {
-  const { host, what, why, remedy } = alert
-  const head = escaped(`[${host}] ${stateText(alert)}: ${sentence(what)}`)
-  return [head, escaped(sentence(why)), escaped(remedy)].filter(Boolean).join('\n')
+  const head = `[${alert.host}] ${stateText(alert)}: ${alert.what}`
+  return fitted(linesOf(head, alert), MOST_CHAT_CHARACTERS, escaped)
+}
+
+function linesOf(head: string, { why, remedy }: AlertJson): string {
+  return [sentence(head), sentence(why), remedy].filter(Boolean).join('\n')
 }
 
 function stateText({ state, severity }: AlertJson): string {
@@ -74,16 +87,4 @@ function sentence(text: string): string {
 
 function plain(text: string): string {
   return text
-}
-
-/** Slack: only these three begin markup or a mention. */
-function slackText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
-}
-
-/** An @ that would call somebody is followed by a space without width; that of an address is not. */
-function markdownText(text: string): string {
-  return text
-    .replaceAll(/[\\`*_{}[\]()#+!|~<>$:-]/g, '\\$&')
-    .replaceAll(/(?<![\p{L}\p{N}])@/gu, '@\u200b')
 }

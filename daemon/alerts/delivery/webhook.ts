@@ -40,6 +40,8 @@ export interface WebhookOptions {
 export function webhookDelivery(options: WebhookOptions): Delivery {
   return {
     name: 'webhook',
+    // The path of many webhooks is their password.
+    to: httpUrl(options.url)?.origin ?? '',
     batches: 'one',
     wants: () => true,
     async deliver([alert], signal) {
@@ -89,6 +91,14 @@ async function send(
   }
 }
 
+/** As curl(1) and others take them from the environment of the daemon's unit, in either case. */
+const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'no_proxy']
+
+function proxyVariables(): NodeJS.Dict<string> {
+  const names = PROXY_VARIABLES.flatMap(name => [name, name.toUpperCase()])
+  return Object.fromEntries(names.map(name => [name, process.env[name]]))
+}
+
 /** Each request has a connection of its own: one that was kept may have been closed meanwhile. */
 async function requested(
   url: URL,
@@ -96,12 +106,12 @@ async function requested(
   body: string,
 ): Promise<IncomingMessage> {
   const isSecure = url.protocol === 'https:'
-  const { request } = isSecure ? await import('node:https') : await import('node:http')
+  const { Agent, request } = isSecure ? await import('node:https') : await import('node:http')
   const secured = isSecure
     ? { ...options, secureContext: trustedAuthorities(), rejectUnauthorized: true }
     : options
   return new Promise((resolve, reject) => {
-    request(url, { ...secured, agent: false }, resolve)
+    request(url, { ...secured, agent: new Agent({ proxyEnv: proxyVariables() }) }, resolve)
       .on('error', reject)
       .end(body)
   })
@@ -169,8 +179,8 @@ function excerptOf(text: string): string {
   return printable(text.replaceAll(/\s+/g, ' ').trim()).slice(0, LONGEST_REASON)
 }
 
-/** RFC 9110, 10.2.3: in seconds; a date is not worth the trouble. */
+/** RFC 9110, 10.2.3: in seconds, of which Discord sends fractions; a date is not worth the trouble. */
 function pauseOf(retryAfter: string | undefined): number | undefined {
-  const seconds = /^\d{1,9}$/.test(retryAfter ?? '') ? Number(retryAfter) : 0
-  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_PAUSE_MILLISECONDS) : undefined
+  const seconds = /^\d{1,9}(?:\.\d{1,9})?$/.test(retryAfter ?? '') ? Number(retryAfter) : 0
+  return seconds > 0 ? Math.min(Math.ceil(seconds * 1000), LONGEST_PAUSE_MILLISECONDS) : undefined
 }

@@ -13,17 +13,22 @@ export const alertTest = defineCommand({
   summary: 'send a test alert by mail, webhook and command, whichever is set',
   more: `
     Sends one alert at once to everybody who is told, except users, and shows what became of it. A
-    mail was taken by Postfix if it is ok here; whether it arrives, your mailbox shows. The exit
-    status is 1 if one of them has failed.
+    mail was taken by Postfix if it is ok here; whether it arrives, your mailbox shows. Mail to root
+    stays in /var/mail/root unless /etc/aliases has an address for it. The exit status is 1 if one of
+    them has failed.
   `,
-  json: '{tests}: each has name, outcome (done, later, refused) and why.',
+  json: '{tests}: each has name, to, outcome (done, later, refused) and why.',
   options: { json: jsonOption },
   async run({ json }, { daemon, env, out }) {
     const tests = resultOf(await daemon.alertTest({ by: orderedBy(env) }))
     if (json) out(jsonText({ tests }))
     else {
-      for (const { name, outcome, why } of tests) {
-        out(lineOf(`${outcome === 'done' ? 'ok ' : 'BAD'} ${name}${why === '' ? '' : `: ${why}`}`))
+      for (const { name, to, outcome, why } of tests) {
+        const whom = `${name}${to === '' ? '' : ` to ${to}`}`
+        // Reasons of webhooks and commands begin with the same.
+        const reason = why.startsWith(`${to}: `) ? why.slice(to.length + 2) : why
+        const tail = reason === '' ? '' : `: ${reason}`
+        out(lineOf(`${outcome === 'done' ? 'ok ' : 'BAD'} ${whom}${tail}`))
       }
       if (tests.length === 0) out('Nobody but users is told anything.\n')
     }

@@ -83,6 +83,8 @@ export interface AlertList {
 /** What became of a test alert. */
 export interface AlertTested {
   readonly name: string
+  /** Addresses, the host of a webhook, or a program; may be empty. */
+  readonly to: string
   /** done: it was taken. later: it is tried again. refused: it never will be. */
   readonly outcome: 'done' | 'later' | 'refused'
   /** Why it was not taken. */

@@ -8,6 +8,8 @@ import type { Status, StatusEvent, VerdictEvent } from '../../api.ts'
 const MOST_VERDICTS = 60
 /** Verdicts of one turn are shown together: the page is drawn twice a second at most. */
 const TOGETHER_MILLISECONDS = 500
+/** A browser comes back by itself when a connection breaks off, but not after an answer such as a proxy's 502. */
+const AGAIN_MILLISECONDS = 5000
 
 export interface ShownVerdict extends VerdictEvent {
   readonly key: number
@@ -29,10 +31,12 @@ export function useLiveEvents(isWanted: boolean): Live {
   useEffect(() => {
     if (!isWanted) return undefined
     let source: EventSource | undefined
+    let again: ReturnType<typeof setTimeout> | undefined
     let waiting: ShownVerdict[] = []
     let count = 0
     const open = () => {
-      source = new EventSource('api/events')
+      const opened = new EventSource('api/events')
+      source = opened
       source.addEventListener('status', event => {
         const { status } = JSON.parse(event.data) as StatusEvent // of our server, see call.ts
         setLive(old => ({
@@ -46,10 +50,14 @@ export function useLiveEvents(isWanted: boolean): Live {
         waiting = [{ ...(JSON.parse(event.data) as VerdictEvent), key: count }, ...waiting]
         waiting = waiting.slice(0, MOST_VERDICTS)
       })
-      source.addEventListener('error', () => setLive(old => ({ ...old, state: 'lost' })))
+      source.addEventListener('error', () => {
+        setLive(old => ({ ...old, state: 'lost' }))
+        if (opened.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_MILLISECONDS)
+      })
     }
     // A browser has six connections to a server: tabs that nobody looks at must not hold them.
     const follow = () => {
+      clearTimeout(again)
       source?.close()
       source = undefined
       if (!document.hidden) open()
@@ -64,6 +72,7 @@ export function useLiveEvents(isWanted: boolean): Live {
     }, TOGETHER_MILLISECONDS)
     return () => {
       clearInterval(timer)
+      clearTimeout(again)
       document.removeEventListener('visibilitychange', follow)
       source?.close()
     }
