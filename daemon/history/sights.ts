@@ -133,7 +133,7 @@ export function writeSight({ key, first, last, messages }: Sight, since: number,
   to.number(messages)
 }
 
-/** Of a text with its length before it; undefined: it is empty. */
+/** The key of a text with its length before it; undefined: the text is empty. */
 function keyOf(kind: number, bytes: Buffer, at: number): Key | undefined {
   return keyOfPart(kind, bytes, at + 1, at + 1 + bytes.readUInt8(at))
 }
@@ -149,7 +149,7 @@ function keyOfPart(kind: number, bytes: Buffer, from: number, end: number): Key 
 
 const UNKNOWN_CLIENT = `${String.fromCharCode(CLIENT)}unknown`
 
-/** Of the network of an address: 24 bits of IPv4, 64 of IPv6; undefined: it is not an address. */
+/** The key of the network of an address: 24 bits of IPv4, 64 of IPv6; undefined: it is not an address. */
 function networkKey(bytes: Buffer, from: number, end: number): Key | undefined {
   const network = ipv4Network(bytes, from, end)
   if (network >= 0) return network

@@ -54,7 +54,7 @@ export class NumberReader {
     return this.#at
   }
 
-  /** Passes over bytes that are not numbers. Throws RangeError if there are not so many. */
+  /** Skips bytes that are not numbers. Throws RangeError if there are fewer. */
   skip(length: number): void {
     if (this.#at + length > this.#bytes.length) throw new RangeError('a page is cut off')
     this.#at += length
