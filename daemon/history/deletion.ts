@@ -19,7 +19,7 @@ import {
 import { groupIn, messagesIn, portionKey, withoutGroup } from './message-page.ts'
 import { packSteps, unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
-import { readSeenPage, SEEN_ACCOUNTS, seenPage, WEEK, weekKey } from './seen-page.ts'
+import { changedPage, SEEN_ACCOUNTS, WEEK, weekKey } from './seen-page.ts'
 import { dropAside, Pages } from './store.ts'
 
 /** Refusals that are kept. */
@@ -118,11 +118,12 @@ async function deleteSeen({ db }: Archive, number: number): Promise<void> {
     .pluck()
     .all(week, Math.floor(number / SEEN_ACCOUNTS))
   const pages = new Pages(db, 'seen')
-  const writer = new PageWriter()
-  const first = number - (number % SEEN_ACCOUNTS)
+  const [writer, entry] = [new PageWriter(), new PageWriter()]
+  const nothing = (): void => undefined
   for (const key of keys) {
-    const entries = readSeenPage(unpacked(pages.get(key) ?? Buffer.alloc(0)), first)
-    if (entries.delete(number)) pages.put(key, seenPage(entries, first, writer))
+    const page = unpacked(pages.get(key) ?? Buffer.alloc(0))
+    const without = changedPage(page, [number], nothing, writer, entry)
+    if (without?.length !== page.length) pages.put(key, without)
     await setImmediate()
   }
 }

@@ -16,15 +16,7 @@ import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
 import { differentOf, orderOf, those } from './portion-order.ts'
 import { clientAt, endOfMessage } from './record-reader.ts'
-import {
-  readSeenPage,
-  readSights,
-  SEEN_ACCOUNTS,
-  seenPage,
-  sightBytes,
-  WEEK,
-  weekKey,
-} from './seen-page.ts'
+import { changedPage, WEEK, weekKey } from './seen-page.ts'
 import { Sights } from './sights.ts'
 import { AT, BYTES, RECIPIENTS } from './spool-format.ts'
 import { checkpointByItself, Pages } from './store.ts'
@@ -32,12 +24,14 @@ import { checkpointByItself, Pages } from './store.ts'
 const UINT32 = 0xffff_ffff
 /** Items of a step. */
 const STEP_ITEMS = 2000
+const NO_PAGE = Buffer.alloc(0)
 
 export class Fold {
   readonly #db: SqliteDatabase
   readonly #pages: Readonly<Record<'head' | 'hour' | 'seen' | 'message', Pages>>
   readonly #writer = new PageWriter()
   readonly #entryWriter = new PageWriter()
+  readonly #sights = new Sights()
 
   constructor(db: SqliteDatabase) {
     this.#db = db
@@ -129,18 +123,20 @@ export class Fold {
       yield
       const keyOf = (item: number): number => weekKey(week, portion.accounts[item] ?? 0)
       yield* byPages(mine, keyOf, (key, items) => {
-        const first = firstOf(portion.accounts[items[0] ?? 0] ?? 0, SEEN_ACCOUNTS)
         const before = this.#pages.seen.get(key)
-        const entries = before ? readSeenPage(unpacked(before), first) : new Map<number, Buffer>()
-        for (const group of byAccount(portion, items)) {
-          const account = portion.accounts[group[0] ?? 0] ?? 0
-          const sights = new Sights()
-          const known = entries.get(account)
-          if (known) readSights(known, week * WEEK, sights)
-          for (const item of group) addSight(portion, item, sights)
-          entries.set(account, sightBytes(sights, week * WEEK, this.#entryWriter))
+        const page = before ? unpacked(before) : NO_PAGE
+        const groups = [...byAccount(portion, items)]
+        const accounts = groups.map(group => portion.accounts[group[0] ?? 0] ?? 0)
+        const sights = this.#sights
+        let next = 0
+        const write = (_: number, from: number, end: number): void => {
+          sights.clear()
+          sights.read(page, from, end, week * WEEK)
+          for (const item of groups[next++] ?? []) addSight(portion, item, sights)
+          sights.write(week * WEEK, this.#entryWriter)
         }
-        this.#pages.seen.put(key, seenPage(entries, first, this.#writer))
+        const changed = changedPage(page, accounts, write, this.#writer, this.#entryWriter)
+        this.#pages.seen.put(key, changed)
       })
     }
   }

@@ -30,7 +30,7 @@ import { type NewRefusal, NOWHERE } from './portion.ts'
 import { largest, RECENT_HOURS, type Recent } from './recent.ts'
 import { readMessage, readRefusal } from './record-reader.ts'
 import { refusalPage } from './refusal-page.ts'
-import { readSeenPage, readSights, SEEN_ACCOUNTS, WEEK, weekKey } from './seen-page.ts'
+import { readSights, WEEK, weekKey } from './seen-page.ts'
 import { seriesOf } from './series.ts'
 import { Sights } from './sights.ts'
 import { hourOf } from './taking.ts'
@@ -140,8 +140,7 @@ function sightsOf(
     for (const [number, sights] of found) {
       const page = select.get(weekKey(week, number))
       if (!page) continue
-      const entries = readSeenPage(unpacked(page), number - (number % SEEN_ACCOUNTS)).get(number)
-      if (entries) readSights(entries, week * WEEK, sights)
+      readSights(unpacked(page), number, week * WEEK, sights)
     }
   }
   for (const portion of archive.portions) {

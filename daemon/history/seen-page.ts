@@ -7,7 +7,7 @@
 
 import { NumberReader } from '../memory/seven-bits.ts'
 import type { PageWriter } from './page-writer.ts'
-import { readSight, type Sights, writeSight } from './sights.ts'
+import type { Sights } from './sights.ts'
 
 export const WEEK = 7 * 86_400_000
 /** Accounts of a page. */
@@ -19,46 +19,77 @@ const WEEK_PAGES = 8192
 export const weekKey = (week: number, account: number): number =>
   week * WEEK_PAGES + Math.floor(account / SEEN_ACCOUNTS)
 
-/** The bytes of each account's entries. Throws RangeError if it is not such a page. */
-export function readSeenPage(page: Buffer, first: number): Map<number, Buffer> {
-  const found = new Map<number, Buffer>()
-  let account = first
-  for (const reader = new NumberReader(page); !reader.isAtEnd; ) {
-    account += reader.next()
-    const length = reader.next()
-    const from = reader.at
-    reader.skip(length)
-    found.set(account, page.subarray(from, reader.at))
+/** The accounts of a page, one after the other. Throws RangeError if it is not such a page. */
+class Entries {
+  readonly #reader: NumberReader
+  /** Infinity: there are no more. */
+  account: number
+  /** Where its entries begin. */
+  from = 0
+  /** Where they end. */
+  end = 0
+
+  constructor(page: Buffer, first: number) {
+    this.#reader = new NumberReader(page)
+    this.account = first
+    this.next()
   }
-  return found
+
+  next(): void {
+    const reader = this.#reader
+    if (reader.isAtEnd) {
+      this.account = Number.POSITIVE_INFINITY
+      return
+    }
+    this.account += reader.next()
+    const length = reader.next()
+    this.from = reader.at
+    reader.skip(length)
+    this.end = reader.at
+  }
 }
 
-/** Entries by account, in any order. Undefined: there are none. */
-export function seenPage(
-  entries: ReadonlyMap<number, Buffer>,
-  first: number,
+/** Adds what a page has of an account. `since`: the beginning of its week. Throws RangeError. */
+export function readSights(page: Buffer, account: number, since: number, sights: Sights): void {
+  const entries = new Entries(page, account - (account % SEEN_ACCOUNTS))
+  while (entries.account < account) entries.next()
+  if (entries.account === account) sights.read(page, entries.from, entries.end, since)
+}
+
+/**
+ * The page with other entries for some accounts, which are given in ascending order. `write`: writes those of an account
+ * to `entry`; what it had is between two places of the page. An account without entries is left out. Undefined:
+ * nothing is left. Throws RangeError.
+ */
+export function changedPage(
+  page: Buffer,
+  accounts: readonly number[],
+  write: (account: number, from: number, end: number) => void,
   writer: PageWriter,
+  entry: PageWriter,
 ): Buffer | undefined {
-  writer.clear()
-  let last = first
-  for (const [account, bytes] of [...entries].toSorted(([one], [other]) => one - other)) {
+  const [anyone = 0] = accounts
+  let last = anyone - (anyone % SEEN_ACCOUNTS)
+  const old = new Entries(page, last)
+  const put = (account: number, bytes: Buffer, from: number, end: number): void => {
+    if (from === end) return
     writer.number(account - last)
-    writer.number(bytes.length)
-    writer.copy(bytes, 0, bytes.length)
+    writer.number(end - from)
+    writer.copy(bytes, from, end)
     last = account
   }
-  return writer.length === 0 ? undefined : writer.page()
-}
-
-/** Adds what is in an account's entries. `since`: the beginning of their week. Throws RangeError. */
-export function readSights(bytes: Buffer, since: number, sights: Sights): void {
-  const reader = new NumberReader(bytes)
-  while (!reader.isAtEnd) readSight(bytes, reader, since, sights)
-}
-
-export function sightBytes(sights: Sights, since: number, writer: PageWriter): Buffer {
-  sights.keepMost()
+  const putOthers = (below: number): void => {
+    for (; old.account < below; old.next()) put(old.account, page, old.from, old.end)
+  }
   writer.clear()
-  for (const sight of sights.all) writeSight(sight, since, writer)
-  return writer.page()
+  for (const account of accounts) {
+    putOthers(account)
+    const isKnown = old.account === account
+    entry.clear()
+    write(account, isKnown ? old.from : 0, isKnown ? old.end : 0)
+    put(account, entry.bytes, 0, entry.length)
+    if (isKnown) old.next()
+  }
+  putOthers(Number.POSITIVE_INFINITY)
+  return writer.length === 0 ? undefined : writer.page()
 }

@@ -39,14 +39,18 @@ export function putAscii(bytes: Uint8Array, from: number, text: string): number 
 /** Reads numbers that `putNumber` has written, one after the other. */
 export class NumberReader {
   readonly #bytes: Uint8Array
-  #at = 0
+  readonly #end: number
+  #at: number
 
-  constructor(bytes: Uint8Array) {
+  /** Of all bytes, or of those between two places. */
+  constructor(bytes: Uint8Array, from = 0, end = bytes.length) {
     this.#bytes = bytes
+    this.#at = from
+    this.#end = end
   }
 
   get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length
+    return this.#at >= this.#end
   }
 
   /** Where the next one begins. */
@@ -56,25 +60,24 @@ export class NumberReader {
 
   /** Skips bytes that are not numbers. Throws RangeError if there are fewer. */
   skip(length: number): void {
-    if (this.#at + length > this.#bytes.length) throw new RangeError('a page is cut off')
+    if (this.#at + length > this.#end) throw new RangeError('a page is cut off')
     this.#at += length
   }
 
   /** Throws RangeError at the end, and for a number of 2 ** 53 or more. */
   next(): number {
-    const first = this.#bytes[this.#at] ?? 128
-    if (first < 128) {
-      this.#at++
-      return first
-    }
-    return this.#long()
+    if (this.#at >= this.#end) throw new RangeError('a number is missing')
+    const first = this.#bytes[this.#at] ?? 0
+    if (first >= 128) return this.#long()
+    this.#at++
+    return first
   }
 
   #long(): number {
     let value = 0
     for (let unit = 1; ; unit *= 128) {
       const byte = this.#bytes[this.#at++]
-      if (byte === undefined) throw new RangeError('a number is missing')
+      if (byte === undefined || this.#at > this.#end) throw new RangeError('a number is missing')
       value += (byte & 127) * unit
       if (byte < 128) break
       if (unit >= 2 ** 49) throw new RangeError('a number is too long')

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { PageWriter } from '../../daemon/history/page-writer.ts'
-import { readSights, sightBytes, WEEK } from '../../daemon/history/seen-page.ts'
+import { changedPage, readSights, WEEK } from '../../daemon/history/seen-page.ts'
 import { Sights } from '../../daemon/history/sights.ts'
 
 const SINCE = 2900 * WEEK
@@ -23,8 +23,15 @@ function seen(sights: Sights, client: string, country: string, name: string, sec
 /** As it is after a week's page was written and read. */
 function kept(sights: Sights): Sights {
   const again = new Sights()
-  readSights(sightBytes(sights, SINCE, new PageWriter()), SINCE, again)
+  readSights(pageOf(sights), 300, SINCE, again)
   return again
+}
+
+/** In a page between two others. */
+function pageOf(sights: Sights): Buffer {
+  const [writer, entry] = [new PageWriter(), new PageWriter()]
+  const write = () => sights.write(SINCE, entry)
+  return changedPage(Buffer.alloc(0), [299, 300, 301], write, writer, entry) ?? Buffer.alloc(0)
 }
 
 t.test('networks, countries and names come out of a page as they went in', async t => {
@@ -98,7 +105,35 @@ t.test('of many networks the last fifty are kept', async t => {
 t.test('a page that ends too early is said to be damaged', async t => {
   const sights = new Sights()
   seen(sights, '192.0.2.77', 'DE', 'mail.example.net', 1)
-  const page = sightBytes(sights, SINCE, new PageWriter())
-  t.throws(() => readSights(page.subarray(0, -1), SINCE, new Sights()), RangeError)
-  t.throws(() => readSights(Buffer.of(7, 1, 1, 1, 1, 1), SINCE, new Sights()), RangeError)
+  const page = pageOf(sights)
+  t.throws(() => readSights(page.subarray(0, -1), 301, SINCE, new Sights()), RangeError)
+  t.throws(
+    () => readSights(Buffer.of(44, 6, 7, 1, 1, 1, 1, 1), 300, SINCE, new Sights()),
+    RangeError,
+  )
+  t.throws(
+    () => readSights(Buffer.of(44, 6, 2, 9, 1, 1, 1, 1), 300, SINCE, new Sights()),
+    RangeError,
+  )
 })
+
+t.test(
+  'a page keeps accounts that nothing is changed of, and loses those that have nothing',
+  async t => {
+    const sights = new Sights()
+    seen(sights, '192.0.2.77', 'DE', 'mail.example.net', 1)
+    const page = pageOf(sights)
+    const [writer, entry] = [new PageWriter(), new PageWriter()]
+    const without = changedPage(page, [298, 300], () => undefined, writer, entry) ?? Buffer.alloc(0)
+    const messagesOf = (account: number): number | undefined => {
+      const found = new Sights()
+      readSights(without, account, SINCE, found)
+      return found.of('country')[0]?.messages
+    }
+    t.strictSame([298, 299, 300, 301, 302].map(messagesOf), [undefined, 1, undefined, 1, undefined])
+    t.equal(
+      changedPage(without, [299, 301], () => undefined, writer, entry),
+      undefined,
+    )
+  },
+)
