@@ -15,10 +15,10 @@ import { unpacked } from './packing.ts'
 import { PageWriter } from './page-writer.ts'
 import { inReading, NOWHERE, type Portion } from './portion.ts'
 import { differentOf, orderOf, those } from './portion-order.ts'
-import { clientAt, endOfMessage } from './record-reader.ts'
+import { clientAt } from './record-reader.ts'
 import { changedPage, WEEK, weekKey } from './seen-page.ts'
 import { Sights } from './sights.ts'
-import { AT, BYTES, RECIPIENTS } from './spool-format.ts'
+import { BYTES, RECIPIENTS } from './spool-format.ts'
 import { checkpointByItself, Pages } from './store.ts'
 
 const UINT32 = 0xffff_ffff
@@ -260,8 +260,7 @@ export function addSight(portion: Portion, item: number, sights: Sights): void {
   const message = inReading(place)
   const name = inReading(portion.names[item] ?? 0)
   const accepted = portion.messages[item] === 1 ? 1 : 0
-  const at = bytes.readDoubleLE(message + AT)
-  sights.addOne(bytes, clientAt(bytes, message), name, at, accepted)
+  sights.addOne(bytes, clientAt(bytes, message), name, portion.times[item] ?? 0, accepted)
 }
 
 /** With what is known of it in the end. */
@@ -269,9 +268,9 @@ export function copyMessage(portion: Portion, item: number, writer: PageWriter):
   const place = portion.places[item] ?? NOWHERE
   const bytes = portion.readingOf(place)
   const message = inReading(place)
-  const end = endOfMessage(bytes, message)
-  writer.number(end - message)
-  const at = writer.copy(bytes, message, end)
+  const length = portion.lengths[item] ?? 0
+  writer.number(length)
+  const at = writer.copy(bytes, message, message + length)
   if (portion.messages[item] !== 1) return
   const recipients = Math.min(portion.recipients[item] ?? 0, UINT32)
   writer.bytes.writeUInt32LE(recipients, at + RECIPIENTS)

@@ -18,19 +18,26 @@ const TAKEN_BACK = 255
 
 /** Those of a portion as they are now, when nothing was added to it any more. */
 export function keptInstances({ touched }: Portion, instances: Instances): Buffer {
-  const keys = [...new Set(touched.slice(-MOST_KEPT))]
-  const page = Buffer.alloc(keys.length * ENTRY_BYTES)
-  for (const [i, key] of keys.entries()) {
-    const at = i * ENTRY_BYTES
+  const first = Math.max(0, touched.length - MOST_KEPT)
+  const page = Buffer.alloc((touched.length - first) * ENTRY_BYTES)
+  const view = new DataView(page.buffer, page.byteOffset)
+  const isKept = new Uint8Array(instances.size)
+  let at = 0
+  for (let i = first; i < touched.length; i++) {
+    const key = touched[i] ?? 0
     const place = instances.find(key)
-    page.writeDoubleLE(key, at)
-    page.writeDoubleLE(instances.recipients[place] ?? 0, at + 8)
-    page.writeDoubleLE(instances.bytes[place] ?? 0, at + 16)
-    page.writeUInt32LE(instances.accounts[place] ?? 0, at + 24)
-    page.writeUInt32LE(instances.hours[place] ?? 0, at + 28)
-    page.writeUInt8(instances.stages[place] ?? TAKEN_BACK, at + 32)
+    // Once, however often it was changed.
+    if (isKept[place] === 1) continue
+    isKept[place] = 1
+    view.setFloat64(at, key, true)
+    view.setFloat64(at + 8, instances.recipients[place] ?? 0, true)
+    view.setFloat64(at + 16, instances.bytes[place] ?? 0, true)
+    view.setUint32(at + 24, instances.accounts[place] ?? 0, true)
+    view.setUint32(at + 28, instances.hours[place] ?? 0, true)
+    view.setUint8(at + 32, instances.stages[place] ?? TAKEN_BACK)
+    at += ENTRY_BYTES
   }
-  return page
+  return page.subarray(0, at)
 }
 
 export function writeInstances(db: SqliteDatabase, portion: number, page: Buffer): void {

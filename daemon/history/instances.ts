@@ -28,6 +28,11 @@ export class Instances {
   readonly portions = new Uint32Array(MOST_INSTANCES)
   readonly items = new Uint32Array(MOST_INSTANCES)
 
+  /** How many places there are. */
+  get size(): number {
+    return MOST_INSTANCES
+  }
+
   constructor(seed: number) {
     this.#seed = seed
   }

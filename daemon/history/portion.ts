@@ -41,6 +41,10 @@ export class Portion {
   bytes = new Float64Array(1024)
   /** Where the message is in the readings, or NOWHERE. */
   places = new Float64Array(1024)
+  /** How many bytes it has. */
+  lengths = new Uint32Array(1024)
+  /** When it was, milliseconds since 1970. */
+  times = new Float64Array(1024)
   /** Where the name of the client is. */
   names = new Float64Array(1024)
   readonly refusals: NewRefusal[] = []
@@ -84,6 +88,8 @@ export class Portion {
     refused: number,
     bytes: number,
     place: number,
+    length: number,
+    time: number,
     name: number,
   ): number {
     const item = this.#count++
@@ -95,6 +101,8 @@ export class Portion {
     this.refused[item] = refused
     this.bytes[item] = bytes
     this.places[item] = place
+    this.lengths[item] = length
+    this.times[item] = time
     this.names[item] = name
     return item
   }
@@ -112,6 +120,8 @@ export class Portion {
     this.recipients = moved(this.recipients, new Float64Array(length))
     this.bytes = moved(this.bytes, new Float64Array(length))
     this.places = moved(this.places, new Float64Array(length))
+    this.lengths = moved(this.lengths, new Uint32Array(length))
+    this.times = moved(this.times, new Float64Array(length))
     this.names = moved(this.names, new Float64Array(length))
   }
 }

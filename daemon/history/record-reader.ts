@@ -19,8 +19,12 @@ import {
 
 /** Which of a message's texts is the client's address. */
 const CLIENT = 2
-const COUNTRY = 3
-const COUNTRY_CODE = /^[A-Z]{2}$/
+const CAPITAL_A = 65
+const LETTERS = 26
+/** AA to ZZ: a text that is there already takes nothing. */
+const COUNTRIES = Array.from({ length: LETTERS * LETTERS }, (_, i) =>
+  String.fromCharCode(CAPITAL_A + Math.floor(i / LETTERS), CAPITAL_A + (i % LETTERS)),
+)
 
 type Facts = Record<string, FactValue | undefined>
 
@@ -126,10 +130,12 @@ export function originOfRefusal(bytes: Buffer): Origin {
 
 /** Two capital letters; empty: not known. */
 export function countryOf(bytes: Buffer, message: number): string {
-  let at = message + TEXTS
-  for (let text = 0; text < COUNTRY; text++) at += 1 + bytes.readUInt8(at)
-  const country = bytes.toString('latin1', at + 1, at + 1 + bytes.readUInt8(at))
-  return COUNTRY_CODE.test(country) ? country : ''
+  const client = clientAt(bytes, message)
+  const at = client + 1 + bytes.readUInt8(client)
+  if (bytes[at] !== 2) return ''
+  const [one, other] = [(bytes[at + 1] ?? 0) - CAPITAL_A, (bytes[at + 2] ?? 0) - CAPITAL_A]
+  const areLetters = one >= 0 && one < LETTERS && other >= 0 && other < LETTERS
+  return areLetters ? (COUNTRIES[one * LETTERS + other] ?? '') : ''
 }
 
 /** Where the text with the client's address begins; after it comes the country. */

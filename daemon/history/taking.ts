@@ -12,6 +12,7 @@ import { NOWHERE, type Portion, READING_BYTES } from './portion.ts'
 import type { Recent } from './recent.ts'
 import {
   accountOf,
+  endOfMessage,
   instanceOf,
   messageAt,
   originOf,
@@ -119,6 +120,7 @@ function takeVerdict(
   const at = bytes.readDoubleLE(message + AT)
   memory.heads.touch(account, dayOf(hourOf(at)))
   const stage = (bytes[message + FLAGS] ?? 0) & STAGE_BITS
+  const isRefused = bytes[record] === REFUSED
   const base = reading * READING_BYTES
   const told = {
     account,
@@ -126,9 +128,11 @@ function takeVerdict(
     stage,
     hour: hourOf(at),
     place: base + message,
+    length: (isRefused ? endOfMessage(bytes, message) : end) - message,
+    at,
     name: base + name.end,
   }
-  if (bytes[record] === REFUSED) {
+  if (isRefused) {
     takeRefusal(portion, told, memory)
     const { code, queueId, instance: text } = originOf(bytes, message)
     // A copy: the readings are given up before the refusals are.
@@ -154,12 +158,14 @@ interface Told {
   readonly stage: number
   readonly hour: number
   readonly place: number
+  readonly length: number
+  readonly at: number
   readonly name: number
 }
 
 function takeRefusal(portion: Portion, told: Told, memory: Memory): void {
-  const { account, key, stage, hour, place, name } = told
-  portion.add(account, hour, 0, 0, 1, 0, place, name)
+  const { account, key, stage, hour, place, length, at, name } = told
+  portion.add(account, hour, 0, 0, 1, 0, place, length, at, name)
   for (const recent of memory.recents) recent.add(hour, account, 0, 0, 1, 0)
   // What was accepted of it before does not go its way.
   const known = stage === AT_RECIPIENT ? -1 : memory.instances.find(key)
@@ -176,11 +182,11 @@ function takeMessage(
   bytes: number,
   memory: Memory,
 ): void {
-  const { account, key, stage, hour, place, name } = told
+  const { account, key, stage, hour, place, length, at, name } = told
   const { instances } = memory
   const known = instances.find(key)
   if (known < 0) {
-    const item = portion.add(account, hour, 1, recipients, 0, bytes, place, name)
+    const item = portion.add(account, hour, 1, recipients, 0, bytes, place, length, at, name)
     for (const recent of memory.recents) recent.add(hour, account, 1, recipients, 0, bytes)
     if (key === 0) return
     portion.touched.push(key)
@@ -197,7 +203,7 @@ function takeMessage(
   }
   portion.touched.push(key)
   instances.stages[known] = stage
-  change(portion, known, 1, recipients, bytes, { place, name }, memory)
+  change(portion, known, 1, recipients, bytes, told, memory)
 }
 
 export function remember(
@@ -228,7 +234,7 @@ function change(
   messages: number,
   recipients: number,
   bytes: number,
-  to: { readonly place: number; readonly name: number } | typeof NOWHERE | undefined,
+  to: Told | typeof NOWHERE | undefined,
   { instances, recents }: Memory,
 ): void {
   const account = instances.accounts[known] ?? 0
@@ -242,7 +248,7 @@ function change(
   }
   if (instances.portions[known] !== portion.number) {
     if (messages === 1 && moreRecipients === 0 && moreBytes === 0) return
-    portion.add(account, hour, messages - 1, moreRecipients, 0, moreBytes, NOWHERE, NOWHERE)
+    portion.add(account, hour, messages - 1, moreRecipients, 0, moreBytes, NOWHERE, 0, 0, NOWHERE)
     return
   }
   const item = instances.items[known] ?? 0
@@ -250,8 +256,15 @@ function change(
   portion.recipients[item] = recipients
   portion.bytes[item] = bytes
   if (to === undefined) return
-  portion.places[item] = to === NOWHERE ? NOWHERE : to.place
-  portion.names[item] = to === NOWHERE ? NOWHERE : to.name
+  if (to === NOWHERE) {
+    portion.places[item] = NOWHERE
+    portion.names[item] = NOWHERE
+    return
+  }
+  portion.places[item] = to.place
+  portion.lengths[item] = to.length
+  portion.times[item] = to.at
+  portion.names[item] = to.name
 }
 
 function explain(portion: Portion, record: Buffer): void {
