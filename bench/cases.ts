@@ -105,10 +105,13 @@ const million: Case = {
   },
 }
 
-/** The same policy with the history and without it. */
-const withHistory: Case = {
-  name: 'history',
-  connections: 16,
+/**
+ * The same policy with the history and without it. With 16 connections daemon and load generator take two cores whole, so
+ * whatever else takes time is time they lack; with two they leave some, at more requests than any mail server has.
+ */
+const withHistory = (connections: number): Case => ({
+  name: `history, ${connections} connections`,
+  connections,
   setups: [
     { ...ours, name: 'without' },
     { ...ours, name: 'with', settings: ['mtpolicyd/history/days=90'] },
@@ -128,7 +131,7 @@ const withHistory: Case = {
       unit: 'MB',
     },
   ],
-}
+})
 
 /** The default policy tells root of alerts; nobody is near a limit here. */
 const withAlerts: Case = {
@@ -175,7 +178,7 @@ const asked: Case = {
       what: 'slowest answer',
       measured: of('somebody asks').asked.mostMilliseconds,
       unit: 'ms',
-      asked: { most: 500 },
+      asked: { most: 300 },
     },
   ],
 }
@@ -183,9 +186,9 @@ const asked: Case = {
 const CONSOLES = 50
 
 /** The same policy with history, web console and metrics, which are read all the time, and without them. */
-const withConsoles: Case = {
-  name: 'console',
-  connections: 16,
+const withConsoles = (connections: number): Case => ({
+  name: `console, ${connections} connections`,
+  connections,
   setups: [
     { ...ours, name: 'without' },
     {
@@ -217,7 +220,7 @@ const withConsoles: Case = {
       asked: { least: CONSOLES },
     },
   ],
-}
+})
 
 const UNREACHED = 1_000_000_000
 /** Beside the day's limit of the default policy. */
@@ -353,10 +356,12 @@ export const CASES = [
   usual(1000),
   durable,
   several,
-  withHistory,
+  withHistory(16),
+  withHistory(2),
   asked,
   withAlerts,
-  withConsoles,
+  withConsoles(16),
+  withConsoles(2),
   million,
   windows,
   history,
