@@ -19,7 +19,7 @@ const [COUNTRY, NETWORK, CLIENT] = [0, 1, 2]
 const MOST_COUNTRIES = 30
 const MOST_NETWORKS = 50
 const MOST_CLIENTS = 20
-const MOST = [MOST_COUNTRIES, MOST_NETWORKS, MOST_CLIENTS] as const
+const KEPT = [MOST_COUNTRIES, MOST_NETWORKS, MOST_CLIENTS] as const
 /** Not at every one: what is above is left out when there are as many again. */
 const ROOM = 2 * (MOST_COUNTRIES + MOST_NETWORKS + MOST_CLIENTS)
 const SLOTS = 512
@@ -115,11 +115,11 @@ export class Sights {
     }
   }
 
-  /** Leaves out what is above MOST. */
+  /** Leaves out what is above KEPT. */
   keepMost(): void {
     const count = this.#count
     for (let kind = 0; kind < KINDS.length; kind++) {
-      for (let left = (this.#ofKind[kind] ?? 0) - (MOST[kind] ?? 0); left > 0; left--) {
+      for (let left = (this.#ofKind[kind] ?? 0) - (KEPT[kind] ?? 0); left > 0; left--) {
         this.#kinds[this.#oldest(kind)] = NONE
         this.#count--
       }

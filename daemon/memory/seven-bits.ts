@@ -42,7 +42,7 @@ export class NumberReader {
   readonly #end: number
   #at: number
 
-  /** Of all bytes, or of those between two places. */
+  /** Reads all bytes, or those between two places. */
   constructor(bytes: Uint8Array, from = 0, end = bytes.length) {
     this.#bytes = bytes
     this.#at = from
