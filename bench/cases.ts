@@ -110,7 +110,7 @@ const million: Case = {
  * whatever else takes time is time they lack; with two they leave some, at more requests than any mail server has.
  */
 const withHistory = (connections: number): Case => ({
-  name: `history, ${connections} connections`,
+  name: `history (${connections})`,
   connections,
   setups: [
     { ...ours, name: 'without' },
@@ -187,7 +187,7 @@ const CONSOLES = 50
 
 /** The same policy with history, web console and metrics, which are read all the time, and without them. */
 const withConsoles = (connections: number): Case => ({
-  name: `console, ${connections} connections`,
+  name: `console (${connections})`,
   connections,
   setups: [
     { ...ours, name: 'without' },
