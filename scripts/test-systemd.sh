@@ -195,7 +195,8 @@ grep -q '^Auto-Submitted: auto-generated$' "$work/log" || {
   cat "$work/log"; journal_since "$began" | tail -n 30; fail 'no mail has arrived'; }
 say "alerts by mail: $(grep -m 1 '^Subject:' "$work/log")"
 inside mv /usr/sbin/sendmail /usr/sbin/sendmail.away
-inside mtpolicyctl alert test > /dev/null || fail 'alert test without sendmail'
+if inside mtpolicyctl alert test > "$work/log" 2>&1; then cat "$work/log"; fail 'alert test without sendmail says ok'; fi
+sed 's/^/  /' "$work/log"
 for _ in $(seq 20); do [ "$(show NRestarts "$name-mail.service")$(show SubState "$name-mail.service")" = 0auto-restart ] && break; sleep 0.5; done
 [ "$(show SubState "$name-mail.service")" = auto-restart ] || fail "without sendmail the service is $(show SubState "$name-mail.service")"
 inside mv /usr/sbin/sendmail.away /usr/sbin/sendmail
