@@ -164,8 +164,10 @@ t.test('a disk that is nearly full', { skip }, async t => {
   await full.daemon.start()
   t.strictSame(await full.findings(), [])
   fill(full.state)
-  t.match(
-    (await full.findings()).map(({ id }) => id),
+  // The history may just have been about to open its file.
+  const found = (await full.findings()).filter(({ id }) => id !== 'history-failing')
+  t.strictSame(
+    found.map(({ id }) => id),
     ['disk-nearly-full'],
   )
 })

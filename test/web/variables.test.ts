@@ -233,7 +233,7 @@ t.test('where a socket of root is, it is asked', async t => {
 
 t.test('the path of a webhook is its password: the console does not tell it', async t => {
   // Some of its characters are escaped in the configuration.
-  const webhook = 'https://hooks.example.org/services/T0/B0/x#y$z'
+  const webhook = 'https://hooks.example.org/services/T0/B0/x$y%22z'
   const console = await consoleApi(t, {
     variables: {
       'mtpolicyd/alert/webhook': webhook,
