@@ -21,7 +21,7 @@ function* addItems(
   portion: Portion,
   count: number,
   isWanted: (hour: number) => boolean,
-  add: (hour: number, country: string, more: Sums) => void,
+  add: (hour: number, country: string, sums: Sums) => void,
 ): Generator<void, void> {
   for (let item = 0; item < count; item++) {
     if (item % STEP_ITEMS === STEP_ITEMS - 1) yield

@@ -1,20 +1,25 @@
 /**
  * What one account was seen with in a week: countries, networks and names of clients. A few arrays of numbers, used
  * again for one account after the other: with objects and texts, a portion of the spool would take twice the time.
- *
- * Each sight has a key. That of a country or of a network of IPv4 is made of its bytes; anything else has a hash for a
- * key, and its bytes as a text with a character for each.
  */
 
-import { hashOf } from '../memory/name.ts'
 import { NumberReader } from '../memory/seven-bits.ts'
-import { addressGroups, formatNetwork } from '../net/network.ts'
+import { addressGroups } from '../net/network.ts'
 import type { PageWriter } from './page-writer.ts'
+import {
+  CLIENT,
+  COUNTRIES,
+  COUNTRY,
+  HASHES,
+  ipv4Network,
+  KINDS,
+  type Kind,
+  keyOf,
+  kindOf,
+  NETWORK,
+  nameOf,
+} from './sight-key.ts'
 
-export type Kind = 'country' | 'network' | 'client'
-
-const KINDS: readonly Kind[] = ['country', 'network', 'client']
-const [COUNTRY, NETWORK, CLIENT] = [0, 1, 2]
 /** How many of each kind, per account and week; the one that was seen the longest time ago is left out. */
 const MOST_COUNTRIES = 30
 const MOST_NETWORKS = 50
@@ -23,11 +28,8 @@ const KEPT = [MOST_COUNTRIES, MOST_NETWORKS, MOST_CLIENTS] as const
 /** Not at every one: what is above is left out when there are as many again. */
 const ROOM = 2 * (MOST_COUNTRIES + MOST_NETWORKS + MOST_CLIENTS)
 const SLOTS = 512
+/** The kind where there is nothing, or nothing any more. */
 const NONE = 255
-/** Below it the key of a network of IPv4, its three bytes; from it on that of a country, its two letters. */
-const COUNTRIES = 2 ** 24
-/** From it on a hash: one range for each kind. */
-const HASHES = 2 ** 32
 
 /** Times are milliseconds since 1970, to the second. */
 export interface Sight {
@@ -43,7 +45,7 @@ export interface Sight {
 export class Sights {
   #count = 0
   readonly #keys = new Float64Array(ROOM + 1)
-  /** Bytes of those that have a hash for a key. */
+  /** Bytes of those that have a hash for a key, a character for each. */
   readonly #texts: string[] = new Array(ROOM + 1).fill('')
   /** NONE where there is nothing. */
   readonly #kinds = new Uint8Array(ROOM + 1).fill(NONE)
@@ -245,42 +247,7 @@ export class Sights {
   }
 }
 
-function keyOf(kind: number, bytes: Buffer, from: number, end: number): number {
-  const length = end - from
-  const [high = 0, middle = 0] = [bytes[from], bytes[from + 1]]
-  if (kind === COUNTRY && length === 2) return COUNTRIES + high * 256 + middle
-  if (kind === NETWORK && length === 3) return high * 65_536 + middle * 256 + (bytes[end - 1] ?? 0)
-  return HASHES * (1 + kind) + hashOf(bytes, from, end, 0)
-}
-
-function kindOf(key: number): number {
-  if (key >= HASHES) return Math.floor(key / HASHES) - 1
-  return key < COUNTRIES ? NETWORK : COUNTRY
-}
-
 const slotOf = (key: number): number => Math.imul(key, 0x9e3779b1) >>> 23
-
-/** The first three bytes of an address as Postfix writes it; -1: it is none of IPv4. */
-function ipv4Network(bytes: Buffer, from: number, end: number): number {
-  let address = 0
-  let octet = -1
-  let dots = 0
-  for (let at = from; at < end; at++) {
-    const digit = (bytes[at] ?? 0) - 48
-    if (digit >= 0 && digit <= 9) {
-      // As inet_pton, without leading zeros.
-      if (octet === 0) return -1
-      octet = octet < 0 ? digit : octet * 10 + digit
-      if (octet > 255) return -1
-    } else {
-      if (digit !== -2 || octet < 0) return -1
-      if (dots < 3) address = address * 256 + octet
-      dots++
-      octet = -1
-    }
-  }
-  return dots === 3 && octet >= 0 ? address : -1
-}
 
 function isText(text: string, bytes: Buffer, from: number, end: number): boolean {
   if (text.length !== end - from) return false
@@ -291,18 +258,3 @@ function isText(text: string, bytes: Buffer, from: number, end: number): boolean
 /** What Postfix says of a client without a name. */
 const isUnknown = (bytes: Buffer, from: number, end: number): boolean =>
   isText('unknown', bytes, from, end)
-
-/** As people read it. */
-function nameOf(key: number, text: string): string {
-  const [high, middle, low] = [(key >>> 16) & 255, (key >>> 8) & 255, key & 255]
-  if (key < COUNTRIES) {
-    return formatNetwork({ groups: [high * 256 + middle, low * 256], bits: 24 })
-  }
-  if (key < HASHES) return String.fromCharCode(middle, low)
-  const bytes = Buffer.from(text, 'latin1')
-  if (kindOf(key) !== NETWORK) return bytes.toString()
-  const all = Buffer.alloc(16)
-  bytes.copy(all)
-  const groups = Array.from({ length: 8 }, (_, i) => all.readUInt16BE(i * 2))
-  return formatNetwork({ groups, bits: 64 })
-}

@@ -25,7 +25,6 @@ export function checkZone({ warn }: Surroundings, zone: string): void {
 /** A query sent ahead of time says nothing about failures; the one that needs the answer does. */
 export const unheard = (): undefined => undefined
 
-/**
 /** The text of a refusal, without the space that an empty value leaves at the end. */
 export function refusalText(template: string, values: Readonly<Record<string, string>>): string {
   return fillTemplate(template, values).trimEnd()
